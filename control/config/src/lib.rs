@@ -1,10 +1,20 @@
 //! The operator's TOML file, parsed once into types that cannot be wrong.
+//!
+//! [`parse`] either gives a [`Config`] in which every value is checked and every default filled
+//! in, or all that is wrong with the file: line, column, key, what is wrong, what to write.
+//! Names, ports, addresses and modes have been held against each other as well, so that whoever
+//! gets a [`Config`] need not ask again.
 #![forbid(unsafe_code)]
 
+mod cx;
+mod duration;
 mod finding;
 mod net;
+mod read;
+mod rules;
 mod service;
 mod suggest;
+mod syntax;
 mod types;
 
 pub use finding::{Finding, Findings, MAX_FINDINGS, Problem, Severity};
@@ -18,3 +28,41 @@ pub use types::{
     Config, Dataplane, Idle, Interface, MAX_FILE_BYTES, MAX_INTERFACES, MAX_REAL_SERVERS,
     MAX_SERVICES, Neighbour, Node,
 };
+
+use cx::Cx;
+
+/// A file that may be applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// What it says.
+    pub config: Config,
+    /// Warnings and notes; never errors.
+    pub findings: Findings,
+}
+
+/// Reads a configuration. `file_name` is what findings call it.
+///
+/// # Errors
+/// Every finding of the file, at least one of them an error. Where the text is not TOML, only that
+/// is reported, because the rest cannot be told apart.
+pub fn parse(text: &str, file_name: &str) -> Result<Accepted, Findings> {
+    let mut cx = Cx::new(text, file_name);
+    let Some(table) = syntax::table(&mut cx, text) else { return Err(cx.into_findings()) };
+    let draft = read::draft(&mut cx, table.get_ref());
+    rules::check(&mut cx, &draft);
+    match cx.has_errors() {
+        true => Err(cx.into_findings()),
+        false => Ok(Accepted { config: draft.config, findings: cx.into_findings() }),
+    }
+}
+
+/// As [`parse`], for bytes that may not be text.
+///
+/// # Errors
+/// As [`parse`]; the first byte that is not UTF-8 is an error, too.
+pub fn parse_bytes(bytes: &[u8], file_name: &str) -> Result<Accepted, Findings> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => parse(text, file_name),
+        Err(error) => Err(syntax::not_text(&bytes[..error.valid_up_to()], file_name)),
+    }
+}

@@ -1,0 +1,70 @@
+//! From TOML to types, object by object. Every reader reports what is wrong with its own keys and
+//! goes on with a harmless value in the wrong one's place, so that one run finds everything; the
+//! rules between objects ask [`crate::cx::Cx::ok`] before they reason with a value.
+
+mod check;
+mod interface;
+mod node;
+mod parts;
+mod pool;
+mod real_server;
+mod service;
+mod table;
+
+use crate::cx::{Cx, Scope};
+use crate::service::{RealServer, Service};
+use crate::types::{Config, Interface, MAX_INTERFACES, MAX_SERVICES};
+pub(crate) use interface::check_driver;
+use table::Table;
+use toml::de::DeTable;
+
+const KEYS: &[&str] = &["node", "dataplane", "interface", "service"];
+
+/// A file that has been read. It may still be wrong in itself.
+pub(crate) struct Draft {
+    /// Wrong values are replaced by harmless ones.
+    pub(crate) config: Config,
+    /// Position in the file of each service of `config`, because some are left out.
+    service_positions: Vec<usize>,
+}
+
+impl Draft {
+    pub(crate) fn interfaces(&self) -> impl Iterator<Item = (Scope, &Interface)> {
+        self.config.interfaces.iter().enumerate().map(|(i, it)| (Scope::Interface(i), it))
+    }
+
+    pub(crate) fn services(&self) -> impl Iterator<Item = (Scope, &Service)> {
+        let scopes = self.service_positions.iter().map(|&i| Scope::Service(i));
+        scopes.zip(&self.config.services)
+    }
+
+    pub(crate) fn real_servers(&self) -> impl Iterator<Item = (Scope, &Service, &RealServer)> {
+        self.service_positions.iter().zip(&self.config.services).flat_map(|(&i, service)| {
+            let real_servers = service.real_servers.iter().enumerate();
+            real_servers.map(move |(j, it)| (Scope::RealServer(i, j), service, it))
+        })
+    }
+}
+
+/// The whole file.
+pub(crate) fn draft(cx: &mut Cx<'_>, file: &DeTable<'_>) -> Draft {
+    let file = Table::new(file, Scope::File);
+    file.refuse_unknown(cx, KEYS);
+    let node = node::node(cx, &file);
+    let dataplane = node::dataplane(cx, &file);
+    let example = "[[interface]] with name, port and addresses";
+    let interfaces = file
+        .tables(cx, "interface", MAX_INTERFACES, example)
+        .enumerate()
+        .map(|(i, (span, table))| interface::interface(cx, i, span, table))
+        .collect();
+    let example = "[[service]] with name, mode, address and ports";
+    let (service_positions, services) = file
+        .tables(cx, "service", MAX_SERVICES, example)
+        .enumerate()
+        .filter_map(|(i, (span, table))| Some((i, service::service(cx, i, span, table)?)))
+        .unzip();
+    let mut config = Config { node, dataplane, interfaces, services };
+    pool::fill(&mut config);
+    Draft { config, service_positions }
+}

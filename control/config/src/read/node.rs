@@ -1,0 +1,95 @@
+//! `[node]` and `[dataplane]`.
+
+use super::table::Table;
+use crate::cx::{Cx, Scope};
+use crate::finding::Problem;
+use crate::net::clip;
+use crate::types::{Dataplane, Idle, Node};
+use toml::de::DeTable;
+
+const NODE_KEYS: &[&str] = &["name"];
+const DATAPLANE_KEYS: &[&str] =
+    &["workers", "cpus", "eal", "table_entries", "huge_pages", "idle", "hash_seed"];
+
+pub(super) fn node(cx: &mut Cx<'_>, file: &Table<'_, '_>) -> Node {
+    let empty = DeTable::new();
+    let table = section(cx, file, "node", Scope::Node, &empty);
+    table.refuse_unknown(cx, NODE_KEYS);
+    let name = table.parsed(cx, "name", "\"lb1\"", name);
+    Node { name: name.unwrap_or_else(|| "fulcrum".into()) }
+}
+
+pub(super) fn dataplane(cx: &mut Cx<'_>, file: &Table<'_, '_>) -> Dataplane {
+    const IDLE: &[(&str, Idle)] = &[("adaptive", Idle::Adaptive), ("poll", Idle::Poll)];
+    let empty = DeTable::new();
+    let table = section(cx, file, "dataplane", Scope::Dataplane, &empty);
+    table.refuse_unknown(cx, DATAPLANE_KEYS);
+    let workers = table.integer(cx, "workers", 1..=64, "2").unwrap_or(1) as u16;
+    let entries = table.integer(cx, "table_entries", 1_000..=100_000_000, "1_000_000");
+    let dataplane = Dataplane {
+        workers,
+        cpus: table.integers(cx, "cpus", 64, "[2, 3]"),
+        eal: table.all_parsed(cx, "eal", 64, "[\"-d\", \"driver.so\"]", argument),
+        table_entries: entries.unwrap_or(1_000_000) as u32,
+        huge_pages: table.boolean(cx, "huge_pages").unwrap_or(true),
+        idle: table.choice(cx, "idle", IDLE).unwrap_or(Idle::Adaptive),
+        hash_seed: table.integer(cx, "hash_seed", 0..=i64::MAX as u64, "0").unwrap_or(0),
+    };
+    check_cpus(cx, &dataplane);
+    dataplane
+}
+
+/// A name that fits into paths, file names and one column of a listing.
+pub(super) fn name(text: &str) -> Result<String, Problem> {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+    let wrong = match text.bytes().position(|b| !allowed(b)) {
+        Some(_) => "has something else than letters, digits and _ - .",
+        None if text.is_empty() => "is empty",
+        None if text.len() > 64 => "is longer than 64 characters",
+        None => return Ok(text.into()),
+    };
+    let write = "1 to 64 letters, digits and _ - ., such as \"ICA_WEB\"";
+    Err(Problem::new(format!("\"{}\" {wrong}", clip(text)), write))
+}
+
+/// A section of the file that may be left out.
+fn section<'a, 't>(
+    cx: &mut Cx<'_>,
+    file: &Table<'a, 't>,
+    key: &'static str,
+    scope: Scope,
+    empty: &'a DeTable<'t>,
+) -> Table<'a, 't> {
+    match file.value(cx, key) {
+        Some(toml::de::DeValue::Table(entries)) => Table::new(entries, scope),
+        Some(other) => {
+            let _: Option<()> = file.mismatch(cx, key, other, "a table", "{ } or a [section]");
+            Table::new(empty, scope)
+        }
+        None => Table::new(empty, scope),
+    }
+}
+
+/// What `execve` can pass on.
+fn argument(text: &str) -> Result<String, Problem> {
+    match text.is_empty() || text.contains('\0') {
+        true => Err(Problem::new(
+            "an argument is empty or has a zero byte",
+            "one argument for each string, such as [\"-d\", \"driver.so\"]",
+        )),
+        false => Ok(text.into()),
+    }
+}
+
+fn check_cpus(cx: &mut Cx<'_>, dataplane: &Dataplane) {
+    let Dataplane { cpus, workers, .. } = dataplane;
+    let twice = cpus.iter().enumerate().find(|(i, cpu)| cpus[..*i].contains(cpu));
+    if let Some((_, cpu)) = twice {
+        let what = format!("CPU {cpu} is listed twice");
+        cx.error(Scope::Dataplane, "cpus", what, "one CPU of its own for each worker");
+    } else if !cpus.is_empty() && cpus.len() != usize::from(*workers) {
+        let what = format!("{} CPUs for {workers} workers", cpus.len());
+        let write = format!("{workers} CPUs, or workers = {}", cpus.len());
+        cx.error(Scope::Dataplane, "cpus", what, write);
+    }
+}

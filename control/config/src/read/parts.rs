@@ -1,0 +1,137 @@
+//! The small tables of a service: `persistence`, `timeouts`, `fallback`, `tunnel`.
+
+use super::table::{Table, choose};
+use crate::cx::{Cx, Scope};
+use crate::finding::Problem;
+use crate::net::host_address;
+use crate::service::{Fallback, Persistence, Protocol, Timeouts, Tunnel, TunnelKind};
+use std::time::Duration;
+use toml::de::DeValue;
+
+const PERSISTENCE_KEYS: &[&str] =
+    &["persistence.by", "persistence.timeout", "persistence.mask", "persistence.mask6"];
+const TIMEOUT_KEYS: &[&str] = &[
+    "timeouts.tcp_opening",
+    "timeouts.tcp_established",
+    "timeouts.tcp_closing",
+    "timeouts.tcp_closed",
+    "timeouts.udp",
+];
+const FALLBACK_KEYS: &[&str] = &["fallback.address", "fallback.port"];
+const TUNNEL_KEYS: &[&str] = &["tunnel.type", "tunnel.port", "tunnel.source", "tunnel.mtu"];
+
+pub(super) fn persistence(
+    cx: &mut Cx<'_>,
+    scope: Scope,
+    service: &Table<'_, '_>,
+) -> Option<Persistence> {
+    let example = "{ by = \"source-ip\", timeout = \"5m\" }";
+    let table = service.table(cx, "persistence", example)?;
+    table.refuse_unknown(cx, PERSISTENCE_KEYS);
+    table.require(cx, "persistence.by", "\"source-ip\"");
+    table.parsed(cx, "persistence.by", "\"source-ip\"", by);
+    Some(Persistence {
+        timeout: table
+            .seconds(cx, "persistence.timeout", "\"5m\"")
+            .unwrap_or(Duration::from_secs(300)),
+        mask: mask(cx, scope, &table, "persistence.mask", 32),
+        mask6: mask(cx, scope, &table, "persistence.mask6", 128),
+    })
+}
+
+pub(super) fn timeouts(cx: &mut Cx<'_>, service: &Table<'_, '_>) -> Timeouts {
+    let default = Timeouts::default();
+    let example = "{ tcp_established = \"15m\" }";
+    let Some(table) = service.table(cx, "timeouts", example) else { return default };
+    table.refuse_unknown(cx, TIMEOUT_KEYS);
+    let mut read = |key, default| table.seconds(cx, key, "\"15m\"").unwrap_or(default);
+    Timeouts {
+        tcp_opening: read("timeouts.tcp_opening", default.tcp_opening),
+        tcp_established: read("timeouts.tcp_established", default.tcp_established),
+        tcp_closing: read("timeouts.tcp_closing", default.tcp_closing),
+        tcp_closed: read("timeouts.tcp_closed", default.tcp_closed),
+        udp: read("timeouts.udp", default.udp),
+    }
+}
+
+/// A word or a table with an address.
+pub(super) fn fallback(cx: &mut Cx<'_>, service: &Table<'_, '_>, protocol: Protocol) -> Fallback {
+    const WORDS: &[(&str, Fallback)] = &[("local", Fallback::Local), ("none", Fallback::None)];
+    let example = "\"local\", \"none\" or { address = \"192.168.100.120\" }";
+    let default = if protocol.has_tcp() { Fallback::Local } else { Fallback::None };
+    match service.value(cx, "fallback") {
+        None => default,
+        Some(DeValue::String(_)) => {
+            service.parsed(cx, "fallback", example, |text| choose(text, WORDS)).unwrap_or(default)
+        }
+        Some(_) => fallback_server(cx, service, example).unwrap_or(default),
+    }
+}
+
+fn fallback_server(cx: &mut Cx<'_>, service: &Table<'_, '_>, example: &str) -> Option<Fallback> {
+    let table = service.table(cx, "fallback", example)?;
+    table.refuse_unknown(cx, FALLBACK_KEYS);
+    table.require(cx, "fallback.address", "\"192.168.100.120\"");
+    let port = table.integer(cx, "fallback.port", 1..=65_535, "80").map(|port| port as u16);
+    let address = table.parsed(cx, "fallback.address", "\"192.168.100.120\"", host_address)?;
+    Some(Fallback::Server { address, port })
+}
+
+pub(super) fn tunnel(cx: &mut Cx<'_>, scope: Scope, service: &Table<'_, '_>) -> Tunnel {
+    const GUE: TunnelKind = TunnelKind::Gue { port: 6_080 };
+    const KINDS: &[(&str, TunnelKind)] =
+        &[("ipip", TunnelKind::Ipip), ("gre", TunnelKind::Gre), ("gue", GUE)];
+    let default = Tunnel::default();
+    let Some(table) = service.table(cx, "tunnel", "{ type = \"ipip\" }") else { return default };
+    table.refuse_unknown(cx, TUNNEL_KEYS);
+    let kind = table.choice(cx, "tunnel.type", KINDS).unwrap_or(default.kind);
+    let port = table.integer(cx, "tunnel.port", 1..=65_535, "6080").map(|port| port as u16);
+    let kind = match (kind, port) {
+        (TunnelKind::Gue { .. }, Some(port)) => TunnelKind::Gue { port },
+        (kind, Some(_)) if cx.ok(scope, "tunnel.type") => {
+            let what = "only a tunnel of type \"gue\" has a port";
+            cx.error(scope, "tunnel.port", what, "type = \"gue\", or leave port out");
+            kind
+        }
+        (kind, _) => kind,
+    };
+    Tunnel {
+        kind,
+        source: table.parsed(cx, "tunnel.source", "\"192.168.100.10\"", host_address),
+        mtu: table.integer(cx, "tunnel.mtu", 576..=9_000, "1400").map(|mtu| mtu as u16),
+    }
+}
+
+/// Persistence of the layer 7 kinds is known, and not for layer 4.
+fn by(text: &str) -> Result<(), Problem> {
+    match text {
+        "source-ip" => Ok(()),
+        "cookie" | "app-cookie" | "x-forwarded-for" | "tls-session" | "rdp-cookie" => {
+            Err(Problem::new(
+                format!("persistence by \"{text}\" needs layer 7, which is not in this version"),
+                "\"source-ip\"",
+            ))
+        }
+        _ => super::table::choose(text, &[("source-ip", ())]),
+    }
+}
+
+/// A prefix length. A netmask is a common slip, and its length can be told.
+fn mask(
+    cx: &mut Cx<'_>,
+    scope: Scope,
+    table: &Table<'_, '_>,
+    key: &'static str,
+    longest: u8,
+) -> u8 {
+    if let Some(DeValue::String(text)) = table.value(cx, key) {
+        let netmask = text.parse::<std::net::Ipv4Addr>().map(u32::from).ok();
+        let netmask = netmask.filter(|mask| mask.count_zeros() == mask.trailing_zeros());
+        let len = netmask.map_or(u32::from(longest), u32::count_ones);
+        let what = "is a string, a prefix length is wanted";
+        cx.error(scope, key, what, format!("{} = {len}", key.trim_start_matches("persistence.")));
+        return longest;
+    }
+    let most = u64::from(longest);
+    table.integer(cx, key, 0..=most, &longest.to_string()).unwrap_or(most) as u8
+}

@@ -1,0 +1,142 @@
+//! `[[service]]`.
+
+use super::table::{Table, choose};
+use super::{check, node, parts, pool, real_server};
+use crate::cx::{Cx, Scope};
+use crate::net::{Ports, clip, host_address};
+use crate::service::{Mode, OnFailure, Protocol, Scheduler, Service};
+use crate::types::MAX_REAL_SERVERS;
+use std::net::{IpAddr, Ipv4Addr};
+use std::ops::Range;
+use toml::de::DeTable;
+
+const KEYS: &[&str] = &[
+    "name",
+    "mode",
+    "address",
+    "ports",
+    "protocol",
+    "scheduler",
+    "persistence",
+    "timeouts",
+    "on_failure",
+    "snat_pool",
+    "fallback",
+    "tunnel",
+    "check",
+    "real_server",
+];
+
+/// The modes of this version.
+#[derive(Clone, Copy)]
+enum ModeWord {
+    Dr,
+    Nat,
+    Snat,
+    Tun,
+}
+
+const MODES: &[(&str, ModeWord)] = &[
+    ("l4-dr", ModeWord::Dr),
+    ("l4-nat", ModeWord::Nat),
+    ("l4-snat", ModeWord::Snat),
+    ("l4-tun", ModeWord::Tun),
+];
+
+/// `None` for a service of a mode that this version does not have: nothing else is said about it,
+/// because its other keys are that mode's.
+pub(super) fn service(
+    cx: &mut Cx<'_>,
+    index: usize,
+    span: Range<usize>,
+    table: &DeTable<'_>,
+) -> Option<Service> {
+    let scope = Scope::Service(index);
+    let table = Table::new(table, scope);
+    cx.place(scope, "", span);
+    let name = table.parsed(cx, "name", "\"ICA_WEB\"", node::name).unwrap_or_default();
+    if !name.is_empty() {
+        cx.name(scope, &name);
+    }
+    table.require(cx, "name", "\"ICA_WEB\"");
+    let mode = mode(cx, scope, &table)?;
+    table.refuse_unknown(cx, KEYS);
+    table.require(cx, "address", "\"192.168.100.100\"");
+    table.require(cx, "ports", "\"80,443\"");
+    let address = table.parsed(cx, "address", "\"192.168.100.100\"", host_address);
+    let address = address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let ports = table.parsed(cx, "ports", "\"80,443\"", str::parse).unwrap_or_else(Ports::all);
+    let protocol = table.choice(cx, "protocol", Protocol::WORDS).unwrap_or(Protocol::Tcp);
+    let scheduler = table.choice(cx, "scheduler", Scheduler::WORDS);
+    let on_failure = table.choice(cx, "on_failure", OnFailure::WORDS);
+    let checks = check::read(cx, scope, &table);
+    Some(Service {
+        name,
+        mode,
+        address,
+        protocol,
+        scheduler: scheduler.unwrap_or(Scheduler::WeightedLeastConnection),
+        persistence: parts::persistence(cx, scope, &table),
+        timeouts: parts::timeouts(cx, &table),
+        on_failure: on_failure.unwrap_or(OnFailure::Reset),
+        fallback: parts::fallback(cx, &table, protocol),
+        real_servers: real_servers(cx, index, &table, &ports, &checks),
+        ports,
+    })
+}
+
+fn real_servers(
+    cx: &mut Cx<'_>,
+    index: usize,
+    table: &Table<'_, '_>,
+    ports: &Ports,
+    checks: &check::Keys,
+) -> Vec<crate::service::RealServer> {
+    let example = "[[service.real_server]] with name and address";
+    table
+        .tables(cx, "real_server", MAX_REAL_SERVERS, example)
+        .enumerate()
+        .map(|(j, (span, table))| {
+            real_server::real_server(cx, Scope::RealServer(index, j), span, table, ports, checks)
+        })
+        .collect()
+}
+
+/// The mode with what only it has. A wrong word is taken for NAT, the mode with the fewest rules,
+/// so that the rest of the service is read.
+fn mode(cx: &mut Cx<'_>, scope: Scope, table: &Table<'_, '_>) -> Option<Mode> {
+    table.require(cx, "mode", "\"l4-dr\"");
+    let word = table.string(cx, "mode", "\"l4-dr\"");
+    if let Some(later @ ("l7-http" | "l7-tcp")) = word {
+        let what = format!("layer 7 (\"{later}\") is not in this version");
+        cx.error(scope, "mode", what, "\"l4-snat\", which also works with any real server");
+        return None;
+    }
+    let chosen = word.map(|word| choose(word, MODES));
+    let mode = match chosen {
+        Some(Ok(ModeWord::Dr)) => Mode::Dr,
+        Some(Ok(ModeWord::Nat)) | None => Mode::Nat,
+        Some(Ok(ModeWord::Snat)) => Mode::Snat { pool: pool::read(cx, table) },
+        Some(Ok(ModeWord::Tun)) => Mode::Tun(parts::tunnel(cx, scope, table)),
+        Some(Err(problem)) => {
+            cx.error(scope, "mode", problem.what, problem.write);
+            Mode::Nat
+        }
+    };
+    if cx.ok(scope, "mode") {
+        refuse_others(cx, scope, table, &mode);
+    }
+    Some(mode)
+}
+
+/// Keys that only another mode has.
+fn refuse_others(cx: &mut Cx<'_>, scope: Scope, table: &Table<'_, '_>, mode: &Mode) {
+    for (key, owner) in [("snat_pool", "l4-snat"), ("tunnel", "l4-tun")] {
+        if mode.text() != owner && table.has(key) {
+            table.value(cx, key);
+            let what = format!("only a service with mode = \"{owner}\" has {key}");
+            let write = format!("mode = \"{owner}\", or leave {} out", clip(key));
+            cx.error(scope, key, what, write);
+        }
+    }
+}

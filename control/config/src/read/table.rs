@@ -1,0 +1,336 @@
+//! Typed access to a TOML table. A key of another type, out of range or unknown becomes a finding.
+
+use crate::cx::{Cx, Scope};
+use crate::finding::Problem;
+use crate::net::clip;
+use crate::suggest::nearest;
+use std::ops::{Range, RangeInclusive};
+use std::time::Duration;
+use toml::de::{DeArray, DeTable, DeValue};
+
+/// A table of the file and the object it belongs to. Keys are named by their path within the
+/// object (`check.port`); the last part is what the table has.
+pub(crate) struct Table<'a, 't> {
+    entries: &'a DeTable<'t>,
+    scope: Scope,
+}
+
+/// A value where it stands.
+type Placed<T> = (Range<usize>, T);
+
+impl<'a, 't> Table<'a, 't> {
+    pub(crate) fn new(entries: &'a DeTable<'t>, scope: Scope) -> Self {
+        Self { entries, scope }
+    }
+
+    /// One finding for each key that is not among `keys`.
+    pub(crate) fn refuse_unknown(&self, cx: &mut Cx<'_>, keys: &[&'static str]) {
+        let prefix = keys.first().and_then(|key| key.rsplit_once('.')).map(|(table, _)| table);
+        let known: Vec<&str> = keys.iter().map(|key| last(key)).collect();
+        for (key, _) in self.entries {
+            let name: &str = key.get_ref();
+            if known.contains(&name) {
+                continue;
+            }
+            let shown = clip(name);
+            let inner = prefix.map_or(shown.clone(), |table| format!("{table}.{shown}"));
+            let path = cx.path(self.scope, &inner);
+            let write = match nearest(name, known.iter().copied()) {
+                Some(near) => format!("{near} (did you mean that?)"),
+                None => format!("one of {}", known.join(", ")),
+            };
+            cx.error_at(key.span(), path, Problem::new(format!("unknown key \"{shown}\""), write));
+        }
+    }
+
+    /// Reports a key that must be there and is not.
+    pub(crate) fn require(&self, cx: &mut Cx<'_>, key: &'static str, example: &str) {
+        if !self.entries.contains_key(last(key)) {
+            let write = format!("{} = {example}", last(key));
+            cx.error(self.scope, key, format!("{} is missing", last(key)), write);
+        }
+    }
+
+    pub(crate) fn has(&self, key: &'static str) -> bool {
+        self.entries.contains_key(last(key))
+    }
+
+    pub(crate) fn string(
+        &self,
+        cx: &mut Cx<'_>,
+        key: &'static str,
+        example: &str,
+    ) -> Option<&'a str> {
+        let value = self.value(cx, key)?;
+        value.as_str().or_else(|| self.mismatch(cx, key, value, "a string", example))
+    }
+
+    /// A string that `parse` accepts.
+    pub(crate) fn parsed<T>(
+        &self,
+        cx: &mut Cx<'_>,
+        key: &'static str,
+        example: &str,
+        parse: impl FnOnce(&str) -> Result<T, Problem>,
+    ) -> Option<T> {
+        let text = self.string(cx, key, example)?;
+        parse(text).map_err(|problem| cx.error(self.scope, key, problem.what, problem.write)).ok()
+    }
+
+    pub(crate) fn integer(
+        &self,
+        cx: &mut Cx<'_>,
+        key: &'static str,
+        range: RangeInclusive<u64>,
+        example: &str,
+    ) -> Option<u64> {
+        let value = self.value(cx, key)?;
+        let Some(integer) = value.as_integer() else {
+            return self.mismatch(cx, key, value, "an integer", example);
+        };
+        let number = u64::from_str_radix(integer.as_str(), integer.radix());
+        if let Some(number) = number.ok().filter(|number| range.contains(number)) {
+            return Some(number);
+        }
+        let what = format!("{} is out of range", clip(&integer.to_string()));
+        let write = format!("a number from {} to {}", range.start(), range.end());
+        cx.error(self.scope, key, what, write);
+        None
+    }
+
+    pub(crate) fn boolean(&self, cx: &mut Cx<'_>, key: &'static str) -> Option<bool> {
+        let value = self.value(cx, key)?;
+        value.as_bool().or_else(|| self.mismatch(cx, key, value, "true or false", "true"))
+    }
+
+    /// One of a fixed set of words.
+    pub(crate) fn choice<T: Copy>(
+        &self,
+        cx: &mut Cx<'_>,
+        key: &'static str,
+        words: &[(&'static str, T)],
+    ) -> Option<T> {
+        let example = format!("\"{}\"", words.first().map_or("", |(word, _)| word));
+        self.parsed(cx, key, &example, |text| choose(text, words))
+    }
+
+    /// A duration of at least `least`.
+    pub(crate) fn duration(
+        &self,
+        cx: &mut Cx<'_>,
+        key: &'static str,
+        least: Duration,
+        example: &str,
+    ) -> Option<Duration> {
+        let duration = self.parsed(cx, key, example, crate::duration::parse)?;
+        if duration >= least {
+            return Some(duration);
+        }
+        let what = match duration.is_zero() {
+            true => "zero would never let anything happen".into(),
+            false => format!("{} is too short", crate::duration::show(duration)),
+        };
+        let write = format!("at least \"{}\"", crate::duration::show(least));
+        cx.error(self.scope, key, what, write);
+        None
+    }
+
+    /// A duration in whole seconds, at least one.
+    pub(crate) fn seconds(
+        &self,
+        cx: &mut Cx<'_>,
+        key: &'static str,
+        example: &str,
+    ) -> Option<Duration> {
+        let duration = self.duration(cx, key, Duration::from_secs(1), example)?;
+        if duration.subsec_millis() == 0 {
+            return Some(duration);
+        }
+        let what = format!("{} is not a whole number of seconds", crate::duration::show(duration));
+        cx.error(self.scope, key, what, format!("\"{}s\"", duration.as_secs()));
+        None
+    }
+
+    /// The strings of an array, each where it stands. At most `most` of them.
+    pub(crate) fn strings(
+        &self,
+        cx: &mut Cx<'_>,
+        key: &'static str,
+        most: usize,
+        example: &str,
+    ) -> Vec<Placed<&'a str>> {
+        let Some(array) = self.array(cx, key, most, example) else { return Vec::new() };
+        let mut strings = Vec::new();
+        for item in array.iter() {
+            match item.get_ref().as_str() {
+                Some(text) => strings.push((item.span(), text)),
+                None => {
+                    let what = format!("has {} among its strings", kind(item.get_ref()));
+                    cx.error(self.scope, key, what, format!("{} = {example}", last(key)));
+                }
+            }
+        }
+        strings
+    }
+
+    /// The strings of an array that `parse` accepts.
+    pub(crate) fn all_parsed<T>(
+        &self,
+        cx: &mut Cx<'_>,
+        key: &'static str,
+        most: usize,
+        example: &str,
+        parse: impl Fn(&str) -> Result<T, Problem>,
+    ) -> Vec<T> {
+        let mut values = Vec::new();
+        for (i, (span, text)) in self.strings(cx, key, most, example).into_iter().enumerate() {
+            match parse(text) {
+                Ok(value) => values.push(value),
+                Err(problem) => {
+                    let path = cx.path(self.scope, &format!("{key}[{i}]"));
+                    cx.error_at(span, path, problem);
+                    cx.spoil(self.scope, key);
+                }
+            }
+        }
+        values
+    }
+
+    /// The integers of an array.
+    pub(crate) fn integers(
+        &self,
+        cx: &mut Cx<'_>,
+        key: &'static str,
+        most: usize,
+        example: &str,
+    ) -> Vec<u16> {
+        let Some(array) = self.array(cx, key, most, example) else { return Vec::new() };
+        let number = |item: &DeValue<'_>| {
+            item.as_integer().and_then(|i| u16::from_str_radix(i.as_str(), i.radix()).ok())
+        };
+        let numbers: Vec<u16> = array.iter().map_while(|item| number(item.get_ref())).collect();
+        if numbers.len() < array.len() {
+            let what = "has something that is not a number from 0 to 65535";
+            cx.error(self.scope, key, what, format!("{} = {example}", last(key)));
+        }
+        numbers
+    }
+
+    /// A table within this one, of the same object.
+    pub(crate) fn table(
+        &self,
+        cx: &mut Cx<'_>,
+        key: &'static str,
+        example: &str,
+    ) -> Option<Table<'a, 't>> {
+        match self.value(cx, key)? {
+            DeValue::Table(entries) => Some(Table::new(entries, self.scope)),
+            other => self.mismatch(cx, key, other, "a table", example),
+        }
+    }
+
+    /// The tables of an array of tables, at most `most` of them.
+    pub(crate) fn tables(
+        &self,
+        cx: &mut Cx<'_>,
+        key: &'static str,
+        most: usize,
+        example: &str,
+    ) -> std::vec::IntoIter<Placed<&'a DeTable<'t>>> {
+        let mut tables = Vec::new();
+        match self.value(cx, key) {
+            Some(DeValue::Array(array)) => {
+                self.limit(cx, key, array, most);
+                for item in array.iter().take(most) {
+                    match item.get_ref() {
+                        DeValue::Table(table) => tables.push((item.span(), table)),
+                        other => self.not_tables(cx, key, other, example),
+                    }
+                }
+            }
+            Some(other) => self.not_tables(cx, key, other, example),
+            None => {}
+        }
+        tables.into_iter()
+    }
+
+    /// The value of `key`, whose place is remembered.
+    pub(crate) fn value(&self, cx: &mut Cx<'_>, key: &'static str) -> Option<&'a DeValue<'t>> {
+        let value = self.entries.get(last(key))?;
+        cx.place(self.scope, key, value.span());
+        Some(value.get_ref())
+    }
+
+    /// Reports a value of the wrong type.
+    pub(crate) fn mismatch<T>(
+        &self,
+        cx: &mut Cx<'_>,
+        key: &'static str,
+        value: &DeValue<'_>,
+        wanted: &str,
+        example: &str,
+    ) -> Option<T> {
+        let what = format!("is {}, {wanted} is wanted", kind(value));
+        cx.error(self.scope, key, what, format!("{} = {example}", last(key)));
+        None
+    }
+
+    fn array(
+        &self,
+        cx: &mut Cx<'_>,
+        key: &'static str,
+        most: usize,
+        example: &str,
+    ) -> Option<&'a DeArray<'t>> {
+        match self.value(cx, key)? {
+            DeValue::Array(array) if array.len() <= most => Some(array),
+            DeValue::Array(array) => {
+                self.limit(cx, key, array, most);
+                None
+            }
+            other => self.mismatch(cx, key, other, "an array", example),
+        }
+    }
+
+    fn limit(&self, cx: &mut Cx<'_>, key: &'static str, array: &DeArray<'_>, most: usize) {
+        if array.len() > most {
+            let what = format!("has {} entries, at most {most} are possible", array.len());
+            cx.error(self.scope, key, what, format!("{most} entries or fewer"));
+        }
+    }
+
+    fn not_tables(&self, cx: &mut Cx<'_>, key: &'static str, found: &DeValue<'_>, example: &str) {
+        let what = format!("is {}, an array of tables is wanted", kind(found));
+        cx.error(self.scope, key, what, example);
+    }
+}
+
+/// The meaning of a word.
+pub(crate) fn choose<T: Copy>(text: &str, words: &[(&'static str, T)]) -> Result<T, Problem> {
+    if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
+        return Ok(*value);
+    }
+    let all: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+    let write = match nearest(text, all.iter().copied()) {
+        Some(near) => format!("\"{near}\" (did you mean that?)"),
+        None => format!("one of \"{}\"", all.join("\", \"")),
+    };
+    Err(Problem::new(format!("\"{}\" is not known here", clip(text)), write))
+}
+
+/// The last part of a key's path: what the file has.
+fn last(key: &'static str) -> &'static str {
+    key.rsplit('.').next().unwrap_or(key)
+}
+
+fn kind(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "an integer",
+        DeValue::Float(_) => "a number with a fraction",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date or time",
+        DeValue::Array(_) => "an array",
+        DeValue::Table(_) => "a table",
+    }
+}

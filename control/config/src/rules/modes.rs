@@ -1,0 +1,110 @@
+//! What each forwarding mode can and cannot do.
+
+use crate::cx::{Cx, Scope};
+use crate::net::same_family;
+use crate::read::Draft;
+use crate::service::{Fallback, Mode, Service, Tunnel};
+use std::net::IpAddr;
+
+pub(super) fn check(cx: &mut Cx<'_>, draft: &Draft) {
+    for (scope, service) in draft.services() {
+        if !cx.ok(scope, "mode") {
+            continue;
+        }
+        if let Fallback::Server { address, port } = service.fallback {
+            family(cx, scope, (scope, "fallback.address"), service, address);
+            real_port(cx, scope, (scope, "fallback.port"), service, port);
+        }
+        if service.fallback == Fallback::Local && !service.protocol.has_tcp() {
+            let what = "the local fallback page answers TCP only";
+            cx.warn(scope, "fallback", what, "fallback = \"none\", or a server");
+        }
+        if let Mode::Tun(tunnel) = service.mode {
+            tunnel_source(cx, scope, draft, tunnel);
+        }
+        all_idle(cx, scope, service);
+    }
+    for (scope, service, real_server) in draft.real_servers() {
+        let Scope::RealServer(position, _) = scope else { continue };
+        let outer = Scope::Service(position);
+        if cx.ok(outer, "mode") {
+            family(cx, outer, (scope, "address"), service, real_server.address);
+            real_port(cx, outer, (scope, "port"), service, real_server.port);
+        }
+    }
+}
+
+/// Only a tunnel carries one family in the other.
+fn family(
+    cx: &mut Cx<'_>,
+    outer: Scope,
+    (scope, key): (Scope, &'static str),
+    service: &Service,
+    address: IpAddr,
+) {
+    if !cx.ok(outer, "address") || !cx.ok(scope, key) {
+        return;
+    }
+    match service.mode {
+        Mode::Tun(Tunnel { source: Some(source), .. }) if !same_family(source, address) => {
+            let what = format!("{address} and the tunnel's source {source} differ in family");
+            cx.error(scope, key, what, "an address of the same family, or leave source out");
+        }
+        Mode::Dr | Mode::Nat | Mode::Snat { .. } if !same_family(service.address, address) => {
+            let what = format!(
+                "{address} and the virtual address {} differ in family, which mode {} cannot \
+                 translate",
+                service.address,
+                service.mode.text()
+            );
+            let family = if service.address.is_ipv4() { "IPv4" } else { "IPv6" };
+            cx.error(scope, key, what, format!("the real server's {family} address"));
+        }
+        _ => {}
+    }
+}
+
+fn real_port(
+    cx: &mut Cx<'_>,
+    outer: Scope,
+    (scope, key): (Scope, &'static str),
+    service: &Service,
+    port: Option<u16>,
+) {
+    let Some(port) = port.filter(|_| cx.ok(outer, "ports") && cx.ok(scope, key)) else { return };
+    let ports = &service.ports;
+    let mode = service.mode.text();
+    if service.mode.keeps_destination() {
+        if ports.single() != Some(port) {
+            let what = format!(
+                "port {port} differs from the service's {ports}, but in mode {mode} packets reach \
+                 the real server unchanged, with the port the client asked for"
+            );
+            let write = "nothing: leave port out; or mode = \"l4-nat\" or \"l4-snat\"";
+            cx.error(scope, key, what, write);
+        }
+    } else if ports.is_all() || ports.has_range() {
+        let what = format!("the service's ports {ports} would all become the one port {port}");
+        cx.error(scope, key, what, "nothing: leave port out, every port then stays as it is");
+    } else if ports.single().is_none() {
+        let what = format!("clients of every port of {ports} reach the one port {port}");
+        cx.warn(scope, key, what, "a service for each port, if that is not meant");
+    }
+}
+
+fn tunnel_source(cx: &mut Cx<'_>, scope: Scope, draft: &Draft, tunnel: Tunnel) {
+    let Some(source) = tunnel.source.filter(|_| cx.ok(scope, "tunnel.source")) else { return };
+    let mut own = draft.config.interfaces.iter().flat_map(|i| &i.addresses);
+    if !own.any(|prefix| prefix.address() == source) {
+        let what = format!("{source} is not an address of any interface");
+        cx.error(scope, "tunnel.source", what, "one of our own addresses, or leave it out");
+    }
+}
+
+fn all_idle(cx: &mut Cx<'_>, scope: Scope, service: &Service) {
+    let real_servers = &service.real_servers;
+    if !real_servers.is_empty() && real_servers.iter().all(|r| r.weight == 0) {
+        let what = "every real server has weight 0, so none takes connections";
+        cx.warn(scope, "real_server", what, "a weight from 1 to 65535 for at least one");
+    }
+}
