@@ -1,1 +1,18 @@
-//! TODO
+//! Lowering: the configuration, what was observed and what the operator asked for in, a whole and
+//! fully resolved snapshot out. Everything here is a pure function; nothing opens a socket, reads
+//! a clock or remembers.
+#![forbid(unsafe_code)]
+
+mod hops;
+mod host;
+mod ids;
+mod observed;
+mod snapshot;
+mod targets;
+
+pub use hops::{Reason, wanted_neighbours};
+pub use host::{HostAddress, Role, host_addresses};
+pub use ids::{Carrying, Ids, OutOfIds};
+pub use observed::{Health, Neighbour, Neighbours, Observed, RealServerKey, Route};
+pub use snapshot::{FALLBACK_NAME, FALLBACK_PORT, Lowered, Unresolved, lower};
+pub use targets::{CheckTarget, checks};

@@ -1,0 +1,239 @@
+//! Numbers that connection entries carry: the same for the same thing from snapshot to snapshot,
+//! and nobody else's while a connection may still mean the old owner.
+
+use api::{BackendId, MAX_BACKENDS, MAX_SERVICES, ServiceId, Snapshot};
+use config::{Config, Fallback, Service};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+/// Who has which number, and who had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ids {
+    services: BTreeMap<String, ServiceId>,
+    backends: BTreeMap<BackendKey, BackendId>,
+    service_numbers: Numbers,
+    backend_numbers: Numbers,
+    /// Backends that each retired service had.
+    retired_services: BTreeMap<u32, BTreeSet<BackendId>>,
+}
+
+/// Backends that connections carried when the data plane was last asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Carrying {
+    /// The generation that **every** worker had acknowledged before the question was put.
+    pub generation: u64,
+    /// Backends with at least one connection.
+    pub backends: BTreeSet<BackendId>,
+}
+
+/// Every number is taken, or not yet known to be free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no free number for another {0}: all are taken, or their connections still run")]
+pub struct OutOfIds(pub &'static str);
+
+/// What a backend is. A real server that gets another address or port, or a service that begins or
+/// ceases to translate addresses, is another backend: entries of the old one would send to the
+/// old address.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct BackendKey {
+    service: String,
+    /// `None` is the fallback.
+    real_server: Option<String>,
+    address: IpAddr,
+    port: Option<u16>,
+    translates: bool,
+}
+
+impl Default for Ids {
+    /// The numbers of a data plane that has never had a snapshot.
+    fn default() -> Self {
+        Self {
+            services: BTreeMap::new(),
+            backends: BTreeMap::new(),
+            service_numbers: Numbers::new(MAX_SERVICES as u32),
+            backend_numbers: Numbers::new(MAX_BACKENDS as u32),
+            retired_services: BTreeMap::new(),
+        }
+    }
+}
+
+impl Ids {
+    /// The numbers that a running data plane goes by. What an earlier control process did before
+    /// that snapshot is unknown, so every number that the snapshot lacks may still be on
+    /// connections: until a [`Carrying`] of that generation says otherwise, nobody gets one.
+    pub fn from_snapshot(snapshot: &Snapshot) -> Self {
+        let mut ids = Self::default();
+        for service in &snapshot.services {
+            ids.services.insert(service.name.clone(), service.id);
+            for (real_server, backend) in service
+                .backends
+                .iter()
+                .map(|backend| (Some(backend.name.clone()), backend))
+                .chain(service.fallback.iter().map(|fallback| (None, fallback)))
+            {
+                let key = BackendKey {
+                    service: service.name.clone(),
+                    real_server,
+                    address: backend.address,
+                    port: backend.port,
+                    translates: backend.local || translates(service.mode),
+                };
+                ids.backends.insert(key, backend.id);
+            }
+        }
+        let services = ids.services.values().map(|&id| u32::from(id)).collect();
+        ids.service_numbers.inherit(&services, snapshot.generation);
+        let backends = ids.backends.values().copied().collect();
+        ids.backend_numbers.inherit(&backends, snapshot.generation);
+        ids
+    }
+
+    /// The number of a service.
+    pub fn service(&self, name: &str) -> Option<ServiceId> {
+        self.services.get(name).copied()
+    }
+
+    /// Numbers for everything in `config`, as of snapshot `generation`.
+    pub(crate) fn assign(
+        &self,
+        config: &Config,
+        generation: u64,
+        carrying: &Carrying,
+    ) -> Result<Self, OutOfIds> {
+        let mut next = self.clone();
+        let wanted: BTreeSet<BackendKey> = config.services.iter().flat_map(keys).collect();
+        let names: BTreeSet<&str> = config.services.iter().map(|s| s.name.as_str()).collect();
+        next.retire(&wanted, &names, generation);
+        for key in wanted {
+            if !next.backends.contains_key(&key) {
+                let free = |id: u32| !carrying.backends.contains(&id);
+                let id = next.backend_numbers.take(carrying.generation, free);
+                next.backends.insert(key, id.ok_or(OutOfIds("real server"))?);
+            }
+        }
+        for name in names {
+            if !next.services.contains_key(name) {
+                let retired = &next.retired_services;
+                let free = |id: u32| {
+                    retired.get(&id).is_none_or(|had| had.is_disjoint(&carrying.backends))
+                };
+                let id = next.service_numbers.take(carrying.generation, free);
+                let id = id.ok_or(OutOfIds("service"))?;
+                next.retired_services.remove(&id);
+                next.services.insert(name.to_owned(), id as ServiceId); // below MAX_SERVICES
+            }
+        }
+        Ok(next)
+    }
+
+    pub(crate) fn backend(&self, key: &BackendKey) -> Option<BackendId> {
+        self.backends.get(key).copied()
+    }
+
+    fn retire(&mut self, wanted: &BTreeSet<BackendKey>, names: &BTreeSet<&str>, generation: u64) {
+        let gone: Vec<String> =
+            self.services.keys().filter(|name| !names.contains(name.as_str())).cloned().collect();
+        for name in gone {
+            let Some(id) = self.services.remove(&name).map(u32::from) else { continue };
+            let had = self.backends.iter().filter(|(key, _)| key.service == name);
+            self.retired_services.insert(id, had.map(|(_, id)| *id).collect());
+            self.service_numbers.retire(id, generation);
+        }
+        let numbers = &mut self.backend_numbers;
+        self.backends.retain(|key, id| {
+            let keep = wanted.contains(key);
+            if !keep {
+                numbers.retire(*id, generation);
+            }
+            keep
+        });
+    }
+}
+
+impl BackendKey {
+    pub(crate) fn real_server(service: &Service, real_server: &config::RealServer) -> Self {
+        Self {
+            service: service.name.clone(),
+            real_server: Some(real_server.name.clone()),
+            address: real_server.address,
+            port: real_server.port,
+            translates: !service.mode.keeps_destination(),
+        }
+    }
+
+    pub(crate) fn fallback(service: &Service) -> Option<Self> {
+        let (address, port, local) = match service.fallback {
+            Fallback::None => return None,
+            Fallback::Local => (service.address, Some(crate::FALLBACK_PORT), true),
+            Fallback::Server { address, port } => (address, port, false),
+        };
+        Some(Self {
+            service: service.name.clone(),
+            real_server: None,
+            address,
+            port,
+            translates: local || !service.mode.keeps_destination(),
+        })
+    }
+}
+
+fn keys(service: &Service) -> impl Iterator<Item = BackendKey> + '_ {
+    let real_servers = service.real_servers.iter();
+    real_servers
+        .map(|real_server| BackendKey::real_server(service, real_server))
+        .chain(BackendKey::fallback(service))
+}
+
+fn translates(mode: api::Mode) -> bool {
+    matches!(mode, api::Mode::Nat | api::Mode::Snat)
+}
+
+/// Numbers below a limit. One that was never used goes first, because nothing at all can remember
+/// it; used ones come again when those have run out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Numbers {
+    /// The lowest number not used in this life.
+    next: u32,
+    limit: u32,
+    /// Numbers that had an owner, by the generation that was the first without.
+    retired: BTreeMap<u32, u64>,
+    /// An earlier life ended with this generation.
+    inherited: u64,
+}
+
+impl Numbers {
+    fn new(limit: u32) -> Self {
+        Self { next: 0, limit, retired: BTreeMap::new(), inherited: 0 }
+    }
+
+    /// Goes on where an earlier life stopped with these numbers in use.
+    fn inherit(&mut self, live: &BTreeSet<u32>, generation: u64) {
+        self.inherited = generation;
+        self.next = live.last().map_or(0, |last| last.saturating_add(1));
+        let gaps = (0..self.next.min(self.limit)).filter(|id| !live.contains(id));
+        self.retired = gaps.map(|id| (id, generation)).collect();
+    }
+
+    fn retire(&mut self, id: u32, generation: u64) {
+        self.retired.insert(id, generation);
+    }
+
+    /// A number for a new owner. `acknowledged` is the generation that every worker had reached
+    /// when `free` was observed.
+    fn take(&mut self, acknowledged: u64, free: impl Fn(u32) -> bool) -> Option<u32> {
+        if acknowledged >= self.inherited {
+            while self.next < self.limit {
+                let id = self.next;
+                self.next += 1;
+                if free(id) {
+                    return Some(id);
+                }
+                self.retired.insert(id, self.inherited); // an earlier life's, still carried
+            }
+        }
+        let mut candidates = self.retired.iter();
+        let (&id, _) = candidates.find(|(id, at)| **at <= acknowledged && free(**id))?;
+        self.retired.remove(&id);
+        Some(id)
+    }
+}
