@@ -1,0 +1,196 @@
+//! One entry of the table, as found.
+
+use crate::key::{Key, KeyKind};
+use crate::last_hop::LastHop;
+use crate::layout::{Status, Unit};
+use crate::sync::Relaxed;
+
+/// Time on the packet path: 10 ms units of the monotonic clock, wrapping.
+pub type Tick = u32;
+
+/// Ticks in a second.
+pub const TICKS_PER_SECOND: u32 = 100;
+
+/// The second key of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Other {
+    /// There is none: one 64-byte unit.
+    None,
+    /// The entry is found by it too: the key of the replies.
+    Reply(Key),
+    /// It is stored (how to translate), but the entry is not found by it.
+    Recipe(Key),
+}
+
+/// An entry to be inserted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct New {
+    /// What it is found by.
+    pub key: Key,
+    /// See [`Other`].
+    pub other: Other,
+    /// The backend; a connection holds one of its gauge, which the caller has acquired.
+    pub backend: u32,
+    /// The service.
+    pub service: u16,
+    /// For the caller's use; the lower 14 bits are kept.
+    pub flags: u16,
+    /// First value of the state word.
+    pub state: u32,
+    /// Where the client's packets come from; kept only with a second key.
+    pub last_hop: LastHop,
+    /// Now.
+    pub now: Tick,
+}
+
+const FLAG_BITS: u64 = 0x3fff;
+const SHAPE_REPLY: u64 = 1 << 62;
+const SHAPE_RECIPE: u64 = 2 << 62;
+const SHAPE: u64 = 3 << 62;
+
+impl New {
+    /// The immutable word of the first unit.
+    pub(crate) fn word(&self) -> u64 {
+        let shape = match self.other {
+            Other::None => 0,
+            Other::Reply(_) => SHAPE_REPLY,
+            Other::Recipe(_) => SHAPE_RECIPE,
+        };
+        u64::from(self.backend)
+            | u64::from(self.service) << 32
+            | (u64::from(self.flags) & FLAG_BITS) << 48
+            | shape
+    }
+}
+
+/// A live entry (or one that was live when it was found). It cannot outlive the next quiescent
+/// point of the handle that found it.
+#[derive(Clone, Copy)]
+pub struct Entry<'t> {
+    first: &'t Unit,
+    second: &'t Unit,
+    number: u32,
+    word: u64,
+}
+
+impl<'t> Entry<'t> {
+    #[inline]
+    pub(crate) fn new(units: &'t [Unit], number: u32) -> Self {
+        let first = &units[number as usize];
+        let word = first.recipe.load(Relaxed);
+        let second = if word & SHAPE == 0 { first } else { &units[number as usize | 1] };
+        Self { first, second, number, word }
+    }
+
+    /// The first unit's number: the same entry while it lives.
+    #[inline]
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// The key it was inserted with.
+    #[inline]
+    pub fn key(&self) -> Key {
+        Key::from_words(self.first.key_words())
+    }
+
+    /// The second key, whether or not the entry is found by it.
+    #[inline]
+    pub fn recipe(&self) -> Option<Key> {
+        (self.word & SHAPE != 0).then(|| Key::from_words(self.second.key_words()))
+    }
+
+    /// The second key, if the entry is found by it.
+    #[inline]
+    pub fn reply(&self) -> Option<Key> {
+        (self.word & SHAPE == SHAPE_REPLY).then(|| Key::from_words(self.second.key_words()))
+    }
+
+    /// What it stands for.
+    #[inline]
+    pub fn kind(&self) -> KeyKind {
+        match (self.first.key[4].load(Relaxed) >> 40) as u8 {
+            1 => KeyKind::Fragment,
+            2 => KeyKind::Persistence,
+            _ => KeyKind::Connection,
+        }
+    }
+
+    /// The backend.
+    #[inline]
+    pub fn backend(&self) -> u32 {
+        self.word as u32
+    }
+
+    /// The service.
+    #[inline]
+    pub fn service(&self) -> u16 {
+        (self.word >> 32) as u16
+    }
+
+    /// What [`New::flags`] said.
+    #[inline]
+    pub fn flags(&self) -> u16 {
+        ((self.word >> 48) & FLAG_BITS) as u16
+    }
+
+    /// The state word.
+    #[inline]
+    pub fn state(&self) -> u32 {
+        self.first.state.load(Relaxed)
+    }
+
+    /// Replaces the state word if it is still `expected`.
+    #[inline]
+    pub fn set_state(&self, expected: u32, new: u32) -> bool {
+        self.first.state.compare_exchange(expected, new, Relaxed, Relaxed).is_ok()
+    }
+
+    /// Tick of the last packet.
+    #[inline]
+    pub fn seen(&self) -> Tick {
+        self.first.seen.load(Relaxed)
+    }
+
+    /// Notes a packet. Written only when the tick has changed, so that a busy entry's line stays
+    /// shared between workers.
+    #[inline]
+    pub fn touch(&self, now: Tick) {
+        if self.first.seen.load(Relaxed) != now {
+            self.first.seen.store(now, Relaxed);
+        }
+    }
+
+    /// Where the client's packets come from; unknown in entries without a second key.
+    #[inline]
+    pub fn last_hop(&self) -> LastHop {
+        if self.word & SHAPE == 0 {
+            return LastHop::UNKNOWN;
+        }
+        LastHop::from_word(self.second.recipe.load(Relaxed))
+    }
+
+    /// Notes where the client's packets come from now. Written only when it has changed.
+    #[inline]
+    pub fn set_last_hop(&self, hop: LastHop) {
+        if self.word & SHAPE != 0 && self.second.recipe.load(Relaxed) != hop.word() {
+            self.second.recipe.store(hop.word(), Relaxed);
+        }
+    }
+
+    /// Whether it has not been removed meanwhile.
+    #[inline]
+    pub fn is_live(&self) -> bool {
+        self.first.status.load(Relaxed) == Status::LIVE
+    }
+
+    #[inline]
+    pub(crate) fn first(&self) -> &'t Unit {
+        self.first
+    }
+
+    #[inline]
+    pub(crate) fn is_double(&self) -> bool {
+        self.word & SHAPE != 0
+    }
+}

@@ -1,0 +1,494 @@
+//! One worker's way to the table. Nothing here allocates, locks or makes a system call, except
+//! taking and giving back the handle itself.
+
+use crate::entry::{Entry, New, Other};
+use crate::epoch::GRACE;
+use crate::key::{KEY_WORDS, Key, KeyKind};
+use crate::layout::{Cell, Class, Status};
+use crate::memory::prefetch;
+use crate::order::{CELL_READ, STATUS, insert_fence};
+use crate::sync::Relaxed;
+use crate::table::{Table, UNITS_SHARE};
+use crate::tcp::Direction;
+use std::cell::{Cell as Local, RefCell};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Lost races after which an insert gives up. Each needs another insert of the same key within
+/// the same few nanoseconds.
+const ATTEMPTS: usize = 8;
+/// Quiescent points between two looks at everybody else's announcements.
+const ROUNDS_PER_ADVANCE: u32 = 8;
+/// Limbo lists: one per epoch that can be waiting, so that each is reused only when due.
+const LIMBO: usize = GRACE as usize + 1;
+
+/// An entry that a look-up found, and by which of its keys.
+#[derive(Clone, Copy)]
+pub struct Found<'t> {
+    /// The entry.
+    pub entry: Entry<'t>,
+    /// `Forward` by the key it was inserted with, `Reply` by the second one.
+    pub direction: Direction,
+}
+
+/// Why an entry was not inserted. Nothing of it is left behind.
+pub enum InsertError<'t> {
+    /// There is no free unit (or, practically never, no free cell).
+    Full,
+    /// The key is there already.
+    KeyExists(Entry<'t>),
+    /// The second key is there already (as any entry's first or second key).
+    ReplyExists(Entry<'t>),
+    /// Others kept inserting the same key at the same time.
+    Contended,
+}
+
+/// What a sweep does with an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It stays.
+    Keep,
+    /// It is removed.
+    Remove,
+}
+
+/// Entries of one class and epoch that wait for their grace period, chained by their links.
+#[derive(Clone, Copy, Default)]
+struct Waiting {
+    epoch: u64,
+    head: u32,
+    count: u32,
+}
+
+/// Free entries of one class at hand: a chain, and a slab not yet used.
+struct Stock {
+    head: u32,
+    count: u32,
+    fresh: Range<u32>,
+}
+
+/// See the module. Borrowing is the proof: entries borrow the handle, and [`Handle::quiesce`]
+/// wants it for itself alone, so no entry is held over a quiescent point.
+pub struct Handle {
+    table: Arc<Table>,
+    index: usize,
+    stock: [RefCell<Stock>; 2],
+    limbo: [[Local<Waiting>; LIMBO]; 2],
+    waiting: Local<u32>,
+    rounds: u32,
+}
+
+impl Handle {
+    pub(crate) fn new(table: Arc<Table>, index: usize) -> Self {
+        let empty = || RefCell::new(Stock { head: 0, count: 0, fresh: 0..0 });
+        let handle = Self {
+            table,
+            index,
+            stock: [empty(), empty()],
+            limbo: Default::default(),
+            waiting: Local::new(0),
+            rounds: 0,
+        };
+        handle.adopt_orphans();
+        handle
+    }
+
+    /// Inserts an entry. On success it is found from now on, by every key it has.
+    ///
+    /// # Errors
+    /// See [`InsertError`]. Of several inserts of one key at once exactly one succeeds.
+    pub fn insert(&self, hash: u64, new: &New) -> Result<Entry<'_>, InsertError<'_>> {
+        let words = new.key.words();
+        debug_assert_eq!(hash, self.table.secrets.hash(&words));
+        let reply = match new.other {
+            Other::Reply(key) => {
+                let words = key.words();
+                Some((self.table.secrets.hash(&words), words))
+            }
+            _ => None,
+        };
+        for _ in 0..ATTEMPTS {
+            if let Some(entry) = self.find(hash, &words) {
+                return Err(InsertError::KeyExists(entry.entry));
+            }
+            if let Some((hash, words)) = &reply
+                && let Some(entry) = self.find(*hash, words)
+            {
+                return Err(InsertError::ReplyExists(entry.entry));
+            }
+            if let Some(result) = self.attempt(hash, &words, reply.as_ref(), new) {
+                return result;
+            }
+        }
+        Err(InsertError::Contended)
+    }
+
+    /// Removes an entry. True for the one caller that did it; the connection's gauge is released
+    /// with it. The entry may be looked at until the next quiescent point.
+    pub fn remove(&self, entry: &Entry<'_>) -> bool {
+        let status = &entry.first().status;
+        if status.compare_exchange(Status::LIVE, Status::DEAD, STATUS, Relaxed).is_err() {
+            return false;
+        }
+        self.unplace_all(entry);
+        if entry.kind() == KeyKind::Connection {
+            self.table.release(entry.backend());
+        }
+        self.account(entry, -1);
+        self.retire(entry);
+        true
+    }
+
+    /// Between bursts: says that nothing found before is held any more, and takes back slots
+    /// whose grace period is over.
+    #[inline]
+    pub fn quiesce(&mut self) {
+        let epoch = self.table.epochs.announce(self.index);
+        self.rounds = self.rounds.wrapping_add(1);
+        if self.waiting.get() != 0 {
+            self.reclaim(epoch);
+        } else if self.rounds.is_multiple_of(ROUNDS_PER_ADVANCE * 64) {
+            // Others may wait although this one does not.
+            self.table.epochs.try_advance();
+        }
+    }
+
+    /// Before a long sleep: nobody waits for this handle until [`Handle::unpark`].
+    pub fn park(&mut self) {
+        self.table.epochs.park(self.index);
+    }
+
+    /// After the sleep, before anything is looked up.
+    pub fn unpark(&mut self) {
+        self.table.epochs.unpark(self.index);
+    }
+
+    /// The hash that the other methods ask for.
+    #[inline]
+    pub fn hash(&self, key: &Key) -> u64 {
+        self.table.secrets.hash(&key.words())
+    }
+
+    /// Asks the memory for the first bucket.
+    #[inline]
+    pub fn prefetch(&self, hash: u64) {
+        let [first, _] = self.table.memory.geometry().buckets_of(hash);
+        prefetch(&self.table.memory.buckets()[first]);
+    }
+
+    /// Asks the memory for the entry that the first bucket's tag points to, if one does.
+    #[inline]
+    pub fn prefetch_entry(&self, hash: u64) {
+        let [first, second] = self.table.memory.geometry().buckets_of(hash);
+        let buckets = self.table.memory.buckets();
+        for cell in &buckets[first].cells {
+            let cell = Cell(cell.load(Relaxed));
+            if cell.matches(hash) {
+                prefetch(&self.table.memory.units()[cell.unit().0 as usize]);
+                return;
+            }
+        }
+        prefetch(&buckets[second]);
+    }
+
+    /// Finds a live entry by either of its keys.
+    #[inline]
+    pub fn lookup(&self, key: &Key, hash: u64) -> Option<Found<'_>> {
+        self.find(hash, &key.words())
+    }
+
+    /// Shows the next `budget` units' entries to `judge` and removes what it condemns. Handles
+    /// share the work: each call goes on where the last one, of whichever handle, stopped.
+    /// Returns the number of entries removed.
+    pub fn sweep(&self, budget: u32, mut judge: impl FnMut(&Entry<'_>) -> Verdict) -> u32 {
+        let units = self.table.memory.geometry().units;
+        let budget = budget.next_multiple_of(2).min(units);
+        let cursor = &self.table.cursor;
+        let start = cursor.load(Relaxed);
+        let end = start + budget;
+        let next = if end >= units { 0 } else { end };
+        if cursor.compare_exchange(start, next, Relaxed, Relaxed).is_err() {
+            return 0; // Another handle sweeps right now.
+        }
+        let mut removed = 0;
+        self.each(start, end.min(units), |entry| {
+            if judge(&entry) == Verdict::Remove && self.remove(&entry) {
+                removed += 1;
+            }
+        });
+        removed
+    }
+
+    /// Shows the live entries of `budget` units from `cursor` on; where to go on, `None` at the
+    /// end of the table.
+    pub fn for_each_from(
+        &self,
+        cursor: u32,
+        budget: u32,
+        mut f: impl FnMut(&Entry<'_>),
+    ) -> Option<u32> {
+        let units = self.table.memory.geometry().units;
+        let start = (cursor & !1).min(units);
+        let end = start.saturating_add(budget.next_multiple_of(2)).min(units);
+        self.each(start, end, |entry| f(&entry));
+        (end < units).then_some(end)
+    }
+
+    /// The table.
+    pub fn table(&self) -> &Arc<Table> {
+        &self.table
+    }
+
+    /// Live entries of the units from `start` (even) up to `end`.
+    #[inline]
+    fn each<'t>(&'t self, start: u32, end: u32, mut f: impl FnMut(Entry<'t>)) {
+        let slab_units = self.table.memory.geometry().slab_units;
+        let units = self.table.memory.units();
+        let mut unit = start;
+        while unit < end {
+            let slab_end = (unit / slab_units + 1) * slab_units;
+            let Some(class) = self.table.class_at(unit) else {
+                unit = slab_end;
+                continue;
+            };
+            for number in (unit..end.min(slab_end)).step_by(class.units() as usize) {
+                if units[number as usize].status.load(CELL_READ) == Status::LIVE {
+                    f(Entry::new(units, number));
+                }
+            }
+            unit = slab_end;
+        }
+    }
+
+    #[inline]
+    fn find(&self, hash: u64, words: &[u64; KEY_WORDS]) -> Option<Found<'_>> {
+        let units = self.table.memory.units();
+        for bucket in self.table.memory.geometry().buckets_of(hash) {
+            for cell in &self.table.memory.buckets()[bucket].cells {
+                let cell = Cell(cell.load(CELL_READ));
+                if !cell.matches(hash) {
+                    continue;
+                }
+                let (unit, second) = cell.unit();
+                if units[unit as usize].has_key(words) {
+                    let entry = Entry::new(units, cell.entry());
+                    if entry.is_live() {
+                        let direction = if second { Direction::Reply } else { Direction::Forward };
+                        return Some(Found { entry, direction });
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// One try; `None` when it was aborted by a competing insert and is to be repeated.
+    fn attempt(
+        &self,
+        hash: u64,
+        words: &[u64; KEY_WORDS],
+        reply: Option<&(u64, [u64; KEY_WORDS])>,
+        new: &New,
+    ) -> Option<Result<Entry<'_>, InsertError<'_>>> {
+        let class = if new.other == Other::None { Class::Single } else { Class::Double };
+        let Some(number) = self.take(class) else { return Some(Err(InsertError::Full)) };
+        self.fill(number, words, new);
+        let entry = Entry::new(self.table.memory.units(), number);
+        let placed = self.table.place(hash, Cell::new(hash, number, false))
+            && reply.is_none_or(|(hash, _)| {
+                self.table.place(*hash, Cell::new(*hash, number + 1, true))
+            });
+        if !placed {
+            self.withdraw(&entry);
+            return Some(Err(InsertError::Full));
+        }
+        insert_fence();
+        if let Some(other) = self.compete(hash, words, number) {
+            self.withdraw(&entry);
+            return Some(Err(InsertError::KeyExists(other)));
+        }
+        if let Some((hash, words)) = reply
+            && let Some(other) = self.compete(*hash, words, number)
+        {
+            self.withdraw(&entry);
+            return Some(Err(InsertError::ReplyExists(other)));
+        }
+        let status = &entry.first().status;
+        if status.compare_exchange(Status::TENTATIVE, Status::LIVE, STATUS, Relaxed).is_err() {
+            self.withdraw(&entry);
+            return None;
+        }
+        self.account(&entry, 1);
+        Some(Ok(entry))
+    }
+
+    fn fill(&self, number: u32, words: &[u64; KEY_WORDS], new: &New) {
+        let unit = self.table.unit(number);
+        unit.set_key(words);
+        unit.recipe.store(new.word(), Relaxed);
+        unit.state.store(new.state, Relaxed);
+        unit.seen.store(new.now, Relaxed);
+        if let Other::Reply(key) | Other::Recipe(key) = &new.other {
+            let second = self.table.unit(number + 1);
+            second.set_key(&key.words());
+            second.recipe.store(new.last_hop.word(), Relaxed);
+        }
+        unit.status.store(Status::TENTATIVE, Relaxed);
+    }
+
+    /// Looks for other entries of this key after one's own cells are out: a live one is
+    /// returned; tentative ones are aborted, so that at most one of the competitors becomes
+    /// live.
+    fn compete(&self, hash: u64, words: &[u64; KEY_WORDS], own: u32) -> Option<Entry<'_>> {
+        let units = self.table.memory.units();
+        for bucket in self.table.memory.geometry().buckets_of(hash) {
+            for cell in &self.table.memory.buckets()[bucket].cells {
+                let cell = Cell(cell.load(CELL_READ));
+                if !cell.matches(hash) || cell.entry() == own {
+                    continue;
+                }
+                let status = &units[cell.entry() as usize].status;
+                if !units[cell.unit().0 as usize].has_key(words) {
+                    continue;
+                }
+                let before =
+                    status.compare_exchange(Status::TENTATIVE, Status::ABORTED, STATUS, STATUS);
+                if before == Err(Status::LIVE) {
+                    return Some(Entry::new(units, cell.entry()));
+                }
+            }
+        }
+        None
+    }
+
+    /// Takes back an entry that did not become live. Others may have found its cells, so its
+    /// slot waits like a removed one's.
+    fn withdraw(&self, entry: &Entry<'_>) {
+        entry.first().status.store(Status::DEAD, Relaxed);
+        self.unplace_all(entry);
+        self.retire(entry);
+    }
+
+    fn unplace_all(&self, entry: &Entry<'_>) {
+        let hash = self.hash(&entry.key());
+        self.table.unplace(hash, Cell::new(hash, entry.number(), false));
+        if let Some(key) = entry.reply() {
+            let hash = self.hash(&key);
+            self.table.unplace(hash, Cell::new(hash, entry.number() + 1, true));
+        }
+    }
+
+    fn account(&self, entry: &Entry<'_>, sign: i64) {
+        let shares = &self.table.epochs.participant(self.index).shares;
+        let units = if entry.is_double() { 2 } else { 1 };
+        for (what, change) in [(entry.kind() as usize, sign), (UNITS_SHARE, sign * units)] {
+            // Only this participant writes its share: no read-modify-write is needed.
+            shares[what].store(shares[what].load(Relaxed) + change, Relaxed);
+        }
+    }
+
+    /// A free entry of the class.
+    fn take(&self, class: Class) -> Option<u32> {
+        let mut stock = self.stock[class.index()].borrow_mut();
+        if stock.count == 0 && stock.fresh.is_empty() {
+            match self.table.pop_batch(class) {
+                Some((first, count)) => (stock.head, stock.count) = (first + 1, count),
+                None => stock.fresh = self.table.claim_slab(class)?,
+            }
+        }
+        if stock.count == 0 {
+            let number = stock.fresh.start;
+            stock.fresh.start += class.units();
+            return Some(number);
+        }
+        let number = stock.head - 1;
+        stock.head = self.table.unit(number).link.load(Relaxed);
+        stock.count -= 1;
+        Some(number)
+    }
+
+    fn retire(&self, entry: &Entry<'_>) {
+        let class = if entry.is_double() { Class::Double } else { Class::Single };
+        self.wait(class, entry.number());
+    }
+
+    /// Puts an unlinked entry on the limbo list of the epoch now.
+    fn wait(&self, class: Class, number: u32) {
+        let epoch = self.table.epochs.now();
+        let slot = &self.limbo[class.index()][epoch as usize % LIMBO];
+        let mut list = slot.get();
+        if list.count != 0 && list.epoch != epoch {
+            // At least LIMBO epochs old, which is more than the grace period.
+            self.restock(class, list);
+            list = Waiting::default();
+        }
+        self.table.unit(number).link.store(list.head, Relaxed);
+        slot.set(Waiting { epoch, head: number + 1, count: list.count + 1 });
+        self.waiting.set(self.waiting.get() + 1);
+    }
+
+    #[cold]
+    fn reclaim(&mut self, epoch: u64) {
+        if self.rounds.is_multiple_of(ROUNDS_PER_ADVANCE) {
+            self.table.epochs.try_advance();
+        }
+        for class in [Class::Single, Class::Double] {
+            for n in 0..LIMBO {
+                let list = self.limbo[class.index()][n].get();
+                if list.count != 0 && list.epoch + GRACE <= epoch {
+                    self.limbo[class.index()][n].take();
+                    self.restock(class, list);
+                }
+            }
+        }
+    }
+
+    /// Entries whose grace period is over: kept if this handle has none, else given to all.
+    fn restock(&self, class: Class, list: Waiting) {
+        self.waiting.set(self.waiting.get() - list.count);
+        let mut unit = list.head;
+        while let Some(number) = unit.checked_sub(1) {
+            let entry = self.table.unit(number);
+            entry.status.store(Status::FREE, Relaxed);
+            unit = entry.link.load(Relaxed);
+        }
+        let mut stock = self.stock[class.index()].borrow_mut();
+        if stock.count == 0 {
+            (stock.head, stock.count) = (list.head, list.count);
+        } else {
+            self.table.push_batch(class, list.head - 1, list.count);
+        }
+    }
+
+    /// Entries whose remover is gone wait here, from now on (later than due is always safe).
+    fn adopt_orphans(&self) {
+        let orphans = self.table.orphans.lock().map(|mut all| std::mem::take(&mut *all));
+        for (class, head) in orphans.unwrap_or_default() {
+            let mut next = head;
+            while let Some(number) = next.checked_sub(1) {
+                next = self.table.unit(number).link.load(Relaxed);
+                self.wait(class, number);
+            }
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        for class in [Class::Single, Class::Double] {
+            let stock = self.stock[class.index()].get_mut();
+            if stock.count != 0 {
+                self.table.push_batch(class, stock.head - 1, stock.count);
+            }
+            for number in stock.fresh.clone().step_by(class.units() as usize) {
+                self.table.unit(number).link.store(0, Relaxed);
+                self.table.push_batch(class, number, 1);
+            }
+            if let Ok(mut orphans) = self.table.orphans.lock() {
+                let lists = self.limbo[class.index()].iter().map(|slot| slot.take());
+                orphans.extend(lists.filter(|l| l.count != 0).map(|l| (class, l.head)));
+            }
+        }
+        self.table.epochs.leave(self.index);
+    }
+}

@@ -1,0 +1,177 @@
+//! What a connection is found by.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+/// 64-bit words of a key.
+pub(crate) const KEY_WORDS: usize = 5;
+
+/// What an entry stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum KeyKind {
+    /// A connection: client to virtual service, or (reply key) real server to what it sees as
+    /// the client.
+    Connection = 0,
+    /// A datagram in fragments: source, destination, protocol and the identification split over
+    /// the port fields.
+    Fragment = 1,
+    /// A client's real server: masked client as source, service number as destination port.
+    Persistence = 2,
+}
+
+/// The exact identity of an entry. IPv4 addresses are mapped (`::ffff:a.b.c.d`), so that one
+/// type serves both families. Compared whole: the hash finds, it never decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct Key {
+    /// Source address.
+    pub src: [u8; 16],
+    /// Destination address.
+    pub dst: [u8; 16],
+    /// Source port.
+    pub sport: u16,
+    /// Destination port.
+    pub dport: u16,
+    /// IP protocol.
+    pub proto: u8,
+    /// See [`KeyKind`].
+    pub kind: KeyKind,
+    /// Separates what must not meet although the addresses are equal; 0 where unused.
+    pub zone: u16,
+}
+
+impl Key {
+    /// A connection's key.
+    pub const fn connection(
+        proto: u8,
+        (src, sport): ([u8; 16], u16),
+        (dst, dport): ([u8; 16], u16),
+    ) -> Self {
+        Self { src, dst, sport, dport, proto, kind: KeyKind::Connection, zone: 0 }
+    }
+
+    /// The key of packets the other way round.
+    pub const fn reversed(&self) -> Self {
+        Self { src: self.dst, dst: self.src, sport: self.dport, dport: self.sport, ..*self }
+    }
+
+    #[inline]
+    pub(crate) fn words(&self) -> [u64; KEY_WORDS] {
+        let word = |bytes: &[u8; 16], at: usize| {
+            let mut half = [0; 8];
+            half.copy_from_slice(&bytes[at..at + 8]);
+            u64::from_le_bytes(half)
+        };
+        [
+            word(&self.src, 0),
+            word(&self.src, 8),
+            word(&self.dst, 0),
+            word(&self.dst, 8),
+            u64::from(self.sport)
+                | u64::from(self.dport) << 16
+                | u64::from(self.proto) << 32
+                | (self.kind as u64) << 40
+                | u64::from(self.zone) << 48,
+        ]
+    }
+
+    pub(crate) fn from_words(words: [u64; KEY_WORDS]) -> Self {
+        let address = |low: u64, high: u64| {
+            let mut bytes = [0; 16];
+            bytes[..8].copy_from_slice(&low.to_le_bytes());
+            bytes[8..].copy_from_slice(&high.to_le_bytes());
+            bytes
+        };
+        let [src_low, src_high, dst_low, dst_high, rest] = words;
+        Self {
+            src: address(src_low, src_high),
+            dst: address(dst_low, dst_high),
+            sport: rest as u16,
+            dport: (rest >> 16) as u16,
+            proto: (rest >> 32) as u8,
+            kind: match (rest >> 40) as u8 {
+                1 => KeyKind::Fragment,
+                2 => KeyKind::Persistence,
+                _ => KeyKind::Connection,
+            },
+            zone: (rest >> 48) as u16,
+        }
+    }
+}
+
+/// An address as keys hold it.
+pub fn mapped(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+        IpAddr::V6(v6) => v6.octets(),
+    }
+}
+
+/// The address that a key holds.
+pub fn unmapped(bytes: &[u8; 16]) -> IpAddr {
+    Ipv6Addr::from(*bytes).to_canonical()
+}
+
+/// Secrets of the hash. Unknown outside, so that nobody can aim many connections at one bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Secrets(pub [u64; 6]);
+
+impl Secrets {
+    /// Folded multiplication: each half of the key is multiplied by a secret-masked other half,
+    /// the 128-bit product folded to 64.
+    #[inline]
+    pub fn hash(&self, words: &[u64; KEY_WORDS]) -> u64 {
+        let s = &self.0;
+        let source = fold(words[0] ^ s[0], words[1] ^ s[1]);
+        let destination = fold(words[2] ^ s[2], words[3] ^ s[3]);
+        fold(source ^ destination.rotate_left(32) ^ s[4], words[4] ^ s[5])
+    }
+}
+
+#[inline]
+fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    (product as u64) ^ (product >> 64) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_survives_its_words() {
+        let key = Key {
+            src: *b"0123456789abcdef",
+            dst: *b"fedcba9876543210",
+            sport: 0x1234,
+            dport: 0xfedc,
+            proto: 17,
+            kind: KeyKind::Persistence,
+            zone: 0xabcd,
+        };
+        assert_eq!(Key::from_words(key.words()), key);
+        assert_eq!(key.reversed().reversed(), key);
+        assert_ne!(key.reversed(), key);
+    }
+
+    #[test]
+    fn addresses_survive_mapping() {
+        for text in ["10.0.0.1", "2001:db8::1", "::1"] {
+            let address: IpAddr = text.parse().unwrap();
+            assert_eq!(unmapped(&mapped(address)), address);
+        }
+    }
+
+    #[test]
+    fn neighbouring_keys_spread_evenly() {
+        let secrets = Secrets([3, 0x1234_5678_9abc_def1, 77, 0xfeed, 0x5555_aaaa, 0x9e37_79b9]);
+        let secrets = Secrets(secrets.0.map(|s| s.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+        let mut counts = [0u32; 64];
+        for n in 0..64_000u32 {
+            let client = mapped(IpAddr::from((0x0a00_0000 + n / 16).to_be_bytes()));
+            let key = Key::connection(6, (client, 1024 + (n % 16) as u16), ([0; 16], 80));
+            counts[(secrets.hash(&key.words()) % 64) as usize] += 1;
+        }
+        assert!(counts.iter().all(|n| (800..1200).contains(n)), "{counts:?}");
+    }
+}

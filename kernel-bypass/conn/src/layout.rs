@@ -1,0 +1,188 @@
+//! What lies where in a segment. Everything is an atomic word, so that any process may read any
+//! byte at any time.
+
+use crate::key::KEY_WORDS;
+use crate::sync::{AtomicU32, AtomicU64, Relaxed};
+
+/// Cells of one bucket: one cache line.
+pub(crate) const CELLS: usize = 8;
+/// Units of one slab, unless a test asks for less.
+pub(crate) const SLAB_UNITS: u32 = 4096;
+/// Words of the header in use.
+pub(crate) const HEADER_WORDS: usize = 64;
+
+/// 64 bytes. The first unit of an entry holds its key and its mutable words; the second one (of
+/// two-way entries) holds the other key and the last hop.
+#[repr(C, align(64))]
+#[derive(Debug, Default)]
+pub(crate) struct Unit {
+    pub key: [AtomicU64; KEY_WORDS],
+    /// First unit: backend, service, flags. Second unit: the last hop.
+    pub recipe: AtomicU64,
+    /// The state word (free: next batch).
+    pub state: AtomicU32,
+    /// Tick of the last packet (free: units of this batch).
+    pub seen: AtomicU32,
+    /// See [`Status`].
+    pub status: AtomicU32,
+    /// Next unit of a free or retired list, plus one.
+    pub link: AtomicU32,
+}
+
+impl Unit {
+    /// The key's words.
+    #[inline]
+    pub fn key_words(&self) -> [u64; KEY_WORDS] {
+        [0, 1, 2, 3, 4].map(|n: usize| self.key[n].load(Relaxed))
+    }
+
+    /// Whether this is the unit of exactly this key.
+    #[inline]
+    pub fn has_key(&self, words: &[u64; KEY_WORDS]) -> bool {
+        // The last word (ports, protocol) differs most often.
+        self.key_words() == *words
+    }
+
+    pub fn set_key(&self, words: &[u64; KEY_WORDS]) {
+        for (word, value) in self.key.iter().zip(words) {
+            word.store(*value, Relaxed);
+        }
+    }
+}
+
+/// Life of an entry, in the status word of its first unit. The only way to become live is one
+/// compare-and-swap from tentative, the only way to die one from live.
+pub(crate) struct Status;
+
+impl Status {
+    /// On a free list, or never used.
+    pub const FREE: u32 = 0;
+    /// Its cells are being placed; not found by look-ups.
+    pub const TENTATIVE: u32 = 1;
+    /// Found by look-ups.
+    pub const LIVE: u32 = 2;
+    /// Removed; waits until no participant can still hold it.
+    pub const DEAD: u32 = 3;
+    /// Lost to a competing insert while tentative.
+    pub const ABORTED: u32 = 4;
+}
+
+/// 64 bytes of cells. A cell is a tag (upper half, the hash's upper half) and a place (lower
+/// half); 0 is empty. Cells never move.
+#[repr(C, align(64))]
+#[derive(Debug, Default)]
+pub(crate) struct Bucket {
+    pub cells: [AtomicU64; CELLS],
+}
+
+/// What a cell points to: a unit. The reply key's cell points to the second unit of its entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cell(pub u64);
+
+impl Cell {
+    pub const EMPTY: u64 = 0;
+
+    #[inline]
+    pub fn new(hash: u64, unit: u32, second: bool) -> Self {
+        let place = (unit << 1 | u32::from(second)) + 1;
+        Self((hash >> 32) << 32 | u64::from(place))
+    }
+
+    #[inline]
+    pub fn matches(self, hash: u64) -> bool {
+        self.0 >> 32 == hash >> 32 && self.0 as u32 != 0
+    }
+
+    /// The first unit of the entry.
+    #[inline]
+    pub fn entry(self) -> u32 {
+        let (unit, second) = self.unit();
+        unit - u32::from(second)
+    }
+
+    /// The unit that holds the key, and whether it is an entry's second one.
+    #[inline]
+    pub fn unit(self) -> (u32, bool) {
+        let place = (self.0 as u32).wrapping_sub(1);
+        (place >> 1, place & 1 == 1)
+    }
+}
+
+/// Which entries a slab holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Class {
+    /// One unit each.
+    Single = 1,
+    /// Two adjacent units each.
+    Double = 2,
+}
+
+impl Class {
+    pub const fn from_word(word: u32) -> Option<Self> {
+        match word {
+            1 => Some(Self::Single),
+            2 => Some(Self::Double),
+            _ => None,
+        }
+    }
+
+    pub const fn units(self) -> u32 {
+        self as u32
+    }
+
+    pub const fn index(self) -> usize {
+        self as usize - 1
+    }
+}
+
+/// Sizes of the parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Geometry {
+    pub units: u32,
+    pub slab_units: u32,
+    pub buckets: u32,
+    pub backends: u32,
+}
+
+impl Geometry {
+    pub fn new(units: u32, slab_units: u32, backends: u32) -> Self {
+        let units = units.max(slab_units).div_ceil(slab_units) * slab_units;
+        // Three cells for two units: every unit in use fills the buckets to two thirds, at which
+        // the better of two buckets is practically never full.
+        let buckets = (u64::from(units) * 3 / 2).div_ceil(CELLS as u64) as u32;
+        Self { units, slab_units, buckets: buckets.max(1), backends }
+    }
+
+    pub const fn slabs(&self) -> u32 {
+        self.units / self.slab_units
+    }
+
+    /// The two buckets of a hash (which may be one and the same).
+    #[inline]
+    pub fn buckets_of(&self, hash: u64) -> [usize; 2] {
+        let reduce = |h: u64| (((h & 0xffff_ffff) * u64::from(self.buckets)) >> 32) as usize;
+        [reduce(hash), reduce(hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_lines() {
+        assert_eq!((size_of::<Unit>(), align_of::<Unit>()), (64, 64));
+        assert_eq!((size_of::<Bucket>(), align_of::<Bucket>()), (64, 64));
+    }
+
+    #[test]
+    fn a_cell_keeps_its_place() {
+        for (unit, second) in [(0, false), (1, true), (0x3fff_fffe, false)] {
+            let cell = Cell::new(0xdead_beef_1234_5678, unit, second);
+            assert_eq!(cell.unit(), (unit, second));
+            assert!(cell.matches(0xdead_beef_0000_0000) && !cell.matches(0xdead_beee_1234_5678));
+        }
+        assert!(!Cell(Cell::EMPTY).matches(0));
+    }
+}

@@ -1,0 +1,81 @@
+//! Taking a table over from a process that is gone, wherever it was when it died.
+
+use crate::entry::Entry;
+use crate::key::KeyKind;
+use crate::layout::{Cell, Class, Status};
+use crate::sync::Relaxed;
+use crate::table::{Table, UNITS_SHARE};
+
+impl Table {
+    /// Makes everything but the entries themselves anew: cells, gauges and free lists from what
+    /// is live. What was half made when the predecessor died becomes free.
+    pub(crate) fn rebuild(&self) -> u64 {
+        for gauge in self.memory.gauges() {
+            gauge.store(0, Relaxed);
+        }
+        for cell in self.memory.buckets().iter().flat_map(|b| &b.cells) {
+            cell.store(0, Relaxed);
+        }
+        let geometry = *self.memory.geometry();
+        let mut live = 0;
+        let mut assigned = 0;
+        for slab in 0..geometry.slabs() {
+            let word = &self.memory.slabs()[slab as usize];
+            if let Some(class) = Class::from_word(word.load(Relaxed)) {
+                // Slabs are given out in order, so the assigned ones come first.
+                assigned = slab + 1;
+                self.slabs[class.index()].fetch_add(1, Relaxed);
+                live += self.rebuild_slab(slab * geometry.slab_units, class);
+            }
+        }
+        self.next_slab.store(assigned, Relaxed);
+        live
+    }
+
+    fn rebuild_slab(&self, first: u32, class: Class) -> u64 {
+        let end = first + self.memory.geometry().slab_units;
+        let (mut live, mut free, mut count) = (0, 0, 0);
+        for unit in (first..end).step_by(class.units() as usize) {
+            let entry = self.unit(unit);
+            if entry.status.load(Relaxed) == Status::LIVE && self.readmit(unit, class) {
+                live += 1;
+            } else {
+                entry.status.store(Status::FREE, Relaxed);
+                entry.link.store(free, Relaxed);
+                free = unit + 1;
+                count += 1;
+            }
+        }
+        if let Some(head) = free.checked_sub(1) {
+            self.push_batch(class, head, count);
+        }
+        live
+    }
+
+    /// Makes a live entry findable again and counts it. False if it makes no sense in its slab,
+    /// which only a damaged file can cause.
+    fn readmit(&self, number: u32, class: Class) -> bool {
+        let entry = Entry::new(self.memory.units(), number);
+        if entry.is_double() != (class == Class::Double) {
+            return false;
+        }
+        let hash = self.secrets.hash(&entry.key().words());
+        if !self.place(hash, Cell::new(hash, number, false)) {
+            return false;
+        }
+        if let Some(key) = entry.reply() {
+            let hash = self.secrets.hash(&key.words());
+            if !self.place(hash, Cell::new(hash, number + 1, true)) {
+                return false;
+            }
+        }
+        if entry.kind() == KeyKind::Connection {
+            self.try_acquire(entry.backend(), 0, 0);
+        }
+        let shares = &self.epochs.participant(0).shares;
+        for (what, units) in [(entry.kind() as usize, 1), (UNITS_SHARE, class.units().into())] {
+            shares[what].fetch_add(units, Relaxed);
+        }
+        true
+    }
+}

@@ -1,0 +1,130 @@
+//! The table against plain expectations, one handle.
+
+use conn::*;
+
+fn table(units: u32) -> std::sync::Arc<Table> {
+    let config = TableConfig { units, backends: 16, participants: 4 };
+    Table::open_with_slabs(&config, 64, Backing::Heap).unwrap().table
+}
+
+fn key(n: u32) -> Key {
+    let client = mapped(std::net::IpAddr::from((0x0a00_0000 + n).to_be_bytes()));
+    Key::connection(6, (client, 1024), (mapped("10.0.0.1".parse().unwrap()), 80))
+}
+
+fn new(key: Key, other: Other) -> New {
+    New {
+        key,
+        other,
+        backend: 1,
+        service: 2,
+        flags: 3,
+        state: 4,
+        last_hop: LastHop::UNKNOWN,
+        now: 5,
+    }
+}
+
+#[test]
+fn what_is_inserted_is_found_until_it_is_removed() {
+    let table = table(1024);
+    let mut handle = table.handle().unwrap();
+    let k = key(1);
+    let hash = handle.hash(&k);
+    assert!(handle.lookup(&k, hash).is_none());
+    assert!(handle.insert(hash, &new(k, Other::None)).is_ok());
+    let found = handle.lookup(&k, hash).unwrap();
+    assert_eq!(found.entry.key(), k);
+    assert_eq!((found.entry.backend(), found.entry.service(), found.entry.flags()), (1, 2, 3));
+    assert!(matches!(handle.insert(hash, &new(k, Other::None)), Err(InsertError::KeyExists(_))));
+    assert!(handle.remove(&found.entry) && !handle.remove(&found.entry));
+    assert!(handle.lookup(&k, hash).is_none());
+    handle.quiesce();
+    assert_eq!(table.totals().units_used, 0);
+}
+
+#[test]
+fn a_two_way_entry_is_found_from_both_sides() {
+    let table = table(1024);
+    let handle = table.handle().unwrap();
+    let (k, reply) = (key(1), key(2).reversed());
+    let hash = handle.hash(&k);
+    assert!(handle.insert(hash, &new(k, Other::Reply(reply))).is_ok());
+    let found = handle.lookup(&reply, handle.hash(&reply)).unwrap();
+    assert_eq!(found.direction, Direction::Reply);
+    assert_eq!((found.entry.key(), found.entry.reply()), (k, Some(reply)));
+    let second = key(3);
+    let result = handle.insert(handle.hash(&second), &new(second, Other::Reply(reply)));
+    assert!(matches!(result, Err(InsertError::ReplyExists(_))));
+    assert!(handle.lookup(&second, handle.hash(&second)).is_none());
+}
+
+#[test]
+fn a_full_table_says_so_and_serves_again_after_removals() {
+    let table = table(1024);
+    let mut handle = table.handle().unwrap();
+    let mut inserted = 0;
+    while handle.insert(handle.hash(&key(inserted)), &new(key(inserted), Other::None)).is_ok() {
+        inserted += 1;
+    }
+    assert_eq!(inserted, 1024 - 1024 / 8, "7 of 8 slabs for one class");
+    for round in 0..10 {
+        for n in 0..inserted {
+            let k = key(round * inserted + n);
+            let found = handle.lookup(&k, handle.hash(&k)).unwrap();
+            assert!(handle.remove(&found.entry));
+        }
+        for _ in 0..64 {
+            handle.quiesce();
+        }
+        for n in 0..inserted {
+            let k = key((round + 1) * inserted + n);
+            assert!(handle.insert(handle.hash(&k), &new(k, Other::None)).is_ok(), "{round} {n}");
+        }
+    }
+}
+
+#[test]
+fn a_sweep_covers_the_whole_table() {
+    let table = table(1024);
+    let handle = table.handle().unwrap();
+    for n in 0..300 {
+        let other = if n % 2 == 0 { Other::None } else { Other::Recipe(key(n)) };
+        assert!(handle.insert(handle.hash(&key(n)), &new(key(n), other)).is_ok());
+    }
+    let mut removed = 0;
+    for _ in 0..1024 / 64 {
+        removed += handle.sweep(64, |_| Verdict::Remove);
+    }
+    assert_eq!(removed, 300);
+    assert_eq!(table.totals().units_used, 0);
+}
+
+#[test]
+fn a_file_is_taken_over_and_a_second_process_kept_away() {
+    let path = std::env::temp_dir().join(format!("conn-takeover-{}", std::process::id()));
+    let config = TableConfig { units: 4096, backends: 16, participants: 2 };
+    let open = || Table::open(&config, Backing::File(path.clone()));
+    let first = open().unwrap();
+    assert_eq!((first.taken_over, first.discarded), (0, None));
+    assert!(matches!(open(), Err(TableError::InUse(_))));
+    {
+        let handle = first.table.handle().unwrap();
+        for n in 0..100 {
+            assert!(first.table.try_acquire(1, 0, 0));
+            let entry = handle.insert(handle.hash(&key(n)), &new(key(n), Other::None));
+            if n < 10 {
+                assert!(entry.is_ok_and(|e| handle.remove(&e)));
+            }
+        }
+    }
+    drop(first.table);
+    let second = open().unwrap();
+    assert_eq!(second.taken_over, 90);
+    assert_eq!(second.table.connections(1), 90);
+    let handle = second.table.handle().unwrap();
+    assert!((10..100).all(|n| handle.lookup(&key(n), handle.hash(&key(n))).is_some()));
+    assert!((0..10).all(|n| handle.lookup(&key(n), handle.hash(&key(n))).is_none()));
+    second.table.remove_file();
+    assert!(!path.exists());
+}
