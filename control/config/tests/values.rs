@@ -1,0 +1,240 @@
+//! What a file means: every key, and every default.
+
+use config::{
+    Config, DEDICATED_POOL_PORTS, DEFAULT_POOL_PORTS, Device, Fallback, Idle, Mode, OnFailure,
+    Persistence, PoolRange, PortRange, Probe, Protocol, Scheduler, State, Timeouts, Tunnel,
+    TunnelKind, parse,
+};
+use std::net::IpAddr;
+use std::time::Duration;
+
+fn read(text: &str) -> Config {
+    parse(text, "lb.toml").unwrap_or_else(|findings| panic!("{findings}")).config
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().expect("an address")
+}
+
+const LEAST: &str = r#"
+[[interface]]
+name = "eth0"
+port = "03:00.0"
+addresses = ["10.0.0.10/24"]
+
+[[service]]
+name = "A"
+mode = "l4-nat"
+address = "10.0.0.100"
+ports = "80,443"
+
+[[service.real_server]]
+name = "A1"
+address = "10.0.0.11"
+"#;
+
+#[test]
+fn defaults() {
+    let config = read(LEAST);
+    assert_eq!(config.node.name, "fulcrum");
+    let dataplane = &config.dataplane;
+    assert_eq!((dataplane.workers, dataplane.table_entries), (1, 1_000_000));
+    assert_eq!((dataplane.huge_pages, dataplane.idle), (true, Idle::Adaptive));
+    assert_eq!((dataplane.hash_seed, dataplane.eal.len(), dataplane.cpus.len()), (0, 0, 0));
+    let eth0 = &config.interfaces[0];
+    assert_eq!(eth0.device, Device::Bus("0000:03:00.0".into()));
+    assert_eq!((eth0.mtu, eth0.masquerade), (1_500, false));
+    assert!(eth0.gateways.is_empty() && eth0.neighbours.is_empty());
+    let service = &config.services[0];
+    assert_eq!((&service.mode, service.protocol), (&Mode::Nat, Protocol::Tcp));
+    assert_eq!(service.scheduler, Scheduler::WeightedLeastConnection);
+    assert_eq!((service.persistence, service.timeouts), (None, Timeouts::default()));
+    assert_eq!((service.on_failure, service.fallback), (OnFailure::Reset, Fallback::Local));
+    let real_server = &service.real_servers[0];
+    assert_eq!((real_server.port, real_server.weight), (None, 100));
+    assert_eq!((real_server.max_connections, real_server.min_connections), (0, 0));
+    assert_eq!((real_server.state, real_server.slow_start), (State::Online, Duration::ZERO));
+    let check = real_server.check;
+    assert_eq!(check.probe, Probe::Connect { port: 80 });
+    assert_eq!((check.interval, check.timeout), (Duration::from_secs(2), Duration::from_secs(2)));
+    assert_eq!((check.rise, check.fall, check.source), (1, 3, None));
+}
+
+#[test]
+fn every_key() {
+    let config = read(
+        r#"
+        [node]
+        name = "lb1"
+        [dataplane]
+        workers = 2
+        cpus = [2, 3]
+        eal = ["-d", "driver.so"]
+        table_entries = 2_000_000
+        huge_pages = false
+        idle = "poll"
+        hash_seed = 7
+        [[interface]]
+        name = "eth0"
+        port = "af_packet:lb0"
+        addresses = ["10.0.0.10/24", "2001:db8::10/64"]
+        gateway = ["10.0.0.1", "fe80::1"]
+        mtu = 9000
+        masquerade = true
+        neighbours = [{ address = "10.0.0.11", mac = "02:00:00:00:00:0B", vlan = 7 }]
+        [[service]]
+        name = "T"
+        mode = "l4-tun"
+        address = "10.0.0.100"
+        ports = "80,5000-5100"
+        protocol = "tcp+udp"
+        scheduler = "maglev"
+        persistence = { by = "source-ip", timeout = "1h", mask = 24, mask6 = 64 }
+        on_failure = "keep"
+        fallback = { address = "10.0.0.99" }
+        tunnel = { type = "gue", port = 7000, source = "10.0.0.10", mtu = 1400 }
+        [service.timeouts]
+        tcp_opening = "5s"
+        tcp_established = "1d"
+        tcp_closing = "6s"
+        tcp_closed = "7s"
+        udp = "3m"
+        [service.check]
+        type = "connect"
+        port = 81
+        interval = "500ms"
+        timeout = "250ms"
+        rise = 2
+        fall = 4
+        source = "10.0.0.10"
+        [[service.real_server]]
+        name = "T1"
+        address = "10.0.0.11"
+        weight = 65535
+        max_connections = 10
+        min_connections = 5
+        state = "drain"
+        slow_start = "30s"
+        check = { port = 82, fall = 5 }
+        [[service.real_server]]
+        name = "T2"
+        address = "10.0.0.12"
+        check = { type = "off" }
+        "#,
+    );
+    let dataplane = &config.dataplane;
+    assert_eq!((dataplane.workers, dataplane.table_entries), (2, 2_000_000));
+    assert_eq!(
+        (&dataplane.cpus[..], &dataplane.eal[..]),
+        (&[2, 3][..], &["-d", "driver.so"].map(String::from)[..])
+    );
+    assert_eq!((dataplane.huge_pages, dataplane.idle, dataplane.hash_seed), (false, Idle::Poll, 7));
+    let eth0 = &config.interfaces[0];
+    assert_eq!(eth0.gateways, [ip("10.0.0.1"), ip("fe80::1")]);
+    assert_eq!((eth0.mtu, eth0.masquerade), (9_000, true));
+    let neighbour = eth0.neighbours[0];
+    assert_eq!((neighbour.mac.bytes(), neighbour.vlan), ([2, 0, 0, 0, 0, 11], Some(7)));
+    let service = &config.services[0];
+    let kind = TunnelKind::Gue { port: 7_000 };
+    let tunnel = Tunnel { kind, source: Some(ip("10.0.0.10")), mtu: Some(1_400) };
+    assert_eq!((&service.mode, service.protocol), (&Mode::Tun(tunnel), Protocol::TcpUdp));
+    assert_eq!(service.ports.to_string(), "80,5000-5100");
+    let timeout = Duration::from_secs(3_600);
+    assert_eq!(service.persistence, Some(Persistence { timeout, mask: 24, mask6: 64 }));
+    assert_eq!(service.timeouts.tcp_established, Duration::from_secs(86_400));
+    assert_eq!(
+        (service.timeouts.tcp_opening, service.timeouts.udp),
+        (Duration::from_secs(5), Duration::from_secs(180))
+    );
+    assert_eq!(
+        (service.timeouts.tcp_closing, service.timeouts.tcp_closed),
+        (Duration::from_secs(6), Duration::from_secs(7))
+    );
+    assert_eq!(service.fallback, Fallback::Server { address: ip("10.0.0.99"), port: None });
+    assert_eq!((service.on_failure, service.scheduler), (OnFailure::Keep, Scheduler::Maglev));
+    let first = &service.real_servers[0];
+    assert_eq!((first.weight, first.max_connections, first.min_connections), (65_535, 10, 5));
+    assert_eq!((first.state, first.slow_start), (State::Drain, Duration::from_secs(30)));
+    assert_eq!(first.check.probe, Probe::Connect { port: 82 });
+    assert_eq!((first.check.rise, first.check.fall), (2, 5));
+    assert_eq!(
+        (first.check.interval, first.check.timeout),
+        (Duration::from_millis(500), Duration::from_millis(250))
+    );
+    assert_eq!(first.check.source, Some(ip("10.0.0.10")));
+    assert_eq!(service.real_servers[1].check.probe, Probe::Off);
+}
+
+#[test]
+fn pools_without_ports_leave_the_host_its_own() {
+    let pool = r#"snat_pool = ["10.0.0.10", "10.0.0.5", "10.0.0.6:10000-20000", "10.0.0.7:5000"]"#;
+    let text = LEAST.replace("mode = \"l4-nat\"", &format!("mode = \"l4-snat\"\n{pool}"));
+    let config = read(&text);
+    let entry = |address, ports| PoolRange { address: ip(address), ports };
+    let expected = vec![
+        entry("10.0.0.10", DEFAULT_POOL_PORTS[0]),
+        entry("10.0.0.10", DEFAULT_POOL_PORTS[1]),
+        entry("10.0.0.5", DEDICATED_POOL_PORTS),
+        entry("10.0.0.6", PortRange { first: 10_000, last: 20_000 }),
+        entry("10.0.0.7", PortRange::one(5_000)),
+    ];
+    assert_eq!(config.services[0].mode, Mode::Snat { pool: expected });
+}
+
+#[test]
+fn ipv6_pools_take_ports_behind_brackets() {
+    let text = LEAST
+        .replace("10.0.0.10/24", "2001:db8::10/64")
+        .replace("10.0.0.100", "2001:db8::100")
+        .replace("10.0.0.11", "2001:db8::11")
+        .replace(
+            "\"l4-nat\"",
+            "\"l4-snat\"\nsnat_pool = [\"2001:db8::5\", \"[2001:db8::6]:2000\"]",
+        );
+    let Mode::Snat { pool } = read(&text).services.remove(0).mode else { panic!("no pool") };
+    assert_eq!(pool[0].ports, DEDICATED_POOL_PORTS);
+    assert_eq!(pool[1], PoolRange { address: ip("2001:db8::6"), ports: PortRange::one(2_000) });
+}
+
+#[test]
+fn words_are_the_same_both_ways() {
+    for (word, scheduler) in Scheduler::WORDS {
+        let text = LEAST.replace("ports =", &format!("scheduler = \"{word}\"\nports ="));
+        assert_eq!((read(&text).services[0].scheduler, scheduler.text()), (*scheduler, *word));
+    }
+    for (word, state) in State::WORDS {
+        let config = read(&format!("{LEAST}state = \"{word}\"\n"));
+        assert_eq!((config.services[0].real_servers[0].state, state.text()), (*state, *word));
+    }
+}
+
+#[test]
+fn a_udp_service_has_no_fallback_page() {
+    let text = LEAST.replace("ports =", "protocol = \"udp\"\nports =");
+    assert_eq!(read(&text).services[0].fallback, Fallback::None);
+}
+
+#[test]
+fn one_protocol_or_address_apart_is_no_overlap() {
+    let second = LEAST.split_once("[[service]]").expect("a service").1.replace("\"A", "\"B");
+    let udp = second.replace("ports =", "protocol = \"udp\"\nports =");
+    read(&format!("{LEAST}[[service]]{udp}"));
+    let other = second.replace("10.0.0.100", "10.0.0.101");
+    read(&format!("{LEAST}[[service]]{other}"));
+    let both = second.replace("ports =", "protocol = \"tcp+udp\"\nports =");
+    assert!(parse(&format!("{LEAST}[[service]]{both}"), "lb.toml").is_err());
+}
+
+#[test]
+fn every_example_is_accepted() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).expect("examples") {
+        let path = entry.expect("entry").path();
+        let text = std::fs::read_to_string(&path).expect("text");
+        let name = path.display().to_string();
+        parse(&text, &name).unwrap_or_else(|findings| panic!("{findings}"));
+        seen += 1;
+    }
+    assert!(seen >= 6, "{seen} examples in {folder}");
+}
