@@ -8,10 +8,10 @@ use crate::layout::{Class, Geometry, SLAB_UNITS, Unit};
 use crate::memory::Memory;
 use crate::order::{EPOCH_COLLECT, FREE_PUSH, READ_WRITE};
 use crate::segment::{self, Segment};
-use crate::sync::{AtomicU32, AtomicU64, Relaxed};
+use crate::sync::{AtomicU32, AtomicU64, Mutex, Relaxed};
 use crossbeam::utils::CachePadded;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// Sizes of a table; fixed for its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
