@@ -1,0 +1,132 @@
+//! The Internet checksum (RFC 1071), whole and incremental (RFC 1624).
+
+use crate::bytes::{be16, put16};
+use crate::parse::{IpVersion, Parsed};
+
+/// A ones' complement sum that has not been folded. Parts may be added in any order, but each
+/// must begin at an even offset.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sum(u64);
+
+impl Sum {
+    /// Adds bytes; an odd last one counts as if a zero followed.
+    #[must_use]
+    pub fn plus(mut self, bytes: &[u8]) -> Self {
+        let mut words = bytes.chunks_exact(4);
+        for word in &mut words {
+            self.0 += u64::from(u32::from_be_bytes([word[0], word[1], word[2], word[3]]));
+        }
+        let mut last = [0; 4];
+        last[..words.remainder().len()].copy_from_slice(words.remainder());
+        self.0 += u64::from(u32::from_be_bytes(last));
+        self
+    }
+
+    /// Adds one 16-bit word.
+    #[must_use]
+    pub const fn plus16(mut self, word: u16) -> Self {
+        self.0 += word as u64;
+        self
+    }
+
+    /// The 16-bit ones' complement sum.
+    pub const fn fold(self) -> u16 {
+        let mut sum = self.0;
+        while sum >> 16 != 0 {
+            sum = (sum & 0xffff) + (sum >> 16);
+        }
+        sum as u16
+    }
+
+    /// The checksum: the sum's complement.
+    pub const fn checksum(self) -> u16 {
+        !self.fold()
+    }
+}
+
+/// What changed under a checksum: RFC 1624, equation 3 (HC' = ~(~HC + ~m + m')).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Change(Sum);
+
+impl Change {
+    /// `old` became `new`; both of the same even length, at an even offset.
+    #[inline]
+    #[must_use]
+    pub fn replace(mut self, old: &[u8], new: &[u8]) -> Self {
+        debug_assert!(old.len() == new.len() && old.len().is_multiple_of(2));
+        for (old, new) in old.chunks_exact(2).zip(new.chunks_exact(2)) {
+            self = self.replace16(
+                u16::from_be_bytes([old[0], old[1]]),
+                u16::from_be_bytes([new[0], new[1]]),
+            );
+        }
+        self
+    }
+
+    /// One 16-bit word.
+    #[inline]
+    #[must_use]
+    pub const fn replace16(self, old: u16, new: u16) -> Self {
+        Self(self.0.plus16(!old).plus16(new))
+    }
+
+    /// The checksum after the change, given the one before.
+    #[inline]
+    pub const fn apply(self, checksum: u16) -> u16 {
+        self.0.plus16(!checksum).checksum()
+    }
+}
+
+/// Updates the checksum at an offset.
+#[inline]
+pub(crate) fn patch(frame: &mut [u8], at: usize, change: Change) {
+    if let Some(old) = be16(frame, at) {
+        put16(frame, at, change.apply(old));
+    }
+}
+
+/// The pseudo header of a transport checksum (RFC 9293 section 3.1, RFC 8200 section 8.1).
+pub fn pseudo_header(parsed: &Parsed, len: usize) -> Sum {
+    let (src, dst) = match parsed.version {
+        IpVersion::V4 => (&parsed.src[12..], &parsed.dst[12..]),
+        IpVersion::V6 => (&parsed.src[..], &parsed.dst[..]),
+    };
+    let len = (len as u32).to_be_bytes();
+    Sum::default().plus(src).plus(dst).plus(&len).plus16(parsed.proto.into())
+}
+
+/// Whether a header's own checksum (IPv4) is right.
+pub fn header_is_right(header: &[u8]) -> bool {
+    Sum::default().plus(header).fold() == 0xffff
+}
+
+/// Whether the transport checksum of a whole packet is right; a UDP checksum of zero counts as
+/// right over IPv4. ICMP has no pseudo header, ICMPv6 has.
+pub fn transport_is_right(frame: &[u8], parsed: &Parsed) -> bool {
+    let end = parsed.l3_off as usize + parsed.l3_len as usize;
+    let Some(body) = frame.get(parsed.l4_off as usize..end) else { return false };
+    let sum = match (parsed.proto, parsed.version) {
+        (1, _) => Sum::default(),
+        (17, IpVersion::V4) if be16(body, 6) == Some(0) => return true,
+        _ => pseudo_header(parsed, body.len()),
+    };
+    sum.plus(body).fold() == 0xffff
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_of_rfc_1071() {
+        let bytes = [0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7];
+        assert_eq!(Sum::default().plus(&bytes).fold(), 0xddf2);
+        assert_eq!(Sum::default().plus(&bytes[..7]).fold(), 0xddf2 - 0xf7);
+    }
+
+    #[test]
+    fn the_example_of_rfc_1624() {
+        // Section 4: 0x5555 becomes 0x3285 under the checksum 0xdd2f; the right answer is 0x0000.
+        assert_eq!(Change::default().replace16(0x5555, 0x3285).apply(0xdd2f), 0x0000);
+    }
+}
