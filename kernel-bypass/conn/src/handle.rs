@@ -202,7 +202,7 @@ impl Handle {
     /// Returns the number of entries removed.
     pub fn sweep(&self, budget: u32, mut judge: impl FnMut(&Entry<'_>) -> Verdict) -> u32 {
         let units = self.table.memory.geometry().units;
-        let budget = budget.next_multiple_of(2).min(units);
+        let budget = budget.min(units).next_multiple_of(2);
         let cursor = &self.table.cursor;
         let start = cursor.load(Relaxed);
         let end = start + budget;
@@ -229,7 +229,7 @@ impl Handle {
     ) -> Option<u32> {
         let units = self.table.memory.geometry().units;
         let start = (cursor & !1).min(units);
-        let end = start.saturating_add(budget.next_multiple_of(2)).min(units);
+        let end = (start + budget.min(units).next_multiple_of(2)).min(units);
         self.each(start, end, |entry| f(&entry));
         (end < units).then_some(end)
     }

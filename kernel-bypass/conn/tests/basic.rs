@@ -128,3 +128,14 @@ fn a_file_is_taken_over_and_a_second_process_kept_away() {
     second.table.remove_file();
     assert!(!path.exists());
 }
+
+#[test]
+fn a_budget_may_be_larger_than_the_table() {
+    let table = table(1024);
+    let handle = table.handle().unwrap();
+    assert!(handle.insert(handle.hash(&key(1)), &new(key(1), Other::None)).is_ok());
+    let mut seen = 0;
+    assert_eq!(handle.for_each_from(0, u32::MAX, |_| seen += 1), None);
+    assert_eq!(handle.for_each_from(u32::MAX, u32::MAX, |_| seen += 1), None);
+    assert_eq!((seen, handle.sweep(u32::MAX, |_| Verdict::Remove)), (1, 1));
+}
