@@ -8,7 +8,6 @@ const FUNCTIONS: &[&str] = &[
     "rte_eal_cleanup",
     "rte_thread_register",
     "rte_thread_unregister",
-    "rte_version",
     "rte_strerror",
     "rte_get_tsc_hz",
     // log
@@ -16,7 +15,6 @@ const FUNCTIONS: &[&str] = &[
     // devices
     "rte_dev_probe",
     "rte_dev_remove",
-    "rte_dev_name",
     "rte_eth_iterator_init",
     "rte_eth_iterator_next",
     "rte_eth_iterator_cleanup",
@@ -31,17 +29,13 @@ const FUNCTIONS: &[&str] = &[
     "rte_eth_dev_stop",
     "rte_eth_dev_close",
     "rte_eth_dev_set_mtu",
-    "rte_eth_dev_get_mtu",
     "rte_eth_dev_socket_id",
     "rte_eth_macaddr_get",
     "rte_eth_promiscuous_enable",
     "rte_eth_allmulticast_enable",
     "rte_eth_stats_get",
-    "rte_eth_dev_rx_intr_enable",
-    "rte_eth_dev_rx_intr_disable",
     // buffers
     "rte_pktmbuf_pool_create",
-    "rte_pktmbuf_free_bulk",
     "rte_mempool_free",
     "rte_mempool_avail_count",
     // ours
@@ -58,12 +52,19 @@ const TYPES: &[&str] = &[
     "rte_dev_iterator",
 ];
 
-const CONSTANTS: &[&str] = &["MBUF_.*", "SHIM_.*", "RTE_MAX_LCORE", "RTE_PKTMBUF_HEADROOM"];
+const CONSTANTS: &[&str] =
+    &["MBUF_.*", "SHIM_.*", "RTE_MAX_ETHPORTS", "RTE_MAX_LCORE", "RTE_PKTMBUF_HEADROOM"];
 
 /// Known by pointer or as bytes only: structs that bindgen cannot lay out (packed and aligned at
 /// once), and those whose insides are nobody's business here.
-const OPAQUE: &[&str] =
-    &["rte_mbuf", "rte_mempool", "rte_device", "rte_eth_conf", "rte_dev_iterator", "rte_eth_.*_ops"];
+const OPAQUE: &[&str] = &[
+    "rte_mbuf",
+    "rte_mempool",
+    "rte_device",
+    "rte_eth_conf",
+    "rte_dev_iterator",
+    "rte_eth_.*_ops",
+];
 
 /// Debian's clang headers and libraries of different versions do not mix; take the pair that goes
 /// together when nobody chose.

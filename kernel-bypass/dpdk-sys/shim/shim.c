@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include <rte_cycles.h>
-#include <rte_ether.h>
 
 uint16_t shim_rx_burst(uint16_t port, uint16_t queue, struct rte_mbuf **into, uint16_t count)
 {
@@ -34,14 +33,14 @@ void shim_free(struct rte_mbuf *mbuf)
 	rte_pktmbuf_free(mbuf);
 }
 
-int shim_vlan_insert(struct rte_mbuf **mbuf)
-{
-	return rte_vlan_insert(mbuf);
-}
-
 int shim_errno(void)
 {
 	return rte_errno;
+}
+
+const char *shim_version(void)
+{
+	return rte_version();
 }
 
 uint64_t shim_tsc(void)

@@ -45,23 +45,22 @@ static const uint64_t SHIM_RX_OFFLOAD_IPV4_CKSUM = RTE_ETH_RX_OFFLOAD_IPV4_CKSUM
 static const uint64_t SHIM_RX_OFFLOAD_UDP_CKSUM = RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
 static const uint64_t SHIM_RX_OFFLOAD_TCP_CKSUM = RTE_ETH_RX_OFFLOAD_TCP_CKSUM;
 static const uint64_t SHIM_RX_OFFLOAD_RSS_HASH = RTE_ETH_RX_OFFLOAD_RSS_HASH;
-static const uint64_t SHIM_TX_OFFLOAD_MBUF_FAST_FREE = RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
 static const uint64_t SHIM_RSS_FLOWS = RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP;
 static const uint32_t SHIM_MQ_RX_NONE = RTE_ETH_MQ_RX_NONE;
 static const uint32_t SHIM_MQ_RX_RSS = RTE_ETH_MQ_RX_RSS;
 static const uint32_t SHIM_SOCKET_ANY = (uint32_t)SOCKET_ID_ANY;
 
-/* Inline functions of DPDK, made callable. Each is called at most once per burst but for the last two. */
+/* Inline functions of DPDK, made callable. The first three are called once per burst. */
 uint16_t shim_rx_burst(uint16_t port, uint16_t queue, struct rte_mbuf **into, uint16_t count);
 uint16_t shim_tx_burst(uint16_t port, uint16_t queue, struct rte_mbuf **from, uint16_t count);
 int shim_alloc_bulk(struct rte_mempool *pool, struct rte_mbuf **into, unsigned int count);
 struct rte_mbuf *shim_alloc(struct rte_mempool *pool);
 void shim_free(struct rte_mbuf *mbuf);
 
-/* Puts a stripped VLAN tag back; the buffer may move. 0, or a negative errno. */
-int shim_vlan_insert(struct rte_mbuf **mbuf);
 /* The calling thread's rte_errno. */
 int shim_errno(void);
+/* Name and version of the library in use. */
+const char *shim_version(void);
 /* Time-stamp counter. */
 uint64_t shim_tsc(void);
 /* Link of a port without waiting: speed in Mbit/s and whether it is up. 0, or a negative errno. */
@@ -71,8 +70,8 @@ int shim_link(uint16_t port, uint32_t *mbps, int *up);
 typedef void (*shim_log_sink)(int level, const char *text, size_t length);
 int shim_log_to(shim_log_sink sink);
 
-/* Fills in what must not be left to the defaults of a zeroed configuration. `max_packet` bounds the frame without CRC
- * by way of the MTU. */
+/* A port's configuration: one layer 3 size, offloads, and RSS with the given key (or the driver's, where it is NULL)
+ * if mq_mode asks for it. */
 void shim_port_conf(struct rte_eth_conf *conf, uint32_t mtu, uint64_t rx_offloads, uint64_t tx_offloads,
 		    uint32_t mq_mode, uint8_t *key, uint8_t key_length, uint64_t rss_flows);
 

@@ -1,0 +1,484 @@
+//! Ports: what was probed becomes configured becomes started, and only a started port has queues.
+
+use crate::companion::Companion;
+use crate::device::{Device, Shape};
+use crate::eal::Eal;
+use crate::errno::Errno;
+use crate::handle::Handle;
+use crate::packet_socket;
+use crate::pool::Pool;
+use crate::queue::{RxQueue, TxQueue};
+use crate::tap_files;
+use dpdk_sys as sys;
+use std::ffi::CStr;
+use std::mem::MaybeUninit;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What is wanted of a port.
+#[derive(Clone, Copy, Debug)]
+pub struct PortConfig {
+    /// Receive and transmit queues, one pair per worker. A driver may offer fewer: see
+    /// [`Port::queues`].
+    pub queues: u16,
+    /// Largest layer 3 packet, in bytes.
+    pub mtu: u16,
+    /// Receive descriptors per queue; the driver's limits apply.
+    pub rx_descriptors: u16,
+    /// Transmit descriptors per queue; the driver's limits apply.
+    pub tx_descriptors: u16,
+    /// Receive frames for other MAC addresses too.
+    pub promiscuous: bool,
+    /// Let the NIC verify checksums where it can.
+    pub verify_checksums: bool,
+}
+
+impl Default for PortConfig {
+    fn default() -> Self {
+        Self {
+            queues: 1,
+            mtu: 1500,
+            rx_descriptors: 1024,
+            tx_descriptors: 1024,
+            promiscuous: false,
+            verify_checksums: true,
+        }
+    }
+}
+
+/// Why a port cannot be used: the device and what DPDK said about it.
+#[derive(Debug, thiserror::Error)]
+#[error("{device}: {failure}")]
+pub struct PortError {
+    /// The device, as the operator wrote it.
+    pub device: String,
+    /// What went wrong.
+    pub failure: PortFailure,
+}
+
+/// What can go wrong with a port.
+#[derive(Debug, thiserror::Error)]
+pub enum PortFailure {
+    /// No driver takes the device, or the driver could not open it.
+    #[error("no driver takes it, or its driver could not open it: {0}")]
+    Probe(Errno),
+    /// The device is there and does not say what it is.
+    #[error("its driver does not describe it: {0}")]
+    Describe(Errno),
+    /// The MTU does not suit the device.
+    #[error("MTU {wanted} is not within its {least} to {most}")]
+    Mtu {
+        /// Asked for.
+        wanted: u16,
+        /// The driver's lower bound.
+        least: u16,
+        /// The driver's upper bound.
+        most: u16,
+    },
+    /// The driver refuses the MTU.
+    #[error("MTU {0} refused: {1}")]
+    MtuRefused(u16, Errno),
+    /// The driver refuses the configuration.
+    #[error("configuration refused: {0}")]
+    Configure(Errno),
+    /// The driver refuses a queue.
+    #[error("{direction} queue {queue} refused: {errno}")]
+    Queue {
+        /// "receive" or "transmit".
+        direction: &'static str,
+        /// Which one.
+        queue: u16,
+        /// The driver's reason.
+        errno: Errno,
+    },
+    /// The driver refuses to be promiscuous.
+    #[error("promiscuous mode refused: {0}")]
+    Promiscuous(Errno),
+    /// The driver does not start the device.
+    #[error("not started: {0}")]
+    Start(Errno),
+    /// The sockets behind an `af_packet` device could not be set up as needed.
+    #[error("packet sockets: {0}")]
+    PacketSocket(String),
+    /// The files behind a `tap` device could not be set up as needed.
+    #[error("TAP files: {0}")]
+    TapFile(String),
+}
+
+/// State: known, not set up.
+#[derive(Debug)]
+pub struct Probed(());
+/// State: has queues and buffers, does not move packets.
+#[derive(Debug)]
+pub struct Configured(());
+/// State: moves packets.
+#[derive(Debug)]
+pub struct Started(());
+
+/// A device under our control. Closed, and a virtual one removed, when it and its queues are dropped.
+#[derive(Debug)]
+pub struct Port<State> {
+    handle: Arc<Handle>,
+    device: String,
+    config: PortConfig,
+    queues: u16,
+    driver: String,
+    mac: [u8; 6],
+    hashes: bool,
+    state: State,
+}
+
+/// What a started port gives out: one pair of queues per worker.
+#[derive(Debug)]
+pub struct Queues {
+    /// Receive queues, in order.
+    pub rx: Vec<RxQueue>,
+    /// Transmit queues, in order.
+    pub tx: Vec<TxQueue>,
+}
+
+/// State of the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Frames can pass.
+    pub up: bool,
+    /// Mbit/s, where known.
+    pub mbps: Option<u32>,
+}
+
+/// The driver's own counters, since the port was started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PortStats {
+    /// Frames received.
+    pub rx_packets: u64,
+    /// Bytes received.
+    pub rx_bytes: u64,
+    /// Frames lost because no descriptor was free: the workers were too slow.
+    pub rx_missed: u64,
+    /// Frames received broken.
+    pub rx_errors: u64,
+    /// Frames lost because the pool was empty.
+    pub rx_no_buffer: u64,
+    /// Frames sent.
+    pub tx_packets: u64,
+    /// Bytes sent.
+    pub tx_bytes: u64,
+    /// Frames that the driver took and could not send.
+    pub tx_errors: u64,
+}
+
+impl<State> Port<State> {
+    /// The device, as the operator wrote it.
+    pub fn device(&self) -> &str {
+        &self.device
+    }
+
+    /// The driver's name.
+    pub fn driver(&self) -> &str {
+        &self.driver
+    }
+
+    /// The port's MAC address.
+    pub fn mac(&self) -> [u8; 6] {
+        self.mac
+    }
+
+    /// Pairs of queues: what was wanted, or fewer where the driver offers no more.
+    pub fn queues(&self) -> u16 {
+        self.queues
+    }
+
+    /// Largest layer 3 packet, in bytes.
+    pub fn mtu(&self) -> u16 {
+        self.config.mtu
+    }
+
+    /// Whether arriving flows are spread over the queues by a hash that the NIC was told to use.
+    pub fn spreads_flows(&self) -> bool {
+        self.hashes && self.queues > 1
+    }
+
+    /// State of the wire, without waiting for it.
+    pub fn link(&self) -> Link {
+        let (mut mbps, mut up) = (0, 0);
+        // SAFETY: the port exists as long as its handle; two integers are written.
+        let result = unsafe { sys::shim_link(self.handle.id, &mut mbps, &mut up) };
+        let known = result == 0 && mbps != 0 && mbps != u32::MAX;
+        Link { up: result == 0 && up != 0, mbps: known.then_some(mbps) }
+    }
+
+    /// The driver's counters; all 0 where it has none.
+    pub fn stats(&self) -> PortStats {
+        let mut raw = MaybeUninit::<sys::rte_eth_stats>::zeroed();
+        // SAFETY: the port exists as long as its handle; all zeroes is a value of this C struct.
+        let raw = unsafe {
+            sys::rte_eth_stats_get(self.handle.id, raw.as_mut_ptr());
+            raw.assume_init()
+        };
+        PortStats {
+            rx_packets: raw.ipackets,
+            rx_bytes: raw.ibytes,
+            rx_missed: raw.imissed,
+            rx_errors: raw.ierrors,
+            rx_no_buffer: raw.rx_nombuf,
+            tx_packets: raw.opackets,
+            tx_bytes: raw.obytes,
+            tx_errors: raw.oerrors,
+        }
+    }
+
+    fn fail(&self, failure: PortFailure) -> PortError {
+        PortError { device: self.device.clone(), failure }
+    }
+
+    fn into<Next>(self, state: Next) -> Port<Next> {
+        let Self { handle, device, config, queues, driver, mac, hashes, state: _ } = self;
+        Port { handle, device, config, queues, driver, mac, hashes, state }
+    }
+}
+
+impl Port<Probed> {
+    /// Probes a device of the configuration.
+    ///
+    /// # Errors
+    /// When no driver takes it, its driver cannot open it, or it cannot carry the wanted MTU.
+    pub fn probe(eal: &Eal, device: &Device, config: &PortConfig) -> Result<Self, PortError> {
+        let shape = Shape {
+            index: eal.next_virtual_device(),
+            queues: config.queues.max(1),
+            mtu: config.mtu,
+        };
+        let failed = |error: std::io::Error| PortError {
+            device: device.text().into(),
+            failure: PortFailure::PacketSocket(error.to_string()),
+        };
+        let devargs = device.devargs(shape);
+        let Some(rings) = device.packet_rings(&devargs) else {
+            return Self::from_devargs(eal, device.text(), &devargs, config);
+        };
+        // One at a time: the sockets that appear meanwhile are this port's.
+        let _one = PROBING.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = packet_socket::open().map_err(failed)?;
+        let port = Self::from_devargs(eal, device.text(), &devargs, config)?;
+        // SAFETY: the port was just made with these rings and is not started.
+        unsafe { packet_socket::replace_since(&before, rings) }.map_err(failed)?;
+        Ok(port)
+    }
+
+    /// Makes a companion: a new kernel interface whose other end is this port.
+    ///
+    /// # Errors
+    /// When the interface cannot be made: no /dev/net/tun, no privilege, the name is taken.
+    pub fn companion(eal: &Eal, companion: &Companion) -> Result<Self, PortError> {
+        let devargs = companion.devargs(eal.next_virtual_device());
+        Self::from_devargs(eal, &companion.name, &devargs, &companion.port_config())
+    }
+
+    /// Sets queues, buffers, offloads and the receive hash up.
+    ///
+    /// # Errors
+    /// When the driver refuses something that it said it has, or a queue.
+    pub fn configure(mut self, pool: &Pool) -> Result<Port<Configured>, PortError> {
+        let handle = Arc::get_mut(&mut self.handle).expect("queues exist from the start on only");
+        let result = Setup { handle, config: &self.config, queues: self.queues }.run(pool);
+        match result {
+            Ok(hashes) => self.hashes = hashes,
+            Err(failure) => return Err(self.fail(failure)),
+        }
+        if self.driver == "net_tap" {
+            tap_files::silence()
+                .map_err(|error| self.fail(PortFailure::TapFile(error.to_string())))?;
+        }
+        Ok(self.into(Configured(())))
+    }
+
+    fn from_devargs(
+        eal: &Eal,
+        text: &str,
+        devargs: &str,
+        config: &PortConfig,
+    ) -> Result<Self, PortError> {
+        let failed = |failure| PortError { device: text.into(), failure };
+        log::debug!("probing {devargs}");
+        let handle =
+            Handle::probe(eal, devargs).map_err(|errno| failed(PortFailure::Probe(errno)))?;
+        let info = handle.info().map_err(|errno| failed(PortFailure::Describe(errno)))?;
+        let offered = info.max_rx_queues.min(info.max_tx_queues).max(1);
+        let mac = mac(&handle).map_err(|errno| failed(PortFailure::Describe(errno)))?;
+        if config.mtu < info.min_mtu || config.mtu > info.max_mtu {
+            return Err(failed(PortFailure::Mtu {
+                wanted: config.mtu,
+                least: info.min_mtu,
+                most: info.max_mtu,
+            }));
+        }
+        Ok(Self {
+            handle: Arc::new(handle),
+            device: text.into(),
+            config: *config,
+            queues: config.queues.clamp(1, offered),
+            driver: text_of(info.driver_name),
+            mac,
+            hashes: false,
+            state: Probed(()),
+        })
+    }
+}
+
+impl Port<Configured> {
+    /// Starts the device, and gives its queues out.
+    ///
+    /// # Errors
+    /// When the driver does not start it.
+    pub fn start(mut self) -> Result<(Port<Started>, Queues), PortError> {
+        let handle = Arc::get_mut(&mut self.handle).expect("queues exist from the start on only");
+        if let Err(errno) = handle.start() {
+            return Err(self.fail(PortFailure::Start(errno)));
+        }
+        // SAFETY: the port is started with this many queues, and this is the only place that makes
+        // them: each number goes to one owner.
+        let queues = unsafe {
+            Queues {
+                rx: (0..self.queues).map(|queue| RxQueue::new(&self.handle, queue)).collect(),
+                tx: (0..self.queues).map(|queue| TxQueue::new(&self.handle, queue)).collect(),
+            }
+        };
+        Ok((self.into(Started(())), queues))
+    }
+}
+
+impl Port<Started> {
+    /// The state, for a reader of types: a started port moves packets until it and its queues go.
+    pub fn state(&self) -> &Started {
+        &self.state
+    }
+}
+
+static PROBING: Mutex<()> = Mutex::new(());
+
+fn mac(handle: &Handle) -> Result<[u8; 6], Errno> {
+    let mut mac = sys::rte_ether_addr { addr_bytes: [0; 6] };
+    // SAFETY: the port exists as long as its handle; six bytes are written.
+    Errno::check(unsafe { sys::rte_eth_macaddr_get(handle.id, &mut mac) })?;
+    Ok(mac.addr_bytes)
+}
+
+fn text_of(text: *const std::ffi::c_char) -> String {
+    if text.is_null() {
+        return "unknown".into();
+    }
+    // SAFETY: the driver's name, a static NUL-terminated text.
+    unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
+}
+
+/// One port's way from probed to configured.
+struct Setup<'a> {
+    handle: &'a mut Handle,
+    config: &'a PortConfig,
+    queues: u16,
+}
+
+impl Setup<'_> {
+    /// Whether the NIC hashes over its queues.
+    fn run(&mut self, pool: &Pool) -> Result<bool, PortFailure> {
+        let info = self.handle.info().map_err(PortFailure::Describe)?;
+        let hashes = self.configure(&info)?;
+        self.queues(&info, pool)?;
+        self.mtu()?;
+        self.filters()?;
+        Ok(hashes)
+    }
+
+    fn configure(&self, info: &sys::rte_eth_dev_info) -> Result<bool, PortFailure> {
+        let flows = info.flow_type_rss_offloads & sys::SHIM_RSS_FLOWS;
+        let hash = self.queues > 1 && flows != 0;
+        let mut offloads = 0;
+        if self.config.verify_checksums {
+            offloads |= sys::SHIM_RX_OFFLOAD_IPV4_CKSUM
+                | sys::SHIM_RX_OFFLOAD_TCP_CKSUM
+                | sys::SHIM_RX_OFFLOAD_UDP_CKSUM;
+        }
+        if hash {
+            offloads |= sys::SHIM_RX_OFFLOAD_RSS_HASH;
+        }
+        let mut key = symmetric_key(usize::from(info.hash_key_size));
+        let key_at = if key.is_empty() { std::ptr::null_mut() } else { key.as_mut_ptr() };
+        let mode = if hash { sys::SHIM_MQ_RX_RSS } else { sys::SHIM_MQ_RX_NONE };
+        let mut conf = MaybeUninit::<sys::rte_eth_conf>::zeroed();
+        // SAFETY: the shim fills the configuration in, DPDK copies it; the key outlives both calls.
+        let result = unsafe {
+            sys::shim_port_conf(
+                conf.as_mut_ptr(),
+                self.config.mtu.into(),
+                offloads & info.rx_offload_capa,
+                0,
+                mode,
+                key_at,
+                info.hash_key_size,
+                flows,
+            );
+            sys::rte_eth_dev_configure(self.handle.id, self.queues, self.queues, conf.as_ptr())
+        };
+        Errno::check(result).map_err(PortFailure::Configure)?;
+        Ok(hash)
+    }
+
+    fn queues(&mut self, info: &sys::rte_eth_dev_info, pool: &Pool) -> Result<(), PortFailure> {
+        let id = self.handle.id;
+        let (mut rx, mut tx) = (self.config.rx_descriptors, self.config.tx_descriptors);
+        // SAFETY: the port exists as long as its handle; two integers are adjusted.
+        Errno::check(unsafe { sys::rte_eth_dev_adjust_nb_rx_tx_desc(id, &mut rx, &mut tx) })
+            .map_err(PortFailure::Configure)?;
+        self.handle.keep(pool);
+        let failed = |direction, queue| move |errno| PortFailure::Queue { direction, queue, errno };
+        for queue in 0..self.queues {
+            // SAFETY: the queue is within the configured number; the configuration is the driver's
+            // own default, copied; the handle keeps the pool alive until the port is closed.
+            let result = unsafe {
+                let socket = sys::SHIM_SOCKET_ANY;
+                let conf = &info.default_rxconf;
+                sys::rte_eth_rx_queue_setup(id, queue, rx, socket, conf, pool.raw())
+            };
+            Errno::check(result).map_err(failed("receive", queue))?;
+            // SAFETY: as above.
+            let result = unsafe {
+                let socket = sys::SHIM_SOCKET_ANY;
+                sys::rte_eth_tx_queue_setup(id, queue, tx, socket, &info.default_txconf)
+            };
+            Errno::check(result).map_err(failed("transmit", queue))?;
+        }
+        Ok(())
+    }
+
+    /// Some drivers take the MTU from the configuration, some by this call, some not at all.
+    fn mtu(&self) -> Result<(), PortFailure> {
+        // SAFETY: the port exists as long as its handle.
+        let result = unsafe { sys::rte_eth_dev_set_mtu(self.handle.id, self.config.mtu) };
+        match Errno::check(result) {
+            Err(errno) if !errno.is_unsupported() => {
+                Err(PortFailure::MtuRefused(self.config.mtu, errno))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// All multicast, since neighbour discovery and the host's own protocols come by it.
+    fn filters(&self) -> Result<(), PortFailure> {
+        let id = self.handle.id;
+        // SAFETY: the port exists as long as its handle.
+        let multicast = Errno::check(unsafe { sys::rte_eth_allmulticast_enable(id) });
+        if let Err(errno) = multicast {
+            log::debug!("port {id}: all-multicast: {errno}");
+        }
+        if self.config.promiscuous {
+            // SAFETY: as above.
+            Errno::check(unsafe { sys::rte_eth_promiscuous_enable(id) })
+                .map_err(PortFailure::Promiscuous)?;
+        }
+        Ok(())
+    }
+}
+
+/// A key under which both directions of a flow hash alike: a 16-bit pattern, repeated.
+fn symmetric_key(length: usize) -> Vec<u8> {
+    [0x6d, 0x5a].into_iter().cycle().take(length).collect()
+}
