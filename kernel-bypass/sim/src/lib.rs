@@ -1,1 +1,8 @@
-//! TODO
+//! The whole data plane on a bench: balancers over one table, a virtual clock, virtual clients and
+//! real servers, seeded faults, and a slow twin to compare with. The tests are the purpose.
+#![forbid(unsafe_code)]
+
+pub mod rig;
+pub mod scene;
+
+pub use rig::{Rig, Sent, Size, To};

@@ -1,0 +1,272 @@
+//! The balancer of one worker: bursts in, counted fates out.
+
+use crate::{
+    Counts, Fate, Origin, Output, Step, Verdict,
+    answers::Answers,
+    classify::{self, Look, Subject},
+    held::Held,
+    pass::{Ingress, Pass, Side},
+    sweep::{self, Sweeper},
+};
+use api::{DropReason, Mac, PortId, PuntReason};
+use conn::{Handle, Tick};
+use nic::{BURST, Burst, Pool};
+use plan::Plan;
+use std::sync::Arc;
+use wire::Packet;
+
+/// One worker's share of the work. Nothing in it is shared but the connection table.
+///
+/// None of the calls allocates, locks, logs, reads a clock or enters the kernel.
+pub struct Balancer<P> {
+    table: Handle,
+    counts: Arc<Counts>,
+    macs: heapless::Vec<Mac, { api::MAX_PORTS }>,
+    answers: Answers,
+    held: Held<P>,
+    sweeper: Sweeper,
+}
+
+/// What a [`Balancer`] is made of.
+pub struct Setup<'a> {
+    /// The worker's own access to the connection table.
+    pub table: Handle,
+    /// The worker's own counters.
+    pub counts: Arc<Counts>,
+    /// MAC addresses of the ports, by number. Ports beyond [`api::MAX_PORTS`] do not exist.
+    pub macs: &'a [Mac],
+    /// How many workers share the sweep of the table.
+    pub workers: u32,
+    /// Any number that differs from worker to worker and from start to start.
+    pub seed: u64,
+}
+
+impl<P: Packet> Balancer<P> {
+    /// A balancer for one worker.
+    pub fn new(setup: Setup) -> Self {
+        let units = setup.table.table().totals().units;
+        Self {
+            table: setup.table,
+            counts: setup.counts,
+            macs: setup.macs.iter().copied().take(api::MAX_PORTS).collect(),
+            answers: Answers::new(setup.seed),
+            held: Held::new(),
+            sweeper: Sweeper::new(units as u32, setup.workers),
+        }
+    }
+
+    /// Handles what a port received. The burst is empty afterwards; every packet of it has one
+    /// counted fate, or is held until its first fragment comes. Without a plan everything goes to
+    /// the host.
+    pub fn receive<A: Pool<Packet = P>, O: Output<P>>(
+        &mut self,
+        plan: Option<&Plan>,
+        now: Tick,
+        port: PortId,
+        burst: &mut Burst<P>,
+        pool: &mut A,
+        out: &mut O,
+    ) {
+        let bytes = burst.iter().map(|packet| packet.bytes().len()).sum();
+        self.counts.received(port, burst.len(), bytes);
+        let ingress = Ingress { port, side: Side::Wire };
+        match (plan, self.macs.get(usize::from(port)).copied()) {
+            (None, _) => self.punt_all(port, burst, out),
+            (Some(plan), Some(own)) if plan.port(port).is_some() => {
+                let classify = |packet: &P| classify::from_wire(packet, &own);
+                self.run(plan, now, ingress, burst, pool, out, classify);
+            }
+            _ => self.drop_all(port, burst),
+        }
+        self.table.quiesce();
+    }
+
+    /// Handles what the host sends by a port's companion: it leaves by that port unchanged, but
+    /// replies of a local fallback are translated back and leave as their client came.
+    pub fn from_host<A: Pool<Packet = P>, O: Output<P>>(
+        &mut self,
+        plan: Option<&Plan>,
+        now: Tick,
+        port: PortId,
+        burst: &mut Burst<P>,
+        pool: &mut A,
+        out: &mut O,
+    ) {
+        self.counts.received_from_host(port, burst.len());
+        let ingress = Ingress { port, side: Side::Host };
+        match plan.filter(|plan| plan.any_local()) {
+            Some(plan) => {
+                self.run(plan, now, ingress, burst, pool, out, classify::from_host);
+            }
+            None => {
+                let origin = Origin { port, fate: Fate::FromHost };
+                for packet in burst.drain(..) {
+                    self.counts.ended(origin);
+                    out.wire(port, packet, origin);
+                }
+            }
+        }
+        self.table.quiesce();
+    }
+
+    /// A bounded piece of the work that no packet asks for: expiry, and fragments that wait. To be
+    /// called at least every few milliseconds.
+    pub fn housekeep<A: Pool<Packet = P>, O: Output<P>>(
+        &mut self,
+        plan: Option<&Plan>,
+        now: Tick,
+        pool: &mut A,
+        out: &mut O,
+    ) {
+        if let Some(plan) = plan {
+            let pressure = self.answers.pressure(now, self.table.table().pressure());
+            let budget = self.sweeper.budget(now, pressure);
+            if budget > 0 {
+                self.table.sweep(budget, |entry| sweep::judge(plan, now, pressure, entry));
+            }
+            if !self.held.is_empty() {
+                let ingress = Ingress { port: 0, side: Side::Wire };
+                self.pass(plan, now, ingress, pool, out).retry_held(true);
+            }
+        }
+        self.table.quiesce();
+    }
+
+    /// The worker is about to sleep or to stop; others need not wait for it.
+    pub fn park(&mut self) {
+        self.table.park();
+    }
+
+    /// The worker is back.
+    pub fn unpark(&mut self) {
+        self.table.unpark();
+    }
+
+    /// Gives up the fragments that wait, so that every packet is accounted for at the end.
+    pub fn finish(&mut self) {
+        while !self.held.is_empty() {
+            let waiting = self.held.take(0);
+            self.counts.released(waiting.port);
+            self.counts.dropped(waiting.port, DropReason::FragmentTimeout);
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn run<A: Pool<Packet = P>, O: Output<P>>(
+        &mut self,
+        plan: &Plan,
+        now: Tick,
+        ingress: Ingress,
+        burst: &mut Burst<P>,
+        pool: &mut A,
+        out: &mut O,
+        classify: impl Fn(&P) -> Step<Look>,
+    ) {
+        let mut looks: heapless::Vec<Step<Look>, BURST> = heapless::Vec::new();
+        for packet in burst.iter() {
+            let mut look = classify(packet);
+            if let Ok(look) = &mut look {
+                look.hash = self.table.hash(&look.key);
+                self.table.prefetch(look.hash);
+            }
+            // A burst has room for no more packets than this list.
+            let _ = looks.push(look);
+        }
+        for look in looks.iter().flatten() {
+            self.table.prefetch_entry(look.hash);
+        }
+        let mut pass = self.pass(plan, now, ingress, pool, out);
+        for (packet, look) in burst.drain(..).zip(&looks) {
+            pass.handle(packet, look);
+        }
+        if pass.noted && !pass.held.is_empty() {
+            pass.retry_held(false);
+        }
+    }
+
+    fn pass<'a, A, O>(
+        &'a mut self,
+        plan: &'a Plan,
+        now: Tick,
+        ingress: Ingress,
+        pool: &'a mut A,
+        out: &'a mut O,
+    ) -> Pass<'a, P, O, A> {
+        Pass {
+            plan,
+            now,
+            ingress,
+            table: &self.table,
+            counts: &self.counts,
+            macs: &self.macs,
+            answers: &mut self.answers,
+            held: &mut self.held,
+            pool,
+            out,
+            noted: false,
+        }
+    }
+
+    fn punt_all<O: Output<P>>(&mut self, port: PortId, burst: &mut Burst<P>, out: &mut O) {
+        let origin = Origin { port, fate: Fate::ToHost(PuntReason::NoPlan) };
+        for packet in burst.drain(..) {
+            self.counts.ended(origin);
+            out.host(port, packet, origin);
+        }
+    }
+
+    fn drop_all(&mut self, port: PortId, burst: &mut Burst<P>) {
+        for _ in burst.drain(..) {
+            self.counts.dropped(port, DropReason::UnknownPort);
+        }
+    }
+}
+
+impl<P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'_, P, O, A> {
+    fn handle(&mut self, mut packet: P, look: &Step<Look>) {
+        let (verdict, look) = match look {
+            Err(verdict) => (*verdict, None),
+            Ok(look) => (self.act(&mut packet, look), Some(look)),
+        };
+        self.finish(packet, verdict, look);
+    }
+
+    fn act(&mut self, packet: &mut P, look: &Look) -> Verdict {
+        let step = match &look.subject {
+            Subject::Flow => self.flow(packet, look),
+            Subject::LaterFragment => self.later_fragment(packet, look),
+            Subject::IcmpError(inner) => self.icmp_error(packet, look, inner),
+            Subject::ForHost(reason) => Err(Verdict::Host(*reason)),
+        };
+        let verdict = step.unwrap_or_else(|verdict| verdict);
+        match verdict {
+            // The local fallback is reached by a connection, which has left its own note.
+            Verdict::Host(PuntReason::LocalFallback) => {}
+            Verdict::Host(_) => self.note_for_host(look),
+            _ => {}
+        }
+        verdict
+    }
+
+    /// Looks the waiting fragments up again; `expire` also gives up those that waited too long.
+    fn retry_held(&mut self, expire: bool) {
+        let arrived = self.ingress;
+        let mut place = 0;
+        for _ in 0..self.held.len() {
+            let Some(waiting) = self.held.at(place) else { break };
+            if self.table.lookup(&waiting.look.key, waiting.look.hash).is_some() {
+                let waiting = self.held.take(place);
+                self.ingress = Ingress { port: waiting.port, side: Side::Wire };
+                self.counts.released(waiting.port);
+                self.handle(waiting.packet, &Ok(waiting.look));
+            } else if expire && waiting.expired(self.now) {
+                let waiting = self.held.take(place);
+                self.counts.released(waiting.port);
+                self.counts.dropped(waiting.port, DropReason::FragmentTimeout);
+            } else {
+                place += 1;
+            }
+        }
+        self.ingress = arrived;
+    }
+}

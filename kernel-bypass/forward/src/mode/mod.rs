@@ -1,0 +1,7 @@
+//! The forwarding modes of SPEC 4.1, one file each: how a connection is entered into the table,
+//! and what is done to its packets.
+
+mod dr;
+mod nat;
+mod snat;
+mod tun;

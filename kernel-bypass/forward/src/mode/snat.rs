@@ -1,0 +1,46 @@
+//! SNAT: as NAT, but the real server sees one of our own addresses as the client.
+//!
+//! There is no list of free ports: a pair is free if the table takes the reply key made of it, so
+//! that uniqueness is exact over all workers and survives a restart.
+
+use crate::{Output, fresh::NotInserted, pass::Pass};
+use api::DropReason;
+use conn::{Entry, New};
+use nic::Pool;
+use plan::{BackendPlan, Service};
+use wire::Packet;
+
+/// Pairs tried at random. With nine in ten in use, one in a thousand connections needs more.
+const AT_RANDOM: u64 = 64;
+
+/// Pairs tried in a row after those.
+const IN_A_ROW: u64 = 1024;
+
+impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
+    /// Enters a connection.
+    pub fn insert_snat(
+        &mut self,
+        new: New,
+        hash: u64,
+        service: &Service,
+        backend: &BackendPlan,
+    ) -> Result<Entry<'a>, NotInserted<'a>> {
+        let pool = service.pool(backend.family());
+        if pool.is_empty() {
+            return Err(NotInserted::Lost(DropReason::SnatPoolExhausted));
+        }
+        let server = (backend.address, backend.port.unwrap_or(new.key.dport));
+        let seed = self.answers.roll(hash);
+        let at_random = (0..AT_RANDOM).map(|n| mix(seed.wrapping_add(n)) >> 16);
+        let start = mix(seed) >> 16;
+        let in_a_row = (0..IN_A_ROW.min(pool.len())).map(|n| start + n);
+        let sources = at_random.chain(in_a_row).filter_map(|n| pool.pair(n));
+        self.insert_two_way(hash, new, server, sources)
+    }
+}
+
+const fn mix(x: u64) -> u64 {
+    let x = (x ^ (x >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    let x = (x ^ (x >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    x ^ (x >> 32)
+}
