@@ -475,6 +475,7 @@ mod tests {
         assert!(six.contains(ip("2001:db8::ffff")) && !six.contains(ip("2001:db8:0:1::1")));
         assert_eq!(lan.network().to_string(), "192.168.100.0/24");
         assert!("10.0.0.1/33".parse::<Prefix>().is_err() && "10.0.0.1".parse::<Prefix>().is_err());
+        assert!(Prefix::new(ip("10.0.0.1"), 33).is_none() && Prefix::new(ip("::1"), 33).is_some());
     }
 
     #[test]

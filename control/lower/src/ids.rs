@@ -13,8 +13,8 @@ pub struct Ids {
     backends: BTreeMap<BackendKey, BackendId>,
     service_numbers: Numbers,
     backend_numbers: Numbers,
-    /// Backends that each retired service had.
-    retired_services: BTreeMap<u32, BTreeSet<BackendId>>,
+    /// The service that each number of a backend was last used in.
+    used_in: BTreeMap<BackendId, ServiceId>,
 }
 
 /// Backends that connections carried when the data plane was last asked.
@@ -47,13 +47,7 @@ pub(crate) struct BackendKey {
 impl Default for Ids {
     /// The numbers of a data plane that has never had a snapshot.
     fn default() -> Self {
-        Self {
-            services: BTreeMap::new(),
-            backends: BTreeMap::new(),
-            service_numbers: Numbers::new(MAX_SERVICES as u32),
-            backend_numbers: Numbers::new(MAX_BACKENDS as u32),
-            retired_services: BTreeMap::new(),
-        }
+        Self::below(MAX_SERVICES as u32, MAX_BACKENDS as u32)
     }
 }
 
@@ -62,14 +56,25 @@ impl Ids {
     /// that snapshot is unknown, so every number that the snapshot lacks may still be on
     /// connections: until a [`Carrying`] of that generation says otherwise, nobody gets one.
     pub fn from_snapshot(snapshot: &Snapshot) -> Self {
-        let mut ids = Self::default();
+        Self::default().with_snapshot(snapshot)
+    }
+
+    fn below(services: u32, backends: u32) -> Self {
+        Self {
+            services: BTreeMap::new(),
+            backends: BTreeMap::new(),
+            service_numbers: Numbers::new(services),
+            backend_numbers: Numbers::new(backends),
+            used_in: BTreeMap::new(),
+        }
+    }
+
+    fn with_snapshot(mut self, snapshot: &Snapshot) -> Self {
         for service in &snapshot.services {
-            ids.services.insert(service.name.clone(), service.id);
-            for (real_server, backend) in service
-                .backends
-                .iter()
-                .map(|backend| (Some(backend.name.clone()), backend))
-                .chain(service.fallback.iter().map(|fallback| (None, fallback)))
+            self.services.insert(service.name.clone(), service.id);
+            let real_servers = service.backends.iter().map(|it| (Some(it.name.clone()), it));
+            for (real_server, backend) in
+                real_servers.chain(service.fallback.iter().map(|it| (None, it)))
             {
                 let key = BackendKey {
                     service: service.name.clone(),
@@ -78,17 +83,20 @@ impl Ids {
                     port: backend.port,
                     translates: backend.local || translates(service.mode),
                 };
-                ids.backends.insert(key, backend.id);
+                self.backends.insert(key, backend.id);
+                self.used_in.insert(backend.id, service.id);
             }
         }
-        let services = ids.services.values().map(|&id| u32::from(id)).collect();
-        ids.service_numbers.inherit(&services, snapshot.generation);
-        let backends = ids.backends.values().copied().collect();
-        ids.backend_numbers.inherit(&backends, snapshot.generation);
-        ids
+        let services = self.services.values().map(|&id| u32::from(id)).collect();
+        self.service_numbers.inherit(&services, snapshot.generation);
+        let backends = self.backends.values().copied().collect();
+        self.backend_numbers.inherit(&backends, snapshot.generation);
+        self
     }
 
-    /// The number of a service.
+    /// The number of a service. A service's number is not given away while connections of its
+    /// backends run; those of backends that an earlier control process had already retired are
+    /// not known, and harmless: their backend is gone, whatever service they name.
     pub fn service(&self, name: &str) -> Option<ServiceId> {
         self.services.get(name).copied()
     }
@@ -104,26 +112,44 @@ impl Ids {
         let wanted: BTreeSet<BackendKey> = config.services.iter().flat_map(keys).collect();
         let names: BTreeSet<&str> = config.services.iter().map(|s| s.name.as_str()).collect();
         next.retire(&wanted, &names, generation);
-        for key in wanted {
-            if !next.backends.contains_key(&key) {
-                let free = |id: u32| !carrying.backends.contains(&id);
-                let id = next.backend_numbers.take(carrying.generation, free);
-                next.backends.insert(key, id.ok_or(OutOfIds("real server"))?);
-            }
-        }
+        let used_in = carrying.backends.iter().filter_map(|backend| next.used_in.get(backend));
+        let carried: BTreeSet<u32> = used_in.map(|&service| service.into()).collect();
         for name in names {
-            if !next.services.contains_key(name) {
-                let retired = &next.retired_services;
-                let free = |id: u32| {
-                    retired.get(&id).is_none_or(|had| had.is_disjoint(&carrying.backends))
-                };
-                let id = next.service_numbers.take(carrying.generation, free);
-                let id = id.ok_or(OutOfIds("service"))?;
-                next.retired_services.remove(&id);
-                next.services.insert(name.to_owned(), id as ServiceId); // below MAX_SERVICES
-            }
+            next.number_service(name, carrying.generation, &carried)?;
+        }
+        for key in wanted {
+            next.number_backend(key, carrying)?;
         }
         Ok(next)
+    }
+
+    fn number_service(
+        &mut self,
+        name: &str,
+        acknowledged: u64,
+        carried: &BTreeSet<u32>,
+    ) -> Result<(), OutOfIds> {
+        if self.services.contains_key(name) {
+            return Ok(());
+        }
+        let id = self.service_numbers.take(acknowledged, |id| !carried.contains(&id));
+        let id = id.ok_or(OutOfIds("service"))? as ServiceId; // below MAX_SERVICES
+        self.services.insert(name.to_owned(), id);
+        Ok(())
+    }
+
+    fn number_backend(&mut self, key: BackendKey, carrying: &Carrying) -> Result<(), OutOfIds> {
+        if self.backends.contains_key(&key) {
+            return Ok(());
+        }
+        let free = |id: u32| !carrying.backends.contains(&id);
+        let id = self.backend_numbers.take(carrying.generation, free);
+        let id = id.ok_or(OutOfIds("real server"))?;
+        if let Some(service) = self.service(&key.service) {
+            self.used_in.insert(id, service);
+        }
+        self.backends.insert(key, id);
+        Ok(())
     }
 
     pub(crate) fn backend(&self, key: &BackendKey) -> Option<BackendId> {
@@ -134,10 +160,9 @@ impl Ids {
         let gone: Vec<String> =
             self.services.keys().filter(|name| !names.contains(name.as_str())).cloned().collect();
         for name in gone {
-            let Some(id) = self.services.remove(&name).map(u32::from) else { continue };
-            let had = self.backends.iter().filter(|(key, _)| key.service == name);
-            self.retired_services.insert(id, had.map(|(_, id)| *id).collect());
-            self.service_numbers.retire(id, generation);
+            if let Some(id) = self.services.remove(&name) {
+                self.service_numbers.retire(id.into(), generation);
+            }
         }
         let numbers = &mut self.backend_numbers;
         self.backends.retain(|key, id| {
@@ -237,3 +262,6 @@ impl Numbers {
         Some(id)
     }
 }
+
+#[cfg(test)]
+mod tests;
