@@ -7,9 +7,11 @@
 #![forbid(unsafe_code)]
 
 mod cx;
+mod device;
 mod duration;
 mod finding;
 mod net;
+mod ports;
 mod read;
 mod rules;
 mod service;
@@ -17,8 +19,10 @@ mod suggest;
 mod syntax;
 mod types;
 
+pub use device::Device;
 pub use finding::{Finding, Findings, MAX_FINDINGS, Problem, Severity};
-pub use net::{Device, MAX_PORT_RANGES, Mac, PortRange, Ports, Prefix, same_family};
+pub use net::{Mac, Prefix, same_family};
+pub use ports::{MAX_PORT_RANGES, PortRange, Ports};
 pub use service::{
     Check, DEDICATED_POOL_PORTS, DEFAULT_POOL_PORTS, Fallback, Mode, OnFailure, Persistence,
     PoolRange, Probe, Protocol, RealServer, Scheduler, Service, State, Timeouts, Tunnel,

@@ -1,12 +1,9 @@
-//! Addresses, prefixes, devices and ports: small values that are checked when they are made.
+//! Addresses and prefixes, checked when they are made.
 
 use crate::finding::Problem;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
-
-/// Most ranges that one list of ports may have.
-pub const MAX_PORT_RANGES: usize = 256;
 
 /// An address with the length of its network prefix, `192.168.100.10/24`. Host bits are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -18,33 +15,6 @@ pub struct Prefix {
 /// An Ethernet address of one station (never a group address).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Mac([u8; 6]);
-
-/// What the data plane drives as a port.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Device {
-    /// A device on a bus, by its address: `0000:03:00.0` (PCI) or a VMBus UUID, in lower case.
-    Bus(String),
-    /// A DPDK virtual device.
-    Virtual {
-        /// Poll mode driver, for example `af_packet`.
-        driver: String,
-        /// What follows the colon; may be empty.
-        argument: String,
-    },
-}
-
-/// An inclusive range of ports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PortRange {
-    /// First port.
-    pub first: u16,
-    /// Last port, not less than `first`.
-    pub last: u16,
-}
-
-/// The ports of a service: disjoint ranges in the order the operator wrote them, at least one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ports(Vec<PortRange>);
 
 impl Prefix {
     /// `None` if `len` is longer than the address.
@@ -161,154 +131,6 @@ impl FromStr for Mac {
     }
 }
 
-/// Poll mode drivers that a virtual device may name without anything else being loaded.
-pub(crate) const VIRTUAL_DRIVERS: &[&str] =
-    &["af_packet", "af_xdp", "memif", "null", "pcap", "ring", "tap", "vhost", "virtio_user"];
-
-impl fmt::Display for Device {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bus(address) => f.write_str(address),
-            Self::Virtual { driver, argument } if argument.is_empty() => f.write_str(driver),
-            Self::Virtual { driver, argument } => write!(f, "{driver}:{argument}"),
-        }
-    }
-}
-
-impl FromStr for Device {
-    type Err = Problem;
-
-    fn from_str(text: &str) -> Result<Self, Problem> {
-        if text.bytes().any(|b| b.is_ascii_control() || b == b' ') || text.len() > 256 {
-            return Err(device_problem(text));
-        }
-        if let Some(address) = pci_address(text).or_else(|| vmbus_uuid(text)) {
-            return Ok(Self::Bus(address));
-        }
-        let (driver, argument) = text.split_once(':').unwrap_or((text, ""));
-        let named = driver.starts_with(|c: char| c.is_ascii_lowercase())
-            && driver.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-        if named && driver.len() <= 32 {
-            Ok(Self::Virtual { driver: driver.into(), argument: argument.into() })
-        } else {
-            Err(device_problem(text))
-        }
-    }
-}
-
-impl PortRange {
-    /// The range of one port.
-    pub const fn one(port: u16) -> Self {
-        Self { first: port, last: port }
-    }
-
-    /// Whether `port` lies in the range.
-    pub const fn contains(&self, port: u16) -> bool {
-        self.first <= port && port <= self.last
-    }
-
-    /// Whether the two ranges have a port in common.
-    pub const fn intersects(&self, other: &Self) -> bool {
-        self.first <= other.last && other.first <= self.last
-    }
-}
-
-impl fmt::Display for PortRange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.first == self.last {
-            write!(f, "{}", self.first)
-        } else {
-            write!(f, "{}-{}", self.first, self.last)
-        }
-    }
-}
-
-impl FromStr for PortRange {
-    type Err = Problem;
-
-    fn from_str(text: &str) -> Result<Self, Problem> {
-        let (first, last) = text.split_once('-').unwrap_or((text, text));
-        let (first, last) = (parse_port(first)?, parse_port(last)?);
-        if first > last {
-            return Err(Problem::new(
-                format!("the range {first}-{last} runs backwards"),
-                format!("\"{last}-{first}\""),
-            ));
-        }
-        Ok(Self { first, last })
-    }
-}
-
-impl Ports {
-    /// Every port.
-    pub fn all() -> Self {
-        Self(vec![PortRange { first: 0, last: u16::MAX }])
-    }
-
-    /// The one port of a service that has only one.
-    pub fn single(&self) -> Option<u16> {
-        match self.0[..] {
-            [range] if range.first == range.last => Some(range.first),
-            _ => None,
-        }
-    }
-
-    /// Whether every port is meant.
-    pub fn is_all(&self) -> bool {
-        self.0.first().is_some_and(|r| r.first == 0 && r.last == u16::MAX)
-    }
-
-    /// Whether some range has more than one port.
-    pub fn has_range(&self) -> bool {
-        self.0.iter().any(|r| r.first != r.last)
-    }
-
-    /// The ranges, disjoint, as written.
-    pub fn ranges(&self) -> &[PortRange] {
-        &self.0
-    }
-}
-
-impl fmt::Display for Ports {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_all() {
-            return f.write_str("all");
-        }
-        for (i, range) in self.0.iter().enumerate() {
-            write!(f, "{}{range}", if i == 0 { "" } else { "," })?;
-        }
-        Ok(())
-    }
-}
-
-impl FromStr for Ports {
-    type Err = Problem;
-
-    fn from_str(text: &str) -> Result<Self, Problem> {
-        if text.trim() == "all" {
-            return Ok(Self::all());
-        }
-        let mut ranges: Vec<PortRange> = Vec::new();
-        for part in text.split(',') {
-            if ranges.len() == MAX_PORT_RANGES {
-                return Err(Problem::new(
-                    format!("more than {MAX_PORT_RANGES} entries"),
-                    "ranges instead of single ports, or \"all\"",
-                ));
-            }
-            let range: PortRange = part.trim().parse()?;
-            if let Some(other) = ranges.iter().find(|other| other.intersects(&range)) {
-                return Err(Problem::new(
-                    format!("{range} and {other} have ports in common"),
-                    "each port once",
-                ));
-            }
-            ranges.push(range);
-        }
-        Ok(Self(ranges))
-    }
-}
-
 /// One address in text, IPv4 or IPv6, without prefix or zone. IPv4-mapped IPv6 is refused, because
 /// the packet path keeps IPv4 addresses in that form.
 pub(crate) fn parse_ip(text: &str) -> Result<IpAddr, Problem> {
@@ -344,21 +166,6 @@ pub(crate) fn host_address(text: &str) -> Result<IpAddr, Problem> {
         Some(kind) => Err(Problem::new(
             format!("{address} is {kind}"),
             "the address of one host, such as \"192.168.100.100\" or \"2001:db8::100\"",
-        )),
-    }
-}
-
-/// Port numbers start at 1.
-pub(crate) fn parse_port(text: &str) -> Result<u16, Problem> {
-    let text = text.trim();
-    match decimal(text) {
-        Some(port @ 1..=65_535) => Ok(port as u16),
-        Some(port) => {
-            Err(Problem::new(format!("{port} is not a port number"), "a number from 1 to 65535"))
-        }
-        None => Err(Problem::new(
-            format!("\"{}\" is not a port or a range of ports", clip(text)),
-            "for example \"80\", \"80,443\", \"5000-5100\" or \"all\"",
         )),
     }
 }
@@ -401,37 +208,6 @@ fn unusable_v6(address: Ipv6Addr) -> Option<&'static str> {
     } else {
         None
     }
-}
-
-fn device_problem(text: &str) -> Problem {
-    Problem::new(
-        format!("\"{}\" is neither a PCI address nor PMD:argument", clip(text)),
-        "\"0000:03:00.0\" for a NIC, or \"af_packet:lb0\" for a virtual device",
-    )
-}
-
-/// `[DDDD:]BB:DD.F` in full form. The domain may be left out.
-fn pci_address(text: &str) -> Option<String> {
-    let (bus_part, function) = text.rsplit_once('.')?;
-    let function = hex(function, 1).filter(|&function| function < 8)?;
-    let mut parts = bus_part.rsplit(':');
-    let device = hex(parts.next()?, 2).filter(|&device| device < 32)?;
-    let bus = hex(parts.next()?, 2)?;
-    let domain = parts.next().map_or(Some(0), |part| hex(part, 4))?;
-    parts.next().is_none().then(|| format!("{domain:04x}:{bus:02x}:{device:02x}.{function}"))
-}
-
-fn vmbus_uuid(text: &str) -> Option<String> {
-    let lengths = text.split('-').map(|part| hex_digits(part).then_some(part.len()));
-    lengths.eq([8, 4, 4, 4, 12].map(Some)).then(|| text.to_ascii_lowercase())
-}
-
-fn hex(text: &str, digits: usize) -> Option<u32> {
-    (text.len() == digits && hex_digits(text)).then(|| u32::from_str_radix(text, 16).ok())?
-}
-
-fn hex_digits(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 /// Digits only: `u64::from_str` would take a plus sign.
@@ -485,41 +261,6 @@ mod tests {
         assert!(!lan.reserves(ip("192.168.100.1")) && !lan.reserves(ip("192.168.101.0")));
         let pair: Prefix = "10.0.0.0/31".parse().unwrap();
         assert!(!pair.reserves(ip("10.0.0.0")) && !pair.reserves(ip("10.0.0.1")));
-    }
-
-    #[test]
-    fn ports_in_all_their_forms() {
-        for (text, shown) in [
-            ("80", "80"),
-            ("80,443", "80,443"),
-            ("5000-5100", "5000-5100"),
-            (" 80, 5000-5100 ", "80,5000-5100"),
-            ("all", "all"),
-        ] {
-            assert_eq!(text.parse::<Ports>().unwrap().to_string(), shown);
-        }
-        for bad in ["", "0", "65536", "80-", "90-80", "80,80", "80,70-90", "+80", "http", "80,,81"]
-        {
-            assert!(bad.parse::<Ports>().is_err(), "{bad}");
-        }
-        assert!("1-65535".parse::<Ports>().is_ok_and(|p| !p.is_all()));
-    }
-
-    #[test]
-    fn devices_by_bus_address_or_driver() {
-        for (text, shown) in [
-            ("03:00.0", "0000:03:00.0"),
-            ("0000:AF:1f.7", "0000:af:1f.7"),
-            ("af_packet:lb0", "af_packet:lb0"),
-            ("null", "null"),
-            ("pcap:rx_pcap=a.pcap,tx_pcap=b.pcap", "pcap:rx_pcap=a.pcap,tx_pcap=b.pcap"),
-            ("635a7ae3-091e-4410-ad59-667c4f8c04c3", "635a7ae3-091e-4410-ad59-667c4f8c04c3"),
-        ] {
-            assert_eq!(text.parse::<Device>().unwrap().to_string(), shown);
-        }
-        for bad in ["", "0000:03:20.0", "03:00.8", "3:0.0", "eth 0", "AF_PACKET:lb0", ":lb0"] {
-            assert!(bad.parse::<Device>().is_err(), "{bad}");
-        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `[[service]]` and what belongs to it.
 
-use crate::net::{PortRange, Ports};
+use crate::ports::{PortRange, Ports};
 use std::net::IpAddr;
 use std::time::Duration;
 

@@ -1,7 +1,8 @@
 //! The configuration as the rest of control sees it: every value has been checked, every default
 //! has been filled in.
 
-use crate::net::{Device, Mac, Prefix};
+use crate::device::Device;
+use crate::net::{Mac, Prefix};
 use crate::service::Service;
 use std::net::IpAddr;
 

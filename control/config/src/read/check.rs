@@ -3,7 +3,8 @@
 use super::table::Table;
 use crate::cx::{Cx, Scope};
 use crate::finding::Problem;
-use crate::net::{Ports, host_address};
+use crate::net::host_address;
+use crate::ports::Ports;
 use crate::service::{Check, Probe};
 use std::net::IpAddr;
 use std::time::Duration;

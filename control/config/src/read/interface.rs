@@ -2,8 +2,9 @@
 
 use super::table::Table;
 use crate::cx::{Cx, Scope};
+use crate::device::{Device, VIRTUAL_DRIVERS};
 use crate::finding::Problem;
-use crate::net::{Device, Prefix, VIRTUAL_DRIVERS, clip, host_address};
+use crate::net::{Prefix, clip, host_address};
 use crate::suggest::nearest;
 use crate::types::{Interface, Neighbour};
 use std::net::IpAddr;

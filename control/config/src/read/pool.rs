@@ -3,7 +3,8 @@
 use super::table::Table;
 use crate::cx::Cx;
 use crate::finding::Problem;
-use crate::net::{PortRange, clip, host_address};
+use crate::net::{clip, host_address};
+use crate::ports::PortRange;
 use crate::service::{DEDICATED_POOL_PORTS, DEFAULT_POOL_PORTS, Mode, PoolRange};
 use crate::types::Config;
 use std::net::IpAddr;

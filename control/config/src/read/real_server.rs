@@ -3,7 +3,8 @@
 use super::table::Table;
 use super::{check, node};
 use crate::cx::{Cx, Scope};
-use crate::net::{Ports, host_address};
+use crate::net::host_address;
+use crate::ports::Ports;
 use crate::service::{RealServer, State};
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::Range;

@@ -3,7 +3,8 @@
 use super::table::{Table, choose};
 use super::{check, node, parts, pool, real_server};
 use crate::cx::{Cx, Scope};
-use crate::net::{Ports, clip, host_address};
+use crate::net::{clip, host_address};
+use crate::ports::Ports;
 use crate::service::{Mode, OnFailure, Protocol, Scheduler, Service};
 use crate::types::MAX_REAL_SERVERS;
 use std::net::{IpAddr, Ipv4Addr};

@@ -1,7 +1,8 @@
 //! Interfaces: drivers, subnets, gateways.
 
 use crate::cx::{Cx, Scope};
-use crate::net::{Device, Prefix, same_family};
+use crate::device::Device;
+use crate::net::{Prefix, same_family};
 use crate::read::{Draft, check_driver};
 use crate::types::Interface;
 use std::net::IpAddr;

@@ -1,7 +1,7 @@
 //! No packet may belong to two services.
 
 use crate::cx::{Cx, Scope};
-use crate::net::PortRange;
+use crate::ports::PortRange;
 use crate::read::Draft;
 use crate::service::Service;
 use std::collections::{BTreeMap, HashSet};

@@ -1,7 +1,8 @@
 //! SNAT pools.
 
 use crate::cx::{Cx, Scope};
-use crate::net::{PortRange, same_family};
+use crate::net::same_family;
+use crate::ports::PortRange;
 use crate::read::Draft;
 use crate::service::{Mode, PoolRange, Service};
 use crate::types::Config;
