@@ -1,0 +1,146 @@
+//! Ports brought up, with their companions, and their queues dealt out to the workers.
+
+use crate::args::Args;
+use crate::egress::{Handover, Outlet, PortOutlets};
+use crate::worker::Intake;
+use anyhow::{Context, Result, ensure};
+use api::{MAX_PORTS, PortId, PortStatus};
+use crossbeam::queue::ArrayQueue;
+use nic_dpdk::{
+    Companion, CompanionKind, Device, Eal, Mbuf, Pool, Port, PortConfig, Queues, RxQueue, Started,
+    TxQueue,
+};
+use std::sync::Arc;
+
+/// Packets that may wait for a queue of another worker.
+const HANDOVER: usize = 1024;
+
+/// One port with its companion.
+pub struct Pair {
+    /// The port itself.
+    pub port: Port<Started>,
+    companion: Option<Port<Started>>,
+    name: String,
+}
+
+/// What one worker gets of all ports.
+pub struct Share {
+    /// By port.
+    pub intakes: Vec<Intake<RxQueue>>,
+    /// By port.
+    pub outlets: Vec<PortOutlets<TxQueue>>,
+}
+
+/// Brings all ports up, in order, and deals their queues out.
+///
+/// # Errors
+/// When a device cannot be used; the message names it.
+pub fn bring_up(eal: &Eal, pool: &Pool, args: &Args) -> Result<(Vec<Pair>, Vec<Share>)> {
+    ensure!(args.ports.len() <= MAX_PORTS, "at most {MAX_PORTS} ports");
+    let workers = usize::from(args.workers);
+    let mut shares: Vec<Share> =
+        (0..workers).map(|_| Share { intakes: Vec::new(), outlets: Vec::new() }).collect();
+    let mut pairs = Vec::new();
+    for (number, port) in args.ports.iter().enumerate() {
+        let device: Device = port.device.parse()?;
+        let config = PortConfig { queues: args.workers, mtu: args.mtu, ..PortConfig::default() };
+        let (started, queues) = Port::probe(eal, &device, &config)?.configure(pool)?.start()?;
+        let companion = match args.no_companion {
+            true => None,
+            false => Some(companion(eal, pool, &port.name, &started, args)?),
+        };
+        let (companion, host) = companion.unzip();
+        log::info!(
+            "{}: {} ({}), {} queues, {}",
+            port.name,
+            port.device,
+            started.driver(),
+            started.queues(),
+            mac_text(started.mac()),
+        );
+        deal(number as PortId, queues, host, &mut shares);
+        pairs.push(Pair { port: started, companion, name: port.name.clone() });
+    }
+    Ok((pairs, shares))
+}
+
+fn companion(
+    eal: &Eal,
+    pool: &Pool,
+    name: &str,
+    port: &Port<Started>,
+    args: &Args,
+) -> Result<(Port<Started>, Queues)> {
+    let wanted = Companion {
+        name: name.into(),
+        mac: port.mac(),
+        queues: args.workers,
+        mtu: port.mtu(),
+        by: CompanionKind::available(),
+    };
+    let made = Port::companion(eal, &wanted).and_then(|p| p.configure(pool)?.start());
+    made.with_context(|| format!("companion interface {name}"))
+}
+
+/// Queue `n` goes to worker `n`. Where there are fewer queues than workers, the others receive
+/// nothing from this port and hand their packets to the worker whose number is theirs modulo the
+/// number of queues.
+fn deal(port: PortId, wire: Queues, host: Option<Queues>, shares: &mut [Share]) {
+    let (wire_rx, wire_tx) = dealt(wire, shares.len());
+    let (host_rx, host_tx) = match host {
+        Some(queues) => dealt(queues, shares.len()),
+        None => (none(shares.len()), shares.iter().map(|_| Outlet::None).collect()),
+    };
+    let rx = wire_rx.into_iter().zip(host_rx);
+    let tx = wire_tx.into_iter().zip(host_tx);
+    for (share, ((wire_rx, host_rx), (wire_tx, host_tx))) in shares.iter_mut().zip(rx.zip(tx)) {
+        share.intakes.push(Intake { port, wire: wire_rx, host: host_rx });
+        share.outlets.push(PortOutlets { wire: wire_tx, host: host_tx });
+    }
+}
+
+fn none<T>(count: usize) -> Vec<Option<T>> {
+    (0..count).map(|_| None).collect()
+}
+
+type Dealt = (Vec<Option<RxQueue>>, Vec<Outlet<TxQueue>>);
+
+fn dealt(queues: Queues, workers: usize) -> Dealt {
+    let owners = queues.tx.len();
+    let handovers: Vec<Option<Handover<Mbuf>>> = (0..owners)
+        .map(|_| (owners < workers).then(|| Arc::new(ArrayQueue::new(HANDOVER))))
+        .collect();
+    let mut rx: Vec<Option<RxQueue>> = queues.rx.into_iter().map(Some).collect();
+    rx.resize_with(workers, || None);
+    let mut tx: Vec<Outlet<TxQueue>> = queues
+        .tx
+        .into_iter()
+        .zip(&handovers)
+        .map(|(queue, handover)| Outlet::own(queue, handover.clone()))
+        .collect();
+    for worker in owners..workers {
+        tx.push(match &handovers[worker % owners] {
+            Some(handover) => Outlet::Handed(handover.clone()),
+            None => Outlet::None,
+        });
+    }
+    (rx, tx)
+}
+
+impl Pair {
+    /// As control is told.
+    pub fn status(&self) -> PortStatus {
+        PortStatus {
+            name: self.name.clone(),
+            device: self.port.device().into(),
+            driver: self.port.driver().into(),
+            mac: self.port.mac(),
+            link_up: self.port.link().up,
+            companion: self.companion.is_some(),
+        }
+    }
+}
+
+fn mac_text(mac: [u8; 6]) -> String {
+    mac.map(|byte| format!("{byte:02x}")).join(":")
+}
