@@ -1,0 +1,94 @@
+//! The parts of a run.
+
+use crate::deny;
+use crate::report::Report;
+use crate::step::{cargo, count, run};
+use anyhow::{Context, Result};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Instant;
+
+/// What the end-to-end tests and the demo run.
+const BINARIES: [&str; 5] = ["cli", "controld", "dataplane", "testbed", "bench"];
+
+/// Format, lints and the dependency rules, one test each.
+pub fn lint(report: &mut Report) {
+    report.check("format", || run(cargo().args(["fmt", "--all", "--check"])));
+    report.check("dependencies", deny::run);
+    report.check("lints", || {
+        let mut clippy = cargo();
+        clippy.args(["clippy", "--workspace", "--all-targets", "--locked", "--quiet"]);
+        run(clippy.args(["--", "-D", "warnings"]))
+    });
+    report.check("documentation", || {
+        let mut doc = cargo();
+        doc.args([
+            "doc",
+            "--workspace",
+            "--no-deps",
+            "--locked",
+            "--quiet",
+            "--document-private-items",
+        ]);
+        run(doc.env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private-intra-doc-links"))
+    });
+}
+
+/// Tests of every crate; each fuzz target among them for so many seconds.
+pub fn unit(fuzz_seconds: u64, report: &mut Report) {
+    let mut tests = cargo();
+    tests.args(["test", "--workspace", "--locked", "--quiet", "--no-fail-fast"]);
+    tests.env("FULCRUM_FUZZ_SECONDS", fuzz_seconds.to_string());
+    counted("unit", &mut tests, report);
+}
+
+/// Miri over the crates without system calls.
+pub fn miri(report: &mut Report) {
+    for part in ["wire", "conn"] {
+        let mut tests = cargo();
+        tests.args(["miri", "test", "--locked", "--quiet", "-p", part, "--lib"]);
+        tests.env("PROPTEST_CASES", "4").env("FULCRUM_FUZZ_SECONDS", "1");
+        counted(&format!("miri {part}"), &mut tests, report);
+    }
+}
+
+/// Real clients and servers around the real binaries.
+pub fn e2e(full: bool, report: &mut Report) {
+    let mut folder = None;
+    report.check("release build", || {
+        folder = Some(release_build()?);
+        Ok(())
+    });
+    let Some(folder) = folder else { return };
+    let mut tests = Command::new(folder.join("testbed"));
+    tests.arg("run");
+    if full {
+        tests.arg("--full");
+    }
+    counted("end to end", &mut tests, report);
+}
+
+/// Builds and shows what Fulcrum does; whether all went well.
+pub fn demo(rest: &[String]) -> Result<bool> {
+    let testbed = release_build()?.join("testbed");
+    Ok(Command::new(testbed).arg("demo").args(rest).status()?.success())
+}
+
+fn counted(name: &str, tests: &mut Command, report: &mut Report) {
+    let begun = Instant::now();
+    match count(tests) {
+        Ok(counts) => report.add(name, counts.passed, counts.failed, begun.elapsed()),
+        Err(error) => report.check(name, || Err(error)),
+    }
+}
+
+/// The folder that the binaries are in.
+fn release_build() -> Result<PathBuf> {
+    let mut build = cargo();
+    build.args(["build", "--release", "--locked"]);
+    run(build.args(BINARIES.iter().flat_map(|package| ["--package", package])))?;
+    let metadata = cargo().args(["metadata", "--format-version", "1", "--no-deps"]).output()?;
+    let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout)?;
+    let target = metadata["target_directory"].as_str().context("no target_directory")?;
+    Ok(PathBuf::from(target).join("release"))
+}
