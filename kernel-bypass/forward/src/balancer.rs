@@ -12,7 +12,7 @@ use api::{DropReason, Mac, PortId, PuntReason};
 use conn::{Handle, Tick};
 use nic::{BURST, Burst, Pool};
 use plan::Plan;
-use std::sync::Arc;
+use std::{marker::PhantomData, sync::Arc};
 use wire::Packet;
 
 /// One worker's share of the work. Nothing in it is shared but the connection table.
@@ -25,6 +25,18 @@ pub struct Balancer<P> {
     answers: Answers,
     held: Held<P>,
     sweeper: Sweeper,
+    housekept: Option<Tick>,
+}
+
+/// The host keeps to its interface's MTU, so its packets are never split.
+struct NoPool<P>(PhantomData<P>);
+
+impl<P: Packet> Pool for NoPool<P> {
+    type Packet = P;
+
+    fn alloc(&mut self) -> Option<P> {
+        None
+    }
 }
 
 /// What a [`Balancer`] is made of.
@@ -52,6 +64,7 @@ impl<P: Packet> Balancer<P> {
             answers: Answers::new(setup.seed),
             held: Held::new(),
             sweeper: Sweeper::new(units as u32, setup.workers),
+            housekept: None,
         }
     }
 
@@ -83,19 +96,19 @@ impl<P: Packet> Balancer<P> {
 
     /// Handles what the host sends by a port's companion: it leaves by that port unchanged, but
     /// replies of a local fallback are translated back and leave as their client came.
-    pub fn from_host<A: Pool<Packet = P>, O: Output<P>>(
+    pub fn from_host<O: Output<P>>(
         &mut self,
         plan: Option<&Plan>,
         now: Tick,
         port: PortId,
         burst: &mut Burst<P>,
-        pool: &mut A,
         out: &mut O,
     ) {
         self.counts.received_from_host(port, burst.len());
         let ingress = Ingress { port, side: Side::Host };
         match plan.filter(|plan| plan.any_local()) {
             Some(plan) => {
+                let pool = &mut NoPool(PhantomData);
                 self.run(plan, now, ingress, burst, pool, out, classify::from_host);
             }
             None => {
@@ -110,7 +123,7 @@ impl<P: Packet> Balancer<P> {
     }
 
     /// A bounded piece of the work that no packet asks for: expiry, and fragments that wait. To be
-    /// called at least every few milliseconds.
+    /// called between bursts, at least every few milliseconds; it does something once per tick.
     pub fn housekeep<A: Pool<Packet = P>, O: Output<P>>(
         &mut self,
         plan: Option<&Plan>,
@@ -118,7 +131,8 @@ impl<P: Packet> Balancer<P> {
         pool: &mut A,
         out: &mut O,
     ) {
-        if let Some(plan) = plan {
+        let again = self.housekept.replace(now) == Some(now);
+        if let Some(plan) = plan.filter(|_| !again) {
             let pressure = self.answers.pressure(now, self.table.table().pressure());
             let budget = self.sweeper.budget(now, pressure);
             if budget > 0 {

@@ -66,8 +66,8 @@ impl Counts {
         }
     }
 
-    /// A packet that was handed out could not be delivered: its fate becomes a drop. To be called
-    /// by the worker that owns these counters.
+    /// A packet that was handed out could not be delivered: its fate becomes a drop. Whichever
+    /// worker finds out notes it in its own counters; only their sums mean something.
     pub fn undelivered(&self, origin: Origin, reason: DropReason) {
         let Some(counts) = self.port(origin.port) else { return };
         let drops =
@@ -171,7 +171,7 @@ fn port_total(workers: &[&Counts], port: usize) -> PortCounters {
     };
     fn list<const N: usize>(each: impl Iterator<Item = [u64; N]>) -> Vec<u64> {
         each.fold(vec![0; N], |mut sums, row| {
-            sums.iter_mut().zip(row).for_each(|(sum, n)| *sum += n);
+            sums.iter_mut().zip(row).for_each(|(sum, n)| *sum = sum.wrapping_add(n));
             sums
         })
     }

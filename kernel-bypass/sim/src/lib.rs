@@ -2,6 +2,7 @@
 //! real servers, seeded faults, and a slow twin to compare with. The tests are the purpose.
 #![forbid(unsafe_code)]
 
+pub mod frames;
 pub mod rig;
 pub mod scene;
 

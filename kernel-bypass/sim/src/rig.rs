@@ -2,9 +2,9 @@
 //! leaves laid open.
 
 use crate::scene::port_mac;
-use api::{DropReason, PortCounters, PortId, PuntReason, Snapshot};
+use api::{BackendCounters, DropReason, PortCounters, PortId, PuntReason, Snapshot};
 use conn::{Backing, Table, TableConfig, Tick};
-use forward::{Balancer, Counts, Fate, Origin, Output, Setup, port_totals};
+use forward::{Balancer, Counts, Fate, Origin, Output, Setup, backend_totals, port_totals};
 use nic::{BURST, Burst, MemoryPool};
 use plan::Plan;
 use std::sync::Arc;
@@ -131,8 +131,8 @@ impl Rig {
 
     /// The host sends a frame by a companion.
     pub fn host(&mut self, port: PortId, frame: &[u8]) -> Vec<Sent> {
-        self.call(0, &[frame.to_vec()], |balancer, plan, now, burst, pool, out| {
-            balancer.from_host(Some(plan), now, port, burst, pool, out);
+        self.call(0, &[frame.to_vec()], |balancer, plan, now, burst, _, out| {
+            balancer.from_host(Some(plan), now, port, burst, out);
         })
     }
 
@@ -169,6 +169,12 @@ impl Rig {
     pub fn counters(&self) -> Vec<PortCounters> {
         let workers: Vec<&Counts> = self.workers.iter().map(|w| &*w.counts).collect();
         port_totals(&workers)
+    }
+
+    /// All backends' counters.
+    pub fn backends(&self) -> Vec<BackendCounters> {
+        let workers: Vec<&Counts> = self.workers.iter().map(|w| &*w.counts).collect();
+        backend_totals(&workers, |id| self.table.connections(id))
     }
 
     /// Connections of a backend now.
