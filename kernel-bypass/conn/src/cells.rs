@@ -6,7 +6,7 @@ use crate::sync::Relaxed;
 use crate::table::Table;
 
 /// Cells of the first bucket that are filled before the second one is considered.
-const PREFERRED: usize = CELLS * 3 / 4;
+const PREFERRED: usize = CELLS * 5 / 8;
 
 impl Table {
     /// Puts a cell into the emptier of the two buckets of a hash (the first one while it has
