@@ -19,6 +19,8 @@ use std::sync::Arc;
 const ATTEMPTS: usize = 8;
 /// Quiescent points between two looks at everybody else's announcements.
 const ROUNDS_PER_ADVANCE: u32 = if cfg!(loom) { 1 } else { 8 };
+/// Free entries that change hands at once.
+const BATCH: u32 = if cfg!(loom) { 2 } else { 256 };
 /// Limbo lists: one per epoch that can be waiting, so that each is reused only when due.
 const LIMBO: usize = GRACE as usize + 1;
 
@@ -443,21 +445,33 @@ impl Handle {
         }
     }
 
-    /// Entries whose grace period is over: kept if this handle has none, else given to all.
+    /// Entries whose grace period is over, in batches: one is kept if this handle has none, the
+    /// others are given to all (whoever sweeps much would hoard them otherwise).
     fn restock(&self, class: Class, list: Waiting) {
         self.waiting.set(self.waiting.get() - list.count);
-        let mut unit = list.head;
-        while let Some(number) = unit.checked_sub(1) {
-            let entry = self.table.unit(number);
+        let mut left = list.count;
+        let mut head = list.head;
+        while left != 0 {
+            let count = left.min(BATCH);
+            left -= count;
+            let next = self.cut(head, count);
+            let mut stock = self.stock[class.index()].borrow_mut();
+            if stock.count == 0 {
+                (stock.head, stock.count) = (head, count);
+            } else {
+                self.table.push_batch(class, head - 1, count);
+            }
+            head = next;
+        }
+    }
+
+    /// Frees the first `count` entries of a chain; the head of what is left.
+    fn cut(&self, head: u32, count: u32) -> u32 {
+        (0..count).fold(head, |head, _| {
+            let entry = self.table.unit(head - 1);
             entry.status.store(Status::FREE, Relaxed);
-            unit = entry.link.load(Relaxed);
-        }
-        let mut stock = self.stock[class.index()].borrow_mut();
-        if stock.count == 0 {
-            (stock.head, stock.count) = (list.head, list.count);
-        } else {
-            self.table.push_batch(class, list.head - 1, list.count);
-        }
+            entry.link.load(Relaxed)
+        })
     }
 
     /// Entries whose remover is gone wait here, from now on (later than due is always safe).
@@ -480,9 +494,13 @@ impl Drop for Handle {
             if stock.count != 0 {
                 self.table.push_batch(class, stock.head - 1, stock.count);
             }
+            let (mut head, mut count) = (0, 0);
             for number in stock.fresh.clone().step_by(class.units() as usize) {
-                self.table.unit(number).link.store(0, Relaxed);
-                self.table.push_batch(class, number, 1);
+                self.table.unit(number).link.store(head, Relaxed);
+                (head, count) = (number + 1, count + 1);
+            }
+            if count != 0 {
+                self.table.push_batch(class, head - 1, count);
             }
             if let Ok(mut orphans) = self.table.orphans.lock() {
                 let lists = self.limbo[class.index()].iter().map(|slot| slot.take());

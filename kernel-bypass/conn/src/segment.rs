@@ -7,6 +7,7 @@ use crate::sync::Relaxed;
 use crate::table::{Backing, TableError};
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
+use std::sync::atomic::Ordering::Release;
 
 /// "FULCRUM" and the version of everything in `layout`, to be raised with every change of it.
 const MAGIC: u64 = u64::from_be_bytes(*b"FULCRUM\x01");
@@ -42,7 +43,7 @@ fn begin(memory: Memory, discarded: Option<String>) -> Segment {
     for (word, value) in header[SECRETS_AT..].iter().zip(secrets.0) {
         word.store(value, Relaxed);
     }
-    header[0].store(MAGIC, Relaxed);
+    header[0].store(MAGIC, Release);
     Segment { memory, secrets, discarded }
 }
 

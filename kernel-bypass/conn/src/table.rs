@@ -261,15 +261,19 @@ impl Table {
             owned.fetch_sub(1, Relaxed);
             return None;
         }
-        let slab = self.next_slab.fetch_add(1, Relaxed);
-        if slab >= all {
-            // Keeps the counter from wrapping round.
-            self.next_slab.store(all, Relaxed);
-            owned.fetch_sub(1, Relaxed);
-            return None;
+        loop {
+            let slab = self.next_slab.fetch_add(1, Relaxed);
+            let Some(word) = self.memory.slabs().get(slab as usize) else {
+                // Keeps the counter from wrapping round.
+                self.next_slab.store(all, Relaxed);
+                owned.fetch_sub(1, Relaxed);
+                return None;
+            };
+            // After a takeover, slabs behind the first unassigned one may have a class.
+            if word.compare_exchange(0, class as u32, Relaxed, Relaxed).is_ok() {
+                let first = slab * geometry.slab_units;
+                return Some(first..first + geometry.slab_units);
+            }
         }
-        self.memory.slabs()[slab as usize].store(class as u32, Relaxed);
-        let first = slab * geometry.slab_units;
-        Some(first..first + geometry.slab_units)
     }
 }

@@ -18,17 +18,20 @@ impl Table {
         }
         let geometry = *self.memory.geometry();
         let mut live = 0;
-        let mut assigned = 0;
+        // Slabs are given out in order, but the predecessor may have died between taking one and
+        // marking it, after another of its workers had marked a later one.
+        let mut unassigned = None;
         for slab in 0..geometry.slabs() {
             let word = &self.memory.slabs()[slab as usize];
             if let Some(class) = Class::from_word(word.load(Relaxed)) {
-                // Slabs are given out in order, so the assigned ones come first.
-                assigned = slab + 1;
                 self.slabs[class.index()].fetch_add(1, Relaxed);
                 live += self.rebuild_slab(slab * geometry.slab_units, class);
+            } else {
+                word.store(0, Relaxed);
+                unassigned.get_or_insert(slab);
             }
         }
-        self.next_slab.store(assigned, Relaxed);
+        self.next_slab.store(unassigned.unwrap_or(geometry.slabs()), Relaxed);
         live
     }
 
@@ -60,12 +63,14 @@ impl Table {
             return false;
         }
         let hash = self.secrets.hash(&entry.key().words());
-        if !self.place(hash, Cell::new(hash, number, false)) {
+        let cell = Cell::new(hash, number, false);
+        if !self.place(hash, cell) {
             return false;
         }
         if let Some(key) = entry.reply() {
-            let hash = self.secrets.hash(&key.words());
-            if !self.place(hash, Cell::new(hash, number + 1, true)) {
+            let reply_hash = self.secrets.hash(&key.words());
+            if !self.place(reply_hash, Cell::new(reply_hash, number + 1, true)) {
+                self.unplace(hash, cell);
                 return false;
             }
         }
