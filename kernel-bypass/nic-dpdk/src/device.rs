@@ -1,6 +1,6 @@
 //! A device as the operator writes it: a PCI address, or `PMD:argument` for a virtual one.
 
-use crate::packet_socket::RingLayout;
+use crate::packet_socket::{RingLayout, page_size};
 use std::fmt;
 use std::str::FromStr;
 
@@ -93,19 +93,27 @@ impl Device {
         }
     }
 
-    /// The rings that DPDK is told to make, of an `af_packet` device.
-    pub(crate) fn packet_rings(&self, devargs: &str) -> Option<RingLayout> {
-        if !matches!(self.kind, Kind::Virtual { pmd: Pmd::AfPacket, .. }) {
+    pub(crate) fn is_xdp(&self) -> bool {
+        matches!(self.kind, Kind::Virtual { pmd: Pmd::AfXdp, .. })
+    }
+
+    /// The rings that DPDK is told to make, of an `af_packet` device in either way of writing it.
+    pub(crate) fn packet_rings(devargs: &str) -> Option<RingLayout> {
+        if !devargs.starts_with(Pmd::AfPacket.driver()) {
             return None;
         }
-        let number = |key| {
+        let number = |key, default| {
             let mut pairs = devargs.split(',').filter_map(|pair| pair.split_once('='));
-            pairs.find(|(name, _)| *name == key)?.1.parse::<u32>().ok()
+            match pairs.find(|(name, _)| *name == key) {
+                Some((_, value)) => value.parse::<u32>().ok(),
+                None => Some(default),
+            }
         };
-        let (frame, block) = (number("framesz")?, number("blocksz")?);
-        let bypass = number("qdisc_bypass").unwrap_or(1) != 0;
+        // The driver's own defaults.
+        let (frame, block) = (number("framesz", 2048)?, number("blocksz", page_size())?);
+        let bypass = number("qdisc_bypass", 1)? != 0;
         let whole = frame != 0 && block >= frame;
-        whole.then_some(RingLayout { frame, block, frames: number("framecnt")?, bypass })
+        whole.then_some(RingLayout { frame, block, frames: number("framecnt", 512)?, bypass })
     }
 
     /// What DPDK is given to probe.
@@ -369,18 +377,17 @@ mod tests {
 
     #[test]
     fn the_rings_are_those_that_dpdk_was_told() {
-        for (written, frame, frames, bypass) in [
-            ("af_packet:lb0", 2048, 4096, true),
-            ("af_packet:lb0,framesz=4096,framecnt=512,qdisc_bypass=0", 4096, 512, false),
+        for (written, frame, block, frames, bypass) in [
+            ("af_packet:lb0", 2048, 65_536, 4096, true),
+            ("af_packet:lb0,framesz=4096,framecnt=8,qdisc_bypass=0", 4096, 65_536, 8, false),
+            ("net_af_packet0,iface=lb0,blocksz=8192", 2048, 8192, 512, true),
         ] {
-            let device: Device = written.parse().unwrap_or_else(|error| panic!("{error}"));
-            let rings = device.packet_rings(&devargs(written));
-            assert_eq!(rings, Some(RingLayout { frame, block: 65_536, frames, bypass }));
+            let rings = Device::packet_rings(&devargs(written));
+            assert_eq!(rings, Some(RingLayout { frame, block, frames, bypass }), "{written}");
         }
-        let device: Device = "af_packet:lb0".parse().unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(device.packet_rings("net_af_packet0,framesz=0,blocksz=0,framecnt=0"), None);
-        let device: Device = "tap:x0".parse().unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(device.packet_rings("framesz=1,blocksz=1,framecnt=1"), None);
+        for no_rings in ["net_af_packet0,framesz=0", "net_af_packet0,framecnt=x", "net_tap0"] {
+            assert_eq!(Device::packet_rings(no_rings), None, "{no_rings}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use crate::messages;
 use rustix::thread::{CpuSet, sched_getaffinity};
 use std::ffi::{CStr, CString, c_char};
 use std::marker::PhantomData;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -55,6 +56,8 @@ pub struct Eal {
 #[derive(Debug)]
 struct Inner {
     virtual_devices: AtomicU32,
+    /// What DPDK makes and leaves behind even when it keeps no files: an empty folder.
+    folder: Option<PathBuf>,
 }
 
 static STARTED: AtomicBool = AtomicBool::new(false);
@@ -85,7 +88,14 @@ impl Eal {
         if unsafe { dpdk_sys::rte_eal_init(count, pointers.leak().as_mut_ptr()) } < 0 {
             return Err(EalError::Refused { arguments: words, errno: Errno::last() });
         }
-        Ok(Self { inner: Arc::new(Inner { virtual_devices: AtomicU32::new(0) }) })
+        // SAFETY: EAL is initialised; the text is static and NUL-terminated.
+        let folder = unsafe { CStr::from_ptr(dpdk_sys::rte_eal_get_runtime_dir()) };
+        let folder = PathBuf::from(folder.to_string_lossy().into_owned());
+        let inner = Inner {
+            virtual_devices: AtomicU32::new(0),
+            folder: (!options.shared_files).then_some(folder),
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Makes the calling thread known to DPDK, which gives it a buffer cache of its own and lets it
@@ -120,6 +130,13 @@ impl Drop for Inner {
         let result = unsafe { dpdk_sys::rte_eal_cleanup() };
         if let Err(errno) = Errno::check(result) {
             log::warn!("DPDK's clean-up: {errno}");
+        }
+        // Folders that another process uses are not empty, and stay.
+        if let Some(folder) = &self.folder
+            && std::fs::remove_dir(folder).is_ok()
+            && let Some(parent) = folder.parent()
+        {
+            let _ = std::fs::remove_dir(parent);
         }
     }
 }

@@ -147,6 +147,12 @@ const IGNORE_OUTGOING: c_int = 23;
 /// The same for a group, whose sockets' own option is not looked at. Linux 5.16.
 const FANOUT_IGNORE_OUTGOING: u32 = 0x4000;
 
+/// Bytes of a page of memory.
+pub(crate) fn page_size() -> u32 {
+    // SAFETY: asks for a constant of the system.
+    unsafe { libc::sysconf(libc::_SC_PAGESIZE) as u32 }
+}
+
 fn bound_to(fd: RawFd) -> io::Result<libc::sockaddr_ll> {
     // SAFETY: all zeroes is a value of this C struct.
     let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };

@@ -61,6 +61,7 @@ pub struct Pool {
 struct Inner {
     raw: NonNull<sys::rte_mempool>,
     buffers: u32,
+    frame_room: u16,
     eal: ManuallyDrop<Eal>,
 }
 
@@ -97,7 +98,14 @@ impl Pool {
         };
         let raw = NonNull::new(raw).ok_or_else(|| refused(Errno::last()))?;
         let eal = ManuallyDrop::new(eal.clone());
-        Ok(Self { inner: Arc::new(Inner { raw, buffers: config.buffers, eal }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                raw,
+                buffers: config.buffers,
+                frame_room: config.frame_room,
+                eal,
+            }),
+        })
     }
 
     /// Fills a burst with empty packets, as far as there is room in it. False: none was taken,
@@ -119,6 +127,11 @@ impl Pool {
     /// Buffers in all.
     pub fn capacity(&self) -> u32 {
         self.inner.buffers
+    }
+
+    /// Bytes of a frame that fit into one buffer, without the head room.
+    pub fn frame_room(&self) -> u16 {
+        self.inner.frame_room
     }
 
     /// Buffers that nobody holds. Walks all threads' caches: for statistics and tests.

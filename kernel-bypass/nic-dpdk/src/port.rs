@@ -74,6 +74,16 @@ pub enum PortFailure {
         /// The driver's upper bound.
         most: u16,
     },
+    /// The pool's buffers are too small for the MTU.
+    #[error("MTU {mtu} needs buffers of {needed} bytes, the pool's have {room}")]
+    Room {
+        /// Asked for.
+        mtu: u16,
+        /// With an Ethernet header and two tags.
+        needed: u32,
+        /// Without the head room.
+        room: u16,
+    },
     /// The driver refuses the MTU.
     #[error("MTU {0} refused: {1}")]
     MtuRefused(u16, Errno),
@@ -251,8 +261,14 @@ impl Port<Probed> {
             device: device.text().into(),
             failure: PortFailure::PacketSocket(error.to_string()),
         };
+        if device.is_xdp() && shape.queues > 1 {
+            // The interface may have fewer, and its driver refuses where others offer less.
+            let one = PortConfig { queues: 1, ..*config };
+            return Self::from_devargs(eal, device.text(), &device.devargs(shape), config)
+                .or_else(|_| Self::probe(eal, device, &one));
+        }
         let devargs = device.devargs(shape);
-        let Some(rings) = device.packet_rings(&devargs) else {
+        let Some(rings) = Device::packet_rings(&devargs) else {
             return Self::from_devargs(eal, device.text(), &devargs, config);
         };
         // One at a time: the sockets that appear meanwhile are this port's.
@@ -279,12 +295,14 @@ impl Port<Probed> {
     /// When the driver refuses something that it said it has, or a queue.
     pub fn configure(mut self, pool: &Pool) -> Result<Port<Configured>, PortError> {
         let handle = Arc::get_mut(&mut self.handle).expect("queues exist from the start on only");
-        let result = Setup { handle, config: &self.config, queues: self.queues }.run(pool);
+        let setup =
+            Setup { handle, config: &self.config, queues: self.queues, driver: &self.driver };
+        let result = setup.run(pool);
         match result {
             Ok(hashes) => self.hashes = hashes,
             Err(failure) => return Err(self.fail(failure)),
         }
-        if self.driver == "net_tap" {
+        if self.driver == TAP {
             tap_files::silence()
                 .map_err(|error| self.fail(PortFailure::TapFile(error.to_string())))?;
         }
@@ -375,11 +393,22 @@ struct Setup<'a> {
     handle: &'a mut Handle,
     config: &'a PortConfig,
     queues: u16,
+    driver: &'a str,
 }
+
+const TAP: &str = "net_tap";
+
+/// An Ethernet header with two tags, since a frame has one buffer.
+const L2_ROOM: u32 = 22;
 
 impl Setup<'_> {
     /// Whether the NIC hashes over its queues.
-    fn run(&mut self, pool: &Pool) -> Result<bool, PortFailure> {
+    fn run(mut self, pool: &Pool) -> Result<bool, PortFailure> {
+        let needed = u32::from(self.config.mtu) + L2_ROOM;
+        if needed > u32::from(pool.frame_room()) {
+            let (mtu, room) = (self.config.mtu, pool.frame_room());
+            return Err(PortFailure::Room { mtu, needed, room });
+        }
         let info = self.handle.info().map_err(PortFailure::Describe)?;
         let hashes = self.configure(&info)?;
         self.queues(&info, pool)?;
@@ -425,6 +454,11 @@ impl Setup<'_> {
     fn queues(&mut self, info: &sys::rte_eth_dev_info, pool: &Pool) -> Result<(), PortFailure> {
         let id = self.handle.id;
         let (mut rx, mut tx) = (self.config.rx_descriptors, self.config.tx_descriptors);
+        if self.driver == TAP {
+            // To it, descriptors are the pieces that one frame is read into, all named to the kernel at
+            // every poll; a thousand make an empty poll ten times as dear. One buffer holds a frame.
+            rx = 1;
+        }
         // SAFETY: the port exists as long as its handle; two integers are adjusted.
         Errno::check(unsafe { sys::rte_eth_dev_adjust_nb_rx_tx_desc(id, &mut rx, &mut tx) })
             .map_err(PortFailure::Configure)?;

@@ -325,6 +325,23 @@ fn ports_have_as_many_queues_as_wanted_where_the_driver_has_them() {
 }
 
 #[test]
+fn a_frame_of_the_mtu_must_fit_into_one_buffer() {
+    let small = PoolConfig { frame_room: 1500, ..PoolConfig::for_mtu(63, 1500) };
+    let small = Pool::new(eal(), &small).unwrap_or_else(|error| panic!("{error}"));
+    let device: Device = "null".parse().unwrap_or_else(|error| panic!("{error}"));
+    let probe = || Port::probe(eal(), &device, &PortConfig::default());
+    let error = probe().and_then(|port| port.configure(&small)).unwrap_err();
+    assert!(
+        matches!(error.failure, PortFailure::Room { mtu: 1500, needed: 1522, room: 1500 }),
+        "{error}"
+    );
+    let jumbo = PortConfig { mtu: 9000, ..PortConfig::default() };
+    let pool = Pool::new(eal(), &PoolConfig::for_mtu(2047, 9000)).unwrap_or_else(|e| panic!("{e}"));
+    let port = Port::probe(eal(), &device, &jumbo).and_then(|port| port.configure(&pool));
+    assert_eq!(port.map(|port| port.mtu()).map_err(|error| error.to_string()), Ok(9000));
+}
+
+#[test]
 fn what_cannot_be_opened_names_the_device() {
     for device in ["net_nosuch0", "0000:fe:1f.7", "af_packet:nosuch0", "pcap:rx=/nonexistent"] {
         let parsed: Device = device.parse().unwrap_or_else(|error| panic!("{error}"));
