@@ -5,7 +5,7 @@ use crate::ids::{BackendKey, Carrying, Ids, OutOfIds};
 use crate::observed::{Health, Observed, RealServerKey};
 use api::{Backend, BackendState, Hop, PoolAddress, PortView, Snapshot};
 use config::{Config, DEFAULT_POOL_PORTS, Fallback, Mode, Probe, RealServer, Service, State};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 /// Port of the local fallback page.
@@ -179,46 +179,29 @@ impl Lowering<'_> {
         }
     }
 
-    /// First hop and outer header towards `address`; neither if there is no way at the moment.
+    /// First hop and outer header towards `address`. The hop is missing if there is no way at the
+    /// moment; the header never is, because a plan takes no tunnelled backend without.
     fn way(
         &mut self,
         service: &Service,
         key: RealServerKey,
         address: IpAddr,
     ) -> (Option<Hop>, Option<api::Tunnel>) {
-        match self.resolve(service, address) {
-            Ok((hop, tunnel)) => (Some(hop), tunnel),
-            Err((reason, tunnel)) => {
+        let path = self.paths.path(address);
+        let (tunnel, source) = match service.mode {
+            Mode::Tun(tunnel) => outer(&tunnel, path.as_ref().ok(), address),
+            _ => (None, Ok(())),
+        };
+        let hop = path
+            .and_then(|path| source.map(|()| path))
+            .and_then(|path| first_hop(service, &path, address, self.observed));
+        match hop {
+            Ok(hop) => (Some(hop), tunnel),
+            Err(reason) => {
                 self.unresolved.push(Unresolved { key, reason });
                 (None, tunnel)
             }
         }
-    }
-
-    #[allow(clippy::type_complexity)] // the tunnel is known even where the hop is not
-    fn resolve(
-        &self,
-        service: &Service,
-        address: IpAddr,
-    ) -> Result<(Hop, Option<api::Tunnel>), (Reason, Option<api::Tunnel>)> {
-        let path = self.paths.path(address).map_err(|reason| (reason, None))?;
-        if service.mode == Mode::Dr && path.next != address {
-            return Err((Reason::OffLink { gateway: path.next }, None));
-        }
-        let tunnel = match &service.mode {
-            Mode::Tun(tunnel) => {
-                Some(outer(tunnel, &path, address).ok_or((Reason::NoTunnelSource, None))?)
-            }
-            _ => None,
-        };
-        let neighbour = path.neighbour(self.observed).map_err(|reason| (reason, tunnel))?;
-        let mtu = path.mtu(self.observed);
-        let mtu = match service.mode {
-            Mode::Tun(tunnel) => tunnel.mtu.map_or(mtu, |path_mtu| mtu.min(path_mtu)),
-            _ => mtu,
-        };
-        let hop = Hop { port: path.port, mac: neighbour.mac, vlan: neighbour.vlan, mtu };
-        Ok((hop, tunnel))
     }
 
     /// The pool as configured, else our addresses that face the real servers.
@@ -242,14 +225,43 @@ impl Lowering<'_> {
     }
 }
 
-fn outer(tunnel: &config::Tunnel, path: &Path<'_>, towards: IpAddr) -> Option<api::Tunnel> {
-    let source = tunnel.source.or_else(|| path.our_address(towards))?;
+fn first_hop(
+    service: &Service,
+    path: &Path<'_>,
+    address: IpAddr,
+    observed: &Observed,
+) -> Result<Hop, Reason> {
+    if service.mode == Mode::Dr && path.next != address {
+        return Err(Reason::OffLink { gateway: path.next });
+    }
+    let neighbour = path.neighbour(observed)?;
+    let mtu = path.mtu(observed);
+    let mtu = match service.mode {
+        Mode::Tun(tunnel) => tunnel.mtu.map_or(mtu, |path_mtu| mtu.min(path_mtu)),
+        _ => mtu,
+    };
+    Ok(Hop { port: path.port, mac: neighbour.mac, vlan: neighbour.vlan, mtu })
+}
+
+/// The outer header, and whether its source is one to send from. It is the unspecified address
+/// where we have none of the family.
+fn outer(
+    tunnel: &config::Tunnel,
+    path: Option<&Path<'_>>,
+    towards: IpAddr,
+) -> (Option<api::Tunnel>, Result<(), Reason>) {
+    let source = tunnel.source.or_else(|| path.and_then(|path| path.our_address(towards)));
+    let nobody = match towards {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
     let kind = match tunnel.kind {
         config::TunnelKind::Ipip => api::TunnelKind::Ip,
         config::TunnelKind::Gre => api::TunnelKind::Gre,
         config::TunnelKind::Gue { port } => api::TunnelKind::Gue { port },
     };
-    Some(api::Tunnel { kind, source })
+    let header = api::Tunnel { kind, source: source.unwrap_or(nobody) };
+    (Some(header), source.map(|_| ()).ok_or(Reason::NoTunnelSource))
 }
 
 fn mode(mode: &Mode) -> api::Mode {

@@ -386,6 +386,45 @@ fn every_example_lowers() {
     }
 }
 
+/// A snapshot that the data plane refuses would keep every later change out, so whatever is not
+/// known yet must lower to something that it takes.
+#[test]
+fn the_data_plane_takes_it_however_little_is_known() {
+    let mut configs = Vec::new();
+    for (mode, more) in [
+        ("l4-dr", ""),
+        ("l4-nat", "protocol = \"tcp+udp\""),
+        ("l4-snat", "scheduler = \"maglev\""),
+        ("l4-snat", "snat_pool = [\"10.0.0.5\"]"),
+        ("l4-tun", ""),
+        ("l4-tun", "fallback = { address = \"2001:db8:7::9\" }"),
+    ] {
+        configs.push(read(&service(mode, more, "10.0.0.11", "")));
+        if mode != "l4-dr" {
+            configs.push(read(&service(mode, more, "203.0.113.9", "")));
+        }
+    }
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
+    for entry in std::fs::read_dir(folder).expect("examples") {
+        let text = std::fs::read_to_string(entry.expect("entry").path()).expect("text");
+        configs.push(read(&text));
+    }
+    let elsewhere = ["eth0", "eth1"].map(|name| route("198.51.100.0/24", None, name));
+    let worlds = [
+        Observed::default(),
+        world(),
+        Observed { routes: elsewhere.into(), ..world() },
+        Observed { routes: vec![route("0.0.0.0/0", None, "mgmt0")], ..world() },
+    ];
+    for config in &configs {
+        for observed in &worlds {
+            let snapshot = lowered(config, observed).snapshot;
+            let plan = plan::Plan::compile(&snapshot);
+            assert!(plan.is_ok(), "{:?}\n{snapshot:#?}", plan.err());
+        }
+    }
+}
+
 /// No kernel, and everybody we want to reach answers.
 fn example_world(config: &Config) -> Observed {
     let mut observed = Observed::default();
