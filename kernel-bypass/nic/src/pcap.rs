@@ -147,6 +147,11 @@ impl<W: Write> PcapWriter<W> {
         Ok(())
     }
 
+    /// What it was writing to.
+    pub fn into_inner(self) -> W {
+        self.to
+    }
+
     /// What ended the queue, if anything did.
     pub fn error(&self) -> Option<&io::Error> {
         self.error.as_ref()
