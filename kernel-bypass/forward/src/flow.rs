@@ -66,6 +66,18 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         if entry.reply().is_some() {
             self.refresh_last_hop(packet, parsed, entry);
         }
+        self.deliver(packet, look, entry, backend)
+    }
+
+    /// A packet of the client goes to the backend.
+    pub fn deliver(
+        &mut self,
+        packet: &mut P,
+        look: &Look,
+        entry: Entry<'a>,
+        backend: &'a BackendPlan,
+    ) -> Step<Verdict> {
+        let parsed = &look.parsed;
         self.note(look, || Route::to_backend(&entry));
         let verdict = match (entry.reply(), backend.mode) {
             (Some(reply), _) => self.nat(packet, parsed, &towards_backend(&reply), backend),

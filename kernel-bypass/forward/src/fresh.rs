@@ -111,7 +111,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         match inserted {
             Ok(entry) => {
                 self.counts.connected(picked.id);
-                self.serve(packet, look, entry, picked.backend)
+                self.deliver(packet, look, entry, picked.backend)
             }
             Err(NotInserted::Known(entry)) => {
                 // Another worker was first; its choice holds.

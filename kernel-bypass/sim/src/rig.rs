@@ -7,7 +7,7 @@ use conn::{Backing, Table, TableConfig, Tick};
 use forward::{Balancer, Counts, Fate, Origin, Output, Setup, backend_totals, port_totals};
 use nic::{BURST, Burst, MemoryPool};
 use plan::Plan;
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 use wire::{Buffer, Packet};
 
 /// How large the bench is.
@@ -39,12 +39,9 @@ pub struct Rig {
     workers: Vec<Worker>,
 }
 
-/// One worker of the bench, to be used by a thread of its own if wanted.
-pub struct Worker {
-    /// The thing itself.
-    pub balancer: Balancer<Buffer>,
-    /// What it counted.
-    pub counts: Arc<Counts>,
+struct Worker {
+    balancer: Balancer<Buffer>,
+    counts: Arc<Counts>,
 }
 
 /// A frame that left.
@@ -68,10 +65,9 @@ pub enum To {
 }
 
 /// Collects what leaves and counts it as a transmit stage does.
-pub struct Collector<'a> {
+struct Collector<'a> {
     counts: &'a Counts,
-    /// What has left.
-    pub sent: Vec<Sent>,
+    sent: Vec<Sent>,
 }
 
 impl Output<Buffer> for Collector<'_> {
@@ -209,9 +205,35 @@ impl Rig {
         }
     }
 
-    /// Hands the workers out, for threads.
-    pub fn split(&mut self) -> (&Plan, &mut [Worker]) {
-        (&self.plan, &mut self.workers)
+    /// All workers at once, a thread each: every one of them receives `count` frames at port 0,
+    /// its own number and the frame's going in. What left, by worker.
+    ///
+    /// # Panics
+    /// If a worker does.
+    pub fn race(
+        &mut self,
+        count: u32,
+        frame: impl Fn(usize, u32) -> Vec<u8> + Sync,
+    ) -> Vec<Vec<Sent>> {
+        let (plan, now, frame) = (&self.plan, self.now, &frame);
+        let start = &Barrier::new(self.workers.len());
+        std::thread::scope(|scope| {
+            let run = |(number, worker): (usize, &'_ mut Worker)| {
+                let frames: Vec<_> = (0..count).map(|n| frame(number, n)).collect();
+                start.wait();
+                let Worker { balancer, counts } = worker;
+                let mut out = Collector { counts, sent: Vec::new() };
+                let mut pool = MemoryPool::new(64);
+                for chunk in frames.chunks(BURST) {
+                    let mut burst = chunk.iter().map(|frame| Buffer::new(frame)).collect();
+                    balancer.receive(Some(plan), now, 0, &mut burst, &mut pool, &mut out);
+                }
+                out.sent
+            };
+            let workers = self.workers.iter_mut().enumerate();
+            let threads: Vec<_> = workers.map(|w| scope.spawn(move || run(w))).collect();
+            threads.into_iter().map(|thread| thread.join().expect("a worker")).collect()
+        })
     }
 
     fn call(
@@ -251,11 +273,6 @@ impl Worker {
             seed: 0x1234_5678 + u64::from(number),
         });
         Self { balancer, counts }
-    }
-
-    /// For loops of their own: what leaves goes here.
-    pub fn collector(&self) -> Collector<'_> {
-        Collector { counts: &self.counts, sent: Vec::new() }
     }
 }
 

@@ -152,7 +152,7 @@ fn drained_backends_keep_what_they_have() {
     for (weight, state) in [(100, BackendState::Drain), (0, BackendState::Online)] {
         let mut rig = rig(Mode::Nat, 2);
         let out = open(&mut rig, FROM());
-        let old = backend_of(&[out.clone()]);
+        let old = backend_of(std::slice::from_ref(&out));
         rig.apply(|s| {
             let backend = &mut s.services[0].backends[old as usize];
             (backend.state, backend.weight) = (state, weight);
@@ -198,7 +198,7 @@ fn a_failed_backend_resets_moves_or_keeps() {
             let mut rig = rig(mode, 2);
             rig.apply(|s| s.services[0].on_failure = choice);
             let out = open(&mut rig, FROM());
-            let old = backend_of(&[out.clone()]);
+            let old = backend_of(std::slice::from_ref(&out));
             rig.apply(|s| s.services[0].backends[old as usize].state = BackendState::Down);
             let sent = rig.one(0, &ack(FROM(), TO()));
             match choice {
@@ -263,7 +263,7 @@ fn a_syn_that_failed_with_its_backend_goes_elsewhere() {
 fn a_backend_taken_from_the_configuration() {
     let mut rig = rig(Mode::Nat, 2);
     let out = open(&mut rig, FROM());
-    let old = backend_of(&[out.clone()]);
+    let old = backend_of(std::slice::from_ref(&out));
     rig.one(0, &udp(FROM(), TO(), b"1"));
     rig.apply(|s| s.services[0].backends.retain(|b| b.id != old));
     assert!(is_reset_to(&rig.one(1, &reply_to(&out, TcpFlags::ACK)), ends(&out.frame).1));
