@@ -6,6 +6,16 @@ use crate::pool::Pool;
 use dpdk_sys as sys;
 use std::ffi::CString;
 use std::mem::MaybeUninit;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// DPDK's lists of devices and drivers have no lock of their own: what makes, sets up or removes a
+/// port is done by one thread at a time.
+static CONTROL: Mutex<()> = Mutex::new(());
+
+/// Held while a control function runs that looks beyond its own port.
+pub(crate) fn control() -> MutexGuard<'static, ()> {
+    CONTROL.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A probed port. Its owner may call every control function; its queues belong to their holders.
 #[derive(Debug)]
@@ -21,6 +31,7 @@ impl Handle {
     /// Probes one device, and finds the one port that it makes.
     pub(crate) fn probe(eal: &Eal, devargs: &str) -> Result<Self, Errno> {
         let devargs = CString::new(devargs).map_err(|_| Errno::INVALID)?;
+        let _control = control();
         // SAFETY: EAL is initialised, as `eal` shows; the text is copied.
         Errno::check(unsafe { sys::rte_dev_probe(devargs.as_ptr()) })?;
         let mut iterator = MaybeUninit::<sys::rte_dev_iterator>::zeroed();
@@ -58,6 +69,7 @@ impl Handle {
     }
 
     pub(crate) fn start(&mut self) -> Result<(), Errno> {
+        let _control = control();
         // SAFETY: the port exists as long as `self`.
         Errno::check(unsafe { sys::rte_eth_dev_start(self.id) })?;
         self.started = true;
@@ -67,6 +79,7 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
+        let _control = control();
         let device = self.info().map(|info| info.device);
         // SAFETY: the port exists, and no queue of it is left (each holds this handle).
         unsafe {

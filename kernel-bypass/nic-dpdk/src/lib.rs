@@ -23,6 +23,7 @@ mod companion;
 mod device;
 mod eal;
 mod errno;
+mod failure;
 mod handle;
 mod mbuf;
 mod messages;
@@ -30,6 +31,7 @@ mod packet_socket;
 mod pool;
 mod port;
 mod queue;
+mod setup;
 mod tap_files;
 
 pub use clock::{cycles, cycles_per_second};
@@ -37,9 +39,8 @@ pub use companion::{Companion, CompanionKind};
 pub use device::{Device, DeviceError};
 pub use eal::{Eal, EalError, EalOptions, Registered};
 pub use errno::Errno;
+pub use failure::{PortError, PortFailure};
 pub use mbuf::Mbuf;
 pub use pool::{Pool, PoolConfig, PoolError};
-pub use port::{
-    Configured, Link, Port, PortConfig, PortError, PortFailure, PortStats, Probed, Queues, Started,
-};
+pub use port::{Configured, Link, Port, PortConfig, PortStats, Probed, Queues, Started};
 pub use queue::{RxQueue, TxQueue};

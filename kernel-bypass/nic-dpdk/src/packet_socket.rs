@@ -111,7 +111,14 @@ unsafe fn replace(fd: RawFd, layout: RingLayout) -> io::Result<()> {
     let length = size_of_val(&address) as libc::socklen_t;
     // SAFETY: an address of the size named, as the kernel gave it for the old socket.
     checked(unsafe { libc::bind(fd, (&raw const address).cast(), length) })?;
-    Ok(())
+    // The driver has no all-multicast; the socket's own ends with it. Neighbour discovery needs it.
+    let membership = libc::packet_mreq {
+        mr_ifindex: address.sll_ifindex,
+        mr_type: libc::PACKET_MR_ALLMULTI as u16,
+        mr_alen: 0,
+        mr_address: [0; 8],
+    };
+    set(fd, libc::PACKET_ADD_MEMBERSHIP, membership)
 }
 
 /// A packet socket with its rings, not bound: nothing arrives yet.

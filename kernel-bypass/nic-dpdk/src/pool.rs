@@ -27,6 +27,14 @@ impl PoolConfig {
     /// Room in front of every received frame: two encapsulation headers fit.
     pub const HEAD_ROOM: usize = sys::RTE_PKTMBUF_HEADROOM as usize;
 
+    /// Memory the pool takes, in MiB, rounded up.
+    pub fn memory_mib(&self) -> u32 {
+        // The buffer's header, the pool's, and rounding to cache lines.
+        const EXTRA: u64 = 128 + 64 + 64;
+        let each = u64::from(self.frame_room) + Self::HEAD_ROOM as u64 + EXTRA;
+        (u64::from(self.buffers) * each).div_ceil(1 << 20) as u32
+    }
+
     /// For ports with this MTU.
     pub fn for_mtu(buffers: u32, mtu: u16) -> Self {
         // A packet socket's frame is as large as its ring slot, a power of two.
@@ -173,5 +181,25 @@ impl Drop for Inner {
                 self.buffers - available
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_has_room_for_the_mtu_and_the_size_of_a_packet_sockets_slot() {
+        for (mtu, room) in [(1280, 2048), (1500, 2048), (1920, 2048), (1921, 4096), (9000, 16_384)]
+        {
+            assert_eq!(PoolConfig::for_mtu(1, mtu).frame_room, room, "{mtu}");
+        }
+    }
+
+    #[test]
+    fn memory_counts_every_buffer() {
+        let pool = PoolConfig { buffers: 1 << 20, cache: 0, frame_room: 2048 };
+        assert_eq!(pool.memory_mib(), 2048 + 128 + 256);
+        assert_eq!(PoolConfig { buffers: 1, ..pool }.memory_mib(), 1);
     }
 }

@@ -4,15 +4,17 @@ use crate::companion::Companion;
 use crate::device::{Device, Shape};
 use crate::eal::Eal;
 use crate::errno::Errno;
+use crate::failure::{PortError, PortFailure};
 use crate::handle::Handle;
 use crate::packet_socket;
 use crate::pool::Pool;
 use crate::queue::{RxQueue, TxQueue};
+use crate::setup::{Setup, TAP};
 use crate::tap_files;
 use dpdk_sys as sys;
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What is wanted of a port.
 #[derive(Clone, Copy, Debug)]
@@ -43,75 +45,6 @@ impl Default for PortConfig {
             verify_checksums: true,
         }
     }
-}
-
-/// Why a port cannot be used: the device and what DPDK said about it.
-#[derive(Debug, thiserror::Error)]
-#[error("{device}: {failure}")]
-pub struct PortError {
-    /// The device, as the operator wrote it.
-    pub device: String,
-    /// What went wrong.
-    pub failure: PortFailure,
-}
-
-/// What can go wrong with a port.
-#[derive(Debug, thiserror::Error)]
-pub enum PortFailure {
-    /// No driver takes the device, or the driver could not open it.
-    #[error("no driver takes it, or its driver could not open it: {0}")]
-    Probe(Errno),
-    /// The device is there and does not say what it is.
-    #[error("its driver does not describe it: {0}")]
-    Describe(Errno),
-    /// The MTU does not suit the device.
-    #[error("MTU {wanted} is not within its {least} to {most}")]
-    Mtu {
-        /// Asked for.
-        wanted: u16,
-        /// The driver's lower bound.
-        least: u16,
-        /// The driver's upper bound.
-        most: u16,
-    },
-    /// The pool's buffers are too small for the MTU.
-    #[error("MTU {mtu} needs buffers of {needed} bytes, the pool's have {room}")]
-    Room {
-        /// Asked for.
-        mtu: u16,
-        /// With an Ethernet header and two tags.
-        needed: u32,
-        /// Without the head room.
-        room: u16,
-    },
-    /// The driver refuses the MTU.
-    #[error("MTU {0} refused: {1}")]
-    MtuRefused(u16, Errno),
-    /// The driver refuses the configuration.
-    #[error("configuration refused: {0}")]
-    Configure(Errno),
-    /// The driver refuses a queue.
-    #[error("{direction} queue {queue} refused: {errno}")]
-    Queue {
-        /// "receive" or "transmit".
-        direction: &'static str,
-        /// Which one.
-        queue: u16,
-        /// The driver's reason.
-        errno: Errno,
-    },
-    /// The driver refuses to be promiscuous.
-    #[error("promiscuous mode refused: {0}")]
-    Promiscuous(Errno),
-    /// The driver does not start the device.
-    #[error("not started: {0}")]
-    Start(Errno),
-    /// The sockets behind an `af_packet` device could not be set up as needed.
-    #[error("packet sockets: {0}")]
-    PacketSocket(String),
-    /// The files behind a `tap` device could not be set up as needed.
-    #[error("TAP files: {0}")]
-    TapFile(String),
 }
 
 /// State: known, not set up.
@@ -252,32 +185,14 @@ impl Port<Probed> {
     /// # Errors
     /// When no driver takes it, its driver cannot open it, or it cannot carry the wanted MTU.
     pub fn probe(eal: &Eal, device: &Device, config: &PortConfig) -> Result<Self, PortError> {
-        let shape = Shape {
-            index: eal.next_virtual_device(),
-            queues: config.queues.max(1),
-            mtu: config.mtu,
-        };
-        let failed = |error: std::io::Error| PortError {
-            device: device.text().into(),
-            failure: PortFailure::PacketSocket(error.to_string()),
-        };
-        if device.is_xdp() && shape.queues > 1 {
-            // The interface may have fewer, and its driver refuses where others offer less.
-            let one = PortConfig { queues: 1, ..*config };
-            return Self::from_devargs(eal, device.text(), &device.devargs(shape), config)
-                .or_else(|_| Self::probe(eal, device, &one));
+        let _one = one_at_a_time();
+        match Self::probe_with(eal, device, config) {
+            // Where others offer fewer queues, this driver refuses what the interface does not have.
+            Err(_) if device.is_xdp() && config.queues > 1 => {
+                Self::probe_with(eal, device, &PortConfig { queues: 1, ..*config })
+            }
+            result => result,
         }
-        let devargs = device.devargs(shape);
-        let Some(rings) = Device::packet_rings(&devargs) else {
-            return Self::from_devargs(eal, device.text(), &devargs, config);
-        };
-        // One at a time: the sockets that appear meanwhile are this port's.
-        let _one = PROBING.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = packet_socket::open().map_err(failed)?;
-        let port = Self::from_devargs(eal, device.text(), &devargs, config)?;
-        // SAFETY: the port was just made with these rings and is not started.
-        unsafe { packet_socket::replace_since(&before, rings) }.map_err(failed)?;
-        Ok(port)
     }
 
     /// Makes a companion: a new kernel interface whose other end is this port.
@@ -285,6 +200,7 @@ impl Port<Probed> {
     /// # Errors
     /// When the interface cannot be made: no /dev/net/tun, no privilege, the name is taken.
     pub fn companion(eal: &Eal, companion: &Companion) -> Result<Self, PortError> {
+        let _one = one_at_a_time();
         let devargs = companion.devargs(eal.next_virtual_device());
         Self::from_devargs(eal, &companion.name, &devargs, &companion.port_config())
     }
@@ -307,6 +223,25 @@ impl Port<Probed> {
                 .map_err(|error| self.fail(PortFailure::TapFile(error.to_string())))?;
         }
         Ok(self.into(Configured(())))
+    }
+
+    fn probe_with(eal: &Eal, device: &Device, config: &PortConfig) -> Result<Self, PortError> {
+        let failed = |error: std::io::Error| PortError {
+            device: device.text().into(),
+            failure: PortFailure::PacketSocket(error.to_string()),
+        };
+        let index = eal.next_virtual_device();
+        let queues = config.queues.max(1);
+        let devargs = device.devargs(Shape { index, queues, mtu: config.mtu });
+        let Some(rings) = Device::packet_rings(&devargs) else {
+            return Self::from_devargs(eal, device.text(), &devargs, config);
+        };
+        let before = packet_socket::open().map_err(failed)?;
+        let port = Self::from_devargs(eal, device.text(), &devargs, config)?;
+        // SAFETY: the port was just made with these rings and is not started, and the sockets that
+        // appeared are its own, since no other port was probed meanwhile.
+        unsafe { packet_socket::replace_since(&before, rings) }.map_err(failed)?;
+        Ok(port)
     }
 
     fn from_devargs(
@@ -371,7 +306,11 @@ impl Port<Started> {
     }
 }
 
-static PROBING: Mutex<()> = Mutex::new(());
+/// Held while a port is probed: what the process opens meanwhile is that port's.
+fn one_at_a_time() -> MutexGuard<'static, ()> {
+    static PROBING: Mutex<()> = Mutex::new(());
+    PROBING.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn mac(handle: &Handle) -> Result<[u8; 6], Errno> {
     let mut mac = sys::rte_ether_addr { addr_bytes: [0; 6] };
@@ -386,133 +325,4 @@ fn text_of(text: *const std::ffi::c_char) -> String {
     }
     // SAFETY: the driver's name, a static NUL-terminated text.
     unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
-}
-
-/// One port's way from probed to configured.
-struct Setup<'a> {
-    handle: &'a mut Handle,
-    config: &'a PortConfig,
-    queues: u16,
-    driver: &'a str,
-}
-
-const TAP: &str = "net_tap";
-
-/// An Ethernet header with two tags, since a frame has one buffer.
-const L2_ROOM: u32 = 22;
-
-impl Setup<'_> {
-    /// Whether the NIC hashes over its queues.
-    fn run(mut self, pool: &Pool) -> Result<bool, PortFailure> {
-        let needed = u32::from(self.config.mtu) + L2_ROOM;
-        if needed > u32::from(pool.frame_room()) {
-            let (mtu, room) = (self.config.mtu, pool.frame_room());
-            return Err(PortFailure::Room { mtu, needed, room });
-        }
-        let info = self.handle.info().map_err(PortFailure::Describe)?;
-        let hashes = self.configure(&info)?;
-        self.queues(&info, pool)?;
-        self.mtu()?;
-        self.filters()?;
-        Ok(hashes)
-    }
-
-    fn configure(&self, info: &sys::rte_eth_dev_info) -> Result<bool, PortFailure> {
-        let flows = info.flow_type_rss_offloads & sys::SHIM_RSS_FLOWS;
-        let hash = self.queues > 1 && flows != 0;
-        let mut offloads = 0;
-        if self.config.verify_checksums {
-            offloads |= sys::SHIM_RX_OFFLOAD_IPV4_CKSUM
-                | sys::SHIM_RX_OFFLOAD_TCP_CKSUM
-                | sys::SHIM_RX_OFFLOAD_UDP_CKSUM;
-        }
-        if hash {
-            offloads |= sys::SHIM_RX_OFFLOAD_RSS_HASH;
-        }
-        let mut key = symmetric_key(usize::from(info.hash_key_size));
-        let key_at = if key.is_empty() { std::ptr::null_mut() } else { key.as_mut_ptr() };
-        let mode = if hash { sys::SHIM_MQ_RX_RSS } else { sys::SHIM_MQ_RX_NONE };
-        let mut conf = MaybeUninit::<sys::rte_eth_conf>::zeroed();
-        // SAFETY: the shim fills the configuration in, DPDK copies it; the key outlives both calls.
-        let result = unsafe {
-            sys::shim_port_conf(
-                conf.as_mut_ptr(),
-                self.config.mtu.into(),
-                offloads & info.rx_offload_capa,
-                0,
-                mode,
-                key_at,
-                info.hash_key_size,
-                flows,
-            );
-            sys::rte_eth_dev_configure(self.handle.id, self.queues, self.queues, conf.as_ptr())
-        };
-        Errno::check(result).map_err(PortFailure::Configure)?;
-        Ok(hash)
-    }
-
-    fn queues(&mut self, info: &sys::rte_eth_dev_info, pool: &Pool) -> Result<(), PortFailure> {
-        let id = self.handle.id;
-        let (mut rx, mut tx) = (self.config.rx_descriptors, self.config.tx_descriptors);
-        if self.driver == TAP {
-            // To it, descriptors are the pieces that one frame is read into, all named to the kernel at
-            // every poll; a thousand make an empty poll ten times as dear. One buffer holds a frame.
-            rx = 1;
-        }
-        // SAFETY: the port exists as long as its handle; two integers are adjusted.
-        Errno::check(unsafe { sys::rte_eth_dev_adjust_nb_rx_tx_desc(id, &mut rx, &mut tx) })
-            .map_err(PortFailure::Configure)?;
-        self.handle.keep(pool);
-        let failed = |direction, queue| move |errno| PortFailure::Queue { direction, queue, errno };
-        for queue in 0..self.queues {
-            // SAFETY: the queue is within the configured number; the configuration is the driver's
-            // own default, copied; the handle keeps the pool alive until the port is closed.
-            let result = unsafe {
-                let socket = sys::SHIM_SOCKET_ANY;
-                let conf = &info.default_rxconf;
-                sys::rte_eth_rx_queue_setup(id, queue, rx, socket, conf, pool.raw())
-            };
-            Errno::check(result).map_err(failed("receive", queue))?;
-            // SAFETY: as above.
-            let result = unsafe {
-                let socket = sys::SHIM_SOCKET_ANY;
-                sys::rte_eth_tx_queue_setup(id, queue, tx, socket, &info.default_txconf)
-            };
-            Errno::check(result).map_err(failed("transmit", queue))?;
-        }
-        Ok(())
-    }
-
-    /// Some drivers take the MTU from the configuration, some by this call, some not at all.
-    fn mtu(&self) -> Result<(), PortFailure> {
-        // SAFETY: the port exists as long as its handle.
-        let result = unsafe { sys::rte_eth_dev_set_mtu(self.handle.id, self.config.mtu) };
-        match Errno::check(result) {
-            Err(errno) if !errno.is_unsupported() => {
-                Err(PortFailure::MtuRefused(self.config.mtu, errno))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// All multicast, since neighbour discovery and the host's own protocols come by it.
-    fn filters(&self) -> Result<(), PortFailure> {
-        let id = self.handle.id;
-        // SAFETY: the port exists as long as its handle.
-        let multicast = Errno::check(unsafe { sys::rte_eth_allmulticast_enable(id) });
-        if let Err(errno) = multicast {
-            log::debug!("port {id}: all-multicast: {errno}");
-        }
-        if self.config.promiscuous {
-            // SAFETY: as above.
-            Errno::check(unsafe { sys::rte_eth_promiscuous_enable(id) })
-                .map_err(PortFailure::Promiscuous)?;
-        }
-        Ok(())
-    }
-}
-
-/// A key under which both directions of a flow hash alike: a 16-bit pattern, repeated.
-fn symmetric_key(length: usize) -> Vec<u8> {
-    [0x6d, 0x5a].into_iter().cycle().take(length).collect()
 }

@@ -315,6 +315,23 @@ fn a_port_closes_with_its_last_queue_and_its_name_is_free_again() {
     assert_eq!(pool.available(), pool.capacity());
 }
 
+/// DPDK's own lists are not made for this; without a lock around them it ends in a crash, most times.
+#[test]
+fn threads_may_make_and_drop_ports_at_the_same_time() {
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            scope.spawn(move || {
+                let device: Device =
+                    format!("net_null_many{thread}").parse().unwrap_or_else(|e| panic!("{e}"));
+                for _ in 0..8000 {
+                    let port = Port::probe(eal(), &device, &PortConfig::default());
+                    assert!(port.is_ok(), "{port:?}");
+                }
+            });
+        }
+    });
+}
+
 #[test]
 fn ports_have_as_many_queues_as_wanted_where_the_driver_has_them() {
     let pool = pool(1023);

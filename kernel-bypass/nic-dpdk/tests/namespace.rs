@@ -52,6 +52,10 @@ fn with_queues(eal: &Eal, queues: u16) {
     let (port, mut on_wire) = start(Port::probe(eal, &device, &config), &pool);
     assert_eq!(port.queues(), queues);
     assert_eq!(colons(port.mac()), link("lb0", "link/ether"));
+    assert!(
+        ip("-d link show dev lb0").contains(&format!("allmulti {queues}")),
+        "hears neighbour discovery"
+    );
     far.enter();
     // A veth pair hands checksums over unfinished unless told not to.
     run("ethtool", "-K far0 tx off gso off tso off");
