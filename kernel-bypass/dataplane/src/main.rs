@@ -208,7 +208,5 @@ fn buffers(args: &Args) -> u32 {
 
 /// Memory without huge pages: the buffers, and what DPDK needs for itself.
 fn memory_mib(args: &Args) -> u32 {
-    let buffer = u64::from(args.mtu) + 1024;
-    let buffers = u64::from(buffers(args)) * buffer.next_multiple_of(64);
-    (buffers / (1 << 20)) as u32 + 128
+    PoolConfig::for_mtu(buffers(args), args.mtu).memory_mib() + 128
 }

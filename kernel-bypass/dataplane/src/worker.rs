@@ -49,6 +49,10 @@ pub struct Worker<R: Rx, T: Tx<Packet = R::Packet>, B> {
     pub idle: Idle,
 }
 
+/// Rounds with traffic between two looks at the companions. Each look at an empty TAP is a system
+/// call; what the host sends can wait for some microseconds, what the wire sends cannot.
+const ROUNDS_PER_HOST_POLL: u32 = 8;
+
 impl<R, T, B> Worker<R, T, B>
 where
     R: Rx,
@@ -59,19 +63,28 @@ where
     pub fn run(mut self) {
         let mut waiter = Waiter::new(self.idle);
         let (mut seen, mut plan) = (0, None);
-        let mut burst = Burst::new();
+        let (mut burst, mut rounds, mut busy) = (Burst::new(), 0u32, false);
         while !self.shared.stop.load(Relaxed) {
             self.mailbox.exchange(&mut seen, &mut plan);
             let now = self.shared.tick.load(Relaxed);
-            let busy = self.round(plan.as_deref(), now, &mut burst);
+            let host = !busy || rounds.is_multiple_of(ROUNDS_PER_HOST_POLL);
+            rounds = rounds.wrapping_add(1);
+            busy = self.round(plan.as_deref(), now, host, &mut burst);
             waiter.after_round(busy);
         }
         self.balancer.finish();
     }
 
-    /// One burst from every queue, one step of housekeeping; whether anything came.
+    /// One burst from every queue (of the companions only if `host`), one step of housekeeping;
+    /// whether anything came.
     #[inline]
-    fn round(&mut self, plan: Option<&Plan>, now: Tick, burst: &mut Burst<R::Packet>) -> bool {
+    fn round(
+        &mut self,
+        plan: Option<&Plan>,
+        now: Tick,
+        host: bool,
+        burst: &mut Burst<R::Packet>,
+    ) -> bool {
         let Self { balancer, intakes, egress, pool, .. } = self;
         let mut busy = false;
         for intake in intakes {
@@ -82,7 +95,7 @@ where
                     balancer.receive(plan, now, intake.port, burst, pool, egress);
                 }
             }
-            if let Some(queue) = &mut intake.host {
+            if let Some(queue) = intake.host.as_mut().filter(|_| host) {
                 queue.receive(burst);
                 if !burst.is_empty() {
                     busy = true;
