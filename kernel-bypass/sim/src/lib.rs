@@ -3,7 +3,9 @@
 #![forbid(unsafe_code)]
 
 pub mod frames;
+pub mod peer;
 pub mod rig;
 pub mod scene;
+pub mod twin;
 
 pub use rig::{Rig, Sent, Size, To};

@@ -178,7 +178,7 @@ impl World {
                     let mtu = 600 + u16::from(value) * 4;
                     let vlan = (value % 3 == 1).then_some(u16::from(value));
                     let hop = Hop { port: value % 2, mac, vlan, mtu };
-                    backend.hop = (value % 4 != 0).then_some(hop);
+                    backend.hop = (!value.is_multiple_of(4)).then_some(hop);
                 }
                 _ => {
                     // Modes change places, so that entries outlive their recipe.
