@@ -1,3 +1,120 @@
-//! TODO
+//! The control process: brings the configuration, what the checks find and what the kernel knows
+//! to the data plane, and answers the local API.
 #![forbid(unsafe_code)]
-fn main() {}
+
+mod checks;
+mod core;
+mod fallback;
+mod host;
+mod http;
+mod overrides;
+mod plane;
+mod views;
+
+use crate::core::Core;
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use config::Config;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Mutex, Notify};
+use tokio::time::sleep;
+
+/// Between two looks at the kernel when nothing happens.
+const ROUND: Duration = Duration::from_millis(200);
+
+/// Control of one node.
+#[derive(Parser)]
+#[command(name = "fulcrum-control", version)]
+struct Args {
+    /// Folder of the sockets and of what outlives this process.
+    #[arg(long, default_value = "/run/fulcrum")]
+    runtime_dir: PathBuf,
+    /// The configuration file.
+    #[arg(long)]
+    config: PathBuf,
+}
+
+fn main() -> Result<()> {
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
+    let args = Args::parse();
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run(&args))
+}
+
+async fn run(args: &Args) -> Result<()> {
+    let config = read(&args.config)?;
+    fs::create_dir_all(&args.runtime_dir)?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let core = Core::new(config, args.config.clone(), &args.runtime_dir)?;
+    let changed = core.checks.changed.clone();
+    let core = Arc::new(Mutex::new(core));
+    let socket = args.runtime_dir.join("control.sock");
+    let rounds = tokio::spawn(rounds(core.clone(), changed));
+    let page = tokio::spawn(fallback::serve());
+    log::info!("the API answers at {} under /api/v1", socket.display());
+    let served = tokio::spawn({
+        let (socket, core) = (socket.clone(), core.clone());
+        async move { http::serve(&socket, core).await }
+    });
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => reload(&args.config, &core).await,
+        }
+    }
+    for task in [rounds, page] {
+        task.abort();
+    }
+    served.abort();
+    core.lock().await.stop();
+    let _ = fs::remove_file(socket);
+    log::info!("stopped");
+    Ok(())
+}
+
+/// Round after round: at once when a check changes its mind, else a few times a second.
+async fn rounds(core: http::Shared, changed: Arc<Notify>) {
+    loop {
+        core.lock().await.round().await;
+        tokio::select! {
+            () = changed.notified() => {}
+            () = sleep(ROUND) => {}
+        }
+    }
+}
+
+/// Reads the file anew. One with errors is refused and the running state untouched.
+async fn reload(file: &Path, core: &http::Shared) {
+    let result = match read(file) {
+        Ok(config) => core.lock().await.replace(config).await,
+        Err(e) => Err(e),
+    };
+    match result {
+        Ok(()) => log::info!("{} was read anew", file.display()),
+        Err(e) => log::error!("nothing was changed: {e:#}"),
+    }
+}
+
+fn read(file: &Path) -> Result<Config> {
+    let name = file.display().to_string();
+    let length = fs::metadata(file).with_context(|| name.clone())?.len();
+    if length > config::MAX_FILE_BYTES as u64 {
+        bail!("{name} has {length} bytes, at most {} are read", config::MAX_FILE_BYTES);
+    }
+    let bytes = fs::read(file).with_context(|| name.clone())?;
+    match config::parse_bytes(&bytes, &name) {
+        Ok(accepted) => {
+            if !accepted.findings.is_empty() {
+                log::warn!("{name} is used as it is, but:\n{}", accepted.findings);
+            }
+            Ok(accepted.config)
+        }
+        Err(findings) => bail!("{name} cannot be used:\n{findings}"),
+    }
+}

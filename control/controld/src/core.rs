@@ -1,0 +1,245 @@
+//! The reconciler: asked, observed and applied, brought together round by round. There is one way
+//! to change the world: a new whole snapshot.
+
+use crate::checks::Checks;
+use crate::host::{self, Host};
+use crate::overrides::Overrides;
+use crate::plane::{self, Plane};
+use anyhow::{Context, Result, bail, ensure};
+use api::{BackendState, Counters, Snapshot};
+use config::{Config, State};
+use lower::{Carrying, Health, Ids, Observed, RealServerKey, Unresolved};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Everything control knows. One task at a time works on it.
+pub struct Core {
+    /// What the operator's file says.
+    pub config: Config,
+    /// Where it is.
+    pub file: PathBuf,
+    /// What the operator asked for since.
+    pub overrides: Overrides,
+    /// The running checks.
+    pub checks: Checks,
+    /// The data plane.
+    pub plane: Plane,
+    /// The data plane's process, while connected.
+    pub pid: Option<u32>,
+    /// The last snapshot that the data plane applied.
+    pub applied: Option<Snapshot>,
+    /// Generation that was sent last.
+    pub asked: u64,
+    /// Real servers that cannot be reached, and why.
+    pub unresolved: Vec<Unresolved>,
+    /// What last went wrong, until it works again.
+    pub trouble: Option<String>,
+    host: Host,
+    ids: Ids,
+    carrying: Carrying,
+    checks_run: bool,
+}
+
+impl Core {
+    /// With this configuration; nothing has happened yet.
+    ///
+    /// # Errors
+    /// When the kernel cannot be spoken to.
+    pub fn new(config: Config, file: PathBuf, runtime_dir: &Path) -> Result<Self> {
+        Ok(Self {
+            config,
+            file,
+            overrides: Overrides::load(runtime_dir),
+            checks: Checks::default(),
+            plane: Plane::new(runtime_dir),
+            pid: None,
+            applied: None,
+            asked: 0,
+            unresolved: Vec::new(),
+            trouble: None,
+            host: Host::new()?,
+            ids: Ids::default(),
+            carrying: Carrying::default(),
+            checks_run: false,
+        })
+    }
+
+    /// One round. Trouble is remembered and logged once, and the next round tries again.
+    pub async fn round(&mut self) {
+        match self.try_round().await {
+            Ok(()) => {
+                if let Some(trouble) = self.trouble.take() {
+                    log::info!("works again, after: {trouble}");
+                }
+            }
+            Err(e) => {
+                let text = format!("{e:#}");
+                if self.trouble.as_ref() != Some(&text) {
+                    log::warn!("{text}");
+                }
+                self.trouble = Some(text);
+            }
+        }
+    }
+
+    /// Sets what the operator wants of a real server, and brings it to the data plane.
+    ///
+    /// # Errors
+    /// When it cannot be kept or applied.
+    pub async fn request(&mut self, key: RealServerKey, state: State) -> Result<u64> {
+        self.overrides.set(key, state)?;
+        self.try_round().await?;
+        Ok(self.asked)
+    }
+
+    /// Takes a new configuration.
+    ///
+    /// # Errors
+    /// When it changes what only a new start can change; nothing has happened then.
+    pub async fn replace(&mut self, config: Config) -> Result<()> {
+        let devices = |c: &Config| -> Vec<_> {
+            c.interfaces.iter().map(|i| (i.name.clone(), i.device.clone())).collect()
+        };
+        ensure!(
+            devices(&config) == devices(&self.config) && config.dataplane == self.config.dataplane,
+            "interfaces, their ports and [dataplane] are read at the start; restart fulcrum run"
+        );
+        self.config = config;
+        self.start_checks();
+        self.round().await;
+        Ok(())
+    }
+
+    /// All counters, as they are now.
+    ///
+    /// # Errors
+    /// When the data plane does not answer.
+    pub async fn counters(&mut self) -> Result<Counters> {
+        self.plane.counters().await
+    }
+
+    /// Whether every check has decided.
+    pub fn decided(&self) -> bool {
+        self.checks_run
+            && self.checks.verdicts.all().values().all(|v| v.state != health::State::Checking)
+    }
+
+    /// Leaves nothing behind in the kernel.
+    pub fn stop(&mut self) {
+        self.checks.stop();
+        self.host.clean_up();
+    }
+
+    async fn try_round(&mut self) -> Result<()> {
+        let met = self.meet().await;
+        // The host stack is looked after even while there is no data plane.
+        let mirror = self.host.reconcile(&self.config).await?;
+        met?;
+        let mut observed = self.observed();
+        host::observe(&mirror, &mut observed);
+        self.bring(&observed).await
+    }
+
+    /// Connects if need be, and learns what the data plane runs.
+    async fn meet(&mut self) -> Result<()> {
+        if self.plane.is_connected() {
+            return Ok(());
+        }
+        self.pid = None;
+        let met = self.plane.meet().await?;
+        log::info!(
+            "data plane {} runs {}",
+            met.pid,
+            met.snapshot
+                .as_ref()
+                .map_or("nothing yet".into(), |s| format!("generation {}", s.generation))
+        );
+        self.pid = Some(met.pid);
+        if let Some(snapshot) = met.snapshot {
+            self.ids = Ids::from_snapshot(&snapshot);
+            self.asked = self.asked.max(snapshot.generation);
+            self.carry(snapshot.generation).await?;
+            self.applied = Some(*snapshot);
+        } else {
+            self.applied = None;
+        }
+        if !self.checks_run {
+            self.start_checks();
+        }
+        Ok(())
+    }
+
+    fn start_checks(&mut self) {
+        let applied = self.applied.clone();
+        self.checks.restart(&self.config, |key| presumed(applied.as_ref(), key));
+        self.checks_run = true;
+    }
+
+    async fn carry(&mut self, generation: u64) -> Result<()> {
+        let counters = self.plane.counters().await?;
+        self.carrying = Carrying { generation, backends: plane::carrying(&counters) };
+        Ok(())
+    }
+
+    fn observed(&self) -> Observed {
+        let mut observed =
+            Observed { operator: self.overrides.states().clone(), ..Observed::default() };
+        let now = Instant::now();
+        for (key, verdict) in self.checks.verdicts.all() {
+            let health = match verdict.state {
+                health::State::Checking => Health::Checking,
+                health::State::Up => Health::Up,
+                health::State::Down => Health::Down,
+            };
+            if verdict.returned && verdict.state == health::State::Up {
+                observed.up_for.insert(key.clone(), now - verdict.since);
+            }
+            observed.health.insert(key, health);
+        }
+        observed
+    }
+
+    /// Lowers, and sends the snapshot if it says anything new.
+    async fn bring(&mut self, observed: &Observed) -> Result<()> {
+        let next = self.asked + 1;
+        let mut lowered = lower::lower(&self.config, observed, &self.ids, &self.carrying, next);
+        if lowered.is_err() {
+            // Numbers may have become free since they were last looked at.
+            let generation = self.applied.as_ref().map_or(0, |s| s.generation);
+            self.carry(generation).await?;
+            lowered = lower::lower(&self.config, observed, &self.ids, &self.carrying, next);
+        }
+        let lowered = lowered.context("the configuration cannot be brought to the data plane")?;
+        self.unresolved = lowered.unresolved;
+        let mut snapshot = lowered.snapshot;
+        if let Some(applied) = &self.applied {
+            snapshot.generation = applied.generation;
+            if snapshot == *applied {
+                return Ok(());
+            }
+            snapshot.generation = next;
+        }
+        self.asked = next;
+        let generation = self.plane.apply(snapshot.clone()).await?;
+        if generation != next {
+            bail!("the data plane applied generation {generation} when {next} was sent");
+        }
+        log::debug!("generation {generation} applied");
+        self.ids = lowered.ids;
+        self.applied = Some(snapshot);
+        Ok(())
+    }
+}
+
+/// What the running snapshot says of a real server: a successor of control must not take a real
+/// server out only because it has not looked itself yet.
+fn presumed(applied: Option<&Snapshot>, key: &RealServerKey) -> health::State {
+    let backend = applied
+        .and_then(|s| s.services.iter().find(|s| s.name == key.service))
+        .and_then(|s| s.backends.iter().find(|b| b.name == key.real_server));
+    match backend.map(|b| b.state) {
+        Some(BackendState::Online) => health::State::Up,
+        Some(BackendState::Down) => health::State::Down,
+        _ => health::State::Checking,
+    }
+}

@@ -1,0 +1,215 @@
+//! The host stack's side: addresses, routes, neighbours and rules of the companion interfaces are
+//! brought to what the configuration says, again and again; what is right already is left alone.
+
+use anyhow::{Context, Result};
+use config::Config;
+use lower::Observed;
+use netlink::{Kernel, Mirror, nft, sysctl};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+/// What this process set up in the kernel.
+pub struct Host {
+    kernel: Kernel,
+    managed: BTreeSet<(String, IpAddr)>,
+    prepared: BTreeSet<(String, u32)>,
+    rules: Option<Rules>,
+}
+
+/// Interfaces by the rules that they have.
+#[derive(PartialEq, Eq)]
+struct Rules {
+    shielded: Vec<String>,
+    outside: Vec<String>,
+}
+
+impl Host {
+    /// Connects to the kernel.
+    ///
+    /// # Errors
+    /// When there is no netlink.
+    pub fn new() -> Result<Self> {
+        Ok(Self {
+            kernel: Kernel::connect()?,
+            managed: BTreeSet::new(),
+            prepared: BTreeSet::new(),
+            rules: None,
+        })
+    }
+
+    /// One round: looks, mends what is amiss, and returns what the kernel has.
+    ///
+    /// # Errors
+    /// When the kernel refuses something; the message says what.
+    pub async fn reconcile(&mut self, config: &Config) -> Result<Mirror> {
+        self.rules(config)?;
+        let mut mirror = self.kernel.mirror().await?;
+        let mended = self.links(config, &mirror).await? | self.addresses(config, &mirror).await?;
+        if mended {
+            mirror = self.kernel.mirror().await?;
+        }
+        self.neighbours(config, &mirror).await?;
+        Ok(mirror)
+    }
+
+    /// Takes back what outlives the companion interfaces.
+    pub fn clean_up(&mut self) {
+        nft::remove_all();
+    }
+
+    /// Keeps the kernel off the frames that packet-socket ports take, and masquerades what real
+    /// servers behind us begin themselves.
+    fn rules(&mut self, config: &Config) -> Result<()> {
+        let devices = config.interfaces.iter().map(|i| i.device.to_string());
+        let shielded: Vec<String> = devices.filter_map(|d| kernel_interface(&d)).collect();
+        let outside: Vec<String> =
+            config.interfaces.iter().filter(|i| i.masquerade).map(|i| i.name.clone()).collect();
+        let wanted = Rules { shielded, outside };
+        if self.rules.as_ref() == Some(&wanted) {
+            return Ok(());
+        }
+        let shielded: Vec<&str> = wanted.shielded.iter().map(String::as_str).collect();
+        let outside: Vec<&str> = wanted.outside.iter().map(String::as_str).collect();
+        nft::shield(&shielded).context("keeping the kernel off the ports")?;
+        nft::masquerade(&outside).context("masquerading")?;
+        if !outside.is_empty() {
+            sysctl::set("net.ipv4.ip_forward", "1")?;
+            // Absent in a kernel without IPv6.
+            let _ = sysctl::set("net.ipv6.conf.all.forwarding", "1");
+        }
+        self.rules = Some(wanted);
+        Ok(())
+    }
+
+    async fn links(&mut self, config: &Config, mirror: &Mirror) -> Result<bool> {
+        let mut mended = false;
+        for interface in &config.interfaces {
+            let Some(link) = mirror.links.iter().find(|l| l.name == interface.name) else {
+                continue;
+            };
+            // A companion goes with its data plane; the next one has another index.
+            if self.prepared.insert((link.name.clone(), link.index)) {
+                self.managed.retain(|(name, _)| *name != link.name);
+                prepare(&interface.name);
+            }
+            if !link.up {
+                self.kernel.set_link(&interface.name, true, Some(interface.mtu)).await?;
+                mended = true;
+            }
+        }
+        Ok(mended)
+    }
+
+    async fn addresses(&self, config: &Config, mirror: &Mirror) -> Result<bool> {
+        let mut mended = false;
+        for wanted in lower::host_addresses(config) {
+            let (name, address) = (&wanted.interface, wanted.prefix.address());
+            let exists = mirror.links.iter().any(|l| l.name == *name);
+            let there =
+                mirror.addresses.iter().any(|a| a.interface == *name && a.address == address);
+            if exists && !there {
+                self.kernel
+                    .ensure_address(name, address, wanted.prefix.len())
+                    .await
+                    .with_context(|| format!("address {address} on {name}"))?;
+                mended = true;
+            }
+        }
+        for interface in &config.interfaces {
+            for &gateway in &interface.gateways {
+                let there = mirror.routes.iter().any(|r| {
+                    r.prefix == 0 && r.gateway == Some(gateway) && r.interface == interface.name
+                });
+                let up = mirror.links.iter().any(|l| l.name == interface.name && l.up);
+                if up && !there {
+                    self.kernel
+                        .ensure_default_route(&interface.name, gateway)
+                        .await
+                        .with_context(|| format!("gateway {gateway} by {}", interface.name))?;
+                    mended = true;
+                }
+            }
+        }
+        Ok(mended)
+    }
+
+    async fn neighbours(&mut self, config: &Config, mirror: &Mirror) -> Result<()> {
+        let exists = |name: &str| mirror.links.iter().any(|l| l.name == name && l.up);
+        for interface in &config.interfaces {
+            for neighbour in interface.neighbours.iter().filter(|n| n.vlan.is_none()) {
+                let key = (interface.name.clone(), neighbour.address);
+                if exists(&interface.name) && self.managed.insert(key) {
+                    let mac = neighbour.mac.bytes();
+                    self.kernel.set_neighbour(&interface.name, neighbour.address, mac).await?;
+                }
+            }
+        }
+        let routes = routes(mirror);
+        let wanted: BTreeSet<_> = lower::wanted_neighbours(config, &routes).into_iter().collect();
+        for (name, address) in &wanted {
+            if exists(name) && !self.managed.contains(&(name.clone(), *address)) {
+                self.kernel
+                    .manage_neighbour(name, *address)
+                    .await
+                    .with_context(|| format!("neighbour {address} on {name}"))?;
+                self.managed.insert((name.clone(), *address));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Settings that a companion interface needs; a kernel without one of them does as well.
+fn prepare(name: &str) {
+    let settings = [
+        // The reply to a packet that the data plane kept may leave another way.
+        (format!("net.ipv4.conf.{name}.rp_filter"), "0"),
+        ("net.ipv4.conf.all.rp_filter".into(), "0"),
+        // Real servers must go on using us, whatever better way the kernel knows.
+        (format!("net.ipv4.conf.{name}.send_redirects"), "0"),
+        ("net.ipv4.conf.all.send_redirects".into(), "0"),
+        // Addresses are the configuration's.
+        (format!("net.ipv6.conf.{name}.accept_ra"), "0"),
+        (format!("net.ipv6.conf.{name}.accept_dad"), "0"),
+    ];
+    for (path, value) in settings {
+        if let Err(e) = sysctl::set(&path, value) {
+            log::debug!("{path}: {e}");
+        }
+    }
+}
+
+/// The kernel interface behind a port that takes its frames by a socket.
+fn kernel_interface(device: &str) -> Option<String> {
+    let rest = device.strip_prefix("af_packet:").or_else(|| device.strip_prefix("af_xdp:"))?;
+    Some(rest.split(',').next().unwrap_or(rest).to_owned())
+}
+
+/// The kernel's view as lowering wants it.
+pub fn observe(mirror: &Mirror, observed: &mut Observed) {
+    observed.routes = routes(mirror);
+    observed.neighbours = lower::Neighbours::default();
+    for n in &mirror.neighbours {
+        let neighbour = lower::Neighbour { mac: n.mac, vlan: None };
+        observed.neighbours.insert(&n.interface, n.address, neighbour);
+    }
+    observed.mtus = mirror
+        .links
+        .iter()
+        .map(|l| (l.name.clone(), u16::try_from(l.mtu).unwrap_or(u16::MAX)))
+        .collect();
+}
+
+fn routes(mirror: &Mirror) -> Vec<lower::Route> {
+    let route = |r: &netlink::Route| {
+        Some(lower::Route {
+            prefix: config::Prefix::new(r.destination, r.prefix)?,
+            gateway: r.gateway,
+            interface: r.interface.clone(),
+            mtu: r.mtu.and_then(|mtu| u16::try_from(mtu).ok()),
+            source: r.source,
+            metric: r.metric,
+        })
+    };
+    mirror.routes.iter().filter_map(route).collect()
+}
