@@ -1,0 +1,60 @@
+//! nginx.
+
+use super::{BigFile, Credentials, Server};
+use anyhow::Result;
+use std::fmt::Write;
+
+impl Server {
+    /// Web pages on `ports`: `/name` is the server's name, `/big` the big file. With credentials
+    /// port 443 speaks TLS.
+    pub fn web(
+        &mut self,
+        ports: &[u16],
+        big: Option<&BigFile>,
+        credentials: Option<&Credentials>,
+    ) -> Result<&mut Self> {
+        let folder = self.host.folder();
+        let mut listen = String::new();
+        for port in ports {
+            let tls = if *port == 443 && credentials.is_some() { " ssl" } else { "" };
+            writeln!(listen, "    listen {port}{tls} backlog=4096;")?;
+            writeln!(listen, "    listen [::]:{port}{tls} backlog=4096;")?;
+        }
+        if let Some(credentials) = credentials {
+            writeln!(listen, "    ssl_certificate {};", credentials.tls_certificate().display())?;
+            writeln!(listen, "    ssl_certificate_key {};", credentials.tls_key().display())?;
+        }
+        if let Some(big) = big {
+            let path = big.path().display();
+            writeln!(listen, "    location = /big {{ alias {path}; default_type x/y; }}")?;
+        }
+        let (name, here) = (self.name(), folder.display());
+        let text = format!(
+            "daemon off;
+master_process off;
+user root;
+pid {here}/nginx.pid;
+error_log stderr warn;
+events {{ worker_connections 10000; }}
+http {{
+  access_log {here}/access.log;
+  keepalive_timeout 0;
+  sendfile on;
+  client_body_temp_path {here}/body;
+  proxy_temp_path {here}/proxy;
+  fastcgi_temp_path {here}/fastcgi;
+  uwsgi_temp_path {here}/uwsgi;
+  scgi_temp_path {here}/scgi;
+  server {{
+{listen}    location = /name {{ default_type text/plain; return 200 \"{name}\\n\"; }}
+  }}
+}}
+"
+        );
+        let path = folder.join("nginx.conf");
+        std::fs::write(&path, text)?;
+        let mut command = self.host.command("nginx");
+        command.arg("-c").arg(path).arg("-p").arg(self.host.folder()).args(["-e", "stderr"]);
+        self.run("web", command, "tcp", ports)
+    }
+}

@@ -1,0 +1,44 @@
+//! Programs that run inside a lab's hosts: `testbed tool NAME …`.
+
+mod echo;
+mod flood;
+mod fragments;
+mod local;
+pub mod packet_socket;
+mod raw;
+pub mod swarm;
+pub mod unpack;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+/// Which one.
+#[derive(Debug, Subcommand)]
+pub enum Tool {
+    /// A server that tells its name and repeats what it is told.
+    Echo(echo::Args),
+    /// Many connections, told by lines on standard input what to do.
+    Swarm(swarm::Args),
+    /// Spoofed TCP SYNs, as fast as they go.
+    Flood(flood::Args),
+    /// Large UDP datagrams in reordered fragments.
+    Fragments(fragments::Args),
+    /// One frame, written in hexadecimal.
+    Raw(raw::Args),
+    /// The far end of tunnels.
+    Unpack(unpack::Args),
+}
+
+/// Runs it.
+pub fn run(tool: Tool) -> Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
+    local::many_files()?;
+    match tool {
+        Tool::Echo(args) => echo::run(args),
+        Tool::Swarm(args) => swarm::run(args),
+        Tool::Flood(args) => flood::run(&args),
+        Tool::Fragments(args) => fragments::run(&args),
+        Tool::Raw(args) => raw::run(&args),
+        Tool::Unpack(args) => unpack::run(&args),
+    }
+}
