@@ -21,20 +21,12 @@ impl Kernel {
     /// When there is no such interface or the kernel refuses.
     pub async fn manage_neighbour(&self, interface: &str, address: IpAddr) -> Result<()> {
         let index = self.index(interface).await?;
-        let managed = self
-            .probe(index, address, |message| {
-                let flags = NeighbourAttribute::ExtFlags(NeighbourExtFlags::Managed);
-                message.attributes.push(flags);
-            })
-            .await;
-        let result = match managed {
+        let managed = NeighbourAttribute::ExtFlags(NeighbourExtFlags::Managed);
+        let result = match self.probe(index, address, Some(managed)).await {
             Err(error) if error.kind() == ErrorKind::InvalidInput => {
-                let used = |message: &mut NeighbourMessage| {
-                    message.header.flags = NeighbourFlags::Use;
-                };
-                self.probe(index, address, used).await
+                self.probe(index, address, None).await
             }
-            managed => managed,
+            result => result,
         };
         result.with_context(|| format!("cannot have {address} resolved on {interface}"))
     }
@@ -79,11 +71,12 @@ impl Kernel {
         &self,
         index: u32,
         address: IpAddr,
-        prepare: impl FnOnce(&mut NeighbourMessage),
+        more: Option<NeighbourAttribute>,
     ) -> io::Result<()> {
         let request = self.handle.neighbours().add(index, address).replace();
-        let mut request = request.state(NeighbourState::None);
-        prepare(request.message_mut());
+        // USE beside MANAGED too: an old kernel ignores the attribute it does not know instead of refusing it.
+        let mut request = request.state(NeighbourState::None).flags(NeighbourFlags::Use);
+        request.message_mut().attributes.extend(more);
         request.execute().await.map_err(|error| refusal(&error))
     }
 }
