@@ -171,6 +171,12 @@ impl Handle {
         self.table.secrets.hash(&key.words())
     }
 
+    /// The buckets of a hash, for models that need collisions.
+    #[cfg(loom)]
+    pub fn buckets_of(&self, hash: u64) -> [usize; 2] {
+        self.table.memory.geometry().buckets_of(hash)
+    }
+
     /// Asks the memory for the first bucket.
     #[inline]
     pub fn prefetch(&self, hash: u64) {

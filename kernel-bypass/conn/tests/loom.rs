@@ -5,18 +5,58 @@
 use conn::*;
 use loom::thread;
 use std::sync::Arc;
+use std::time::Duration;
 
-/// Explores every interleaving with at most this many preemptions.
-fn explore(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(preemptions);
-    builder.max_branches = 20_000;
-    builder.check(model);
+/// Explores interleavings with at most `preemptions` preemptions, once for each of the two
+/// parties going first. (The checker remembers only the last access of a word, so that a load of
+/// one's own hides an earlier one of the other party's; what one order misses, the other finds.)
+fn explore(preemptions: usize, model: impl Fn(Order) + Copy + Send + Sync + 'static) {
+    for order in [Order::LeftFirst, Order::RightFirst] {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(preemptions);
+        builder.max_branches = 20_000;
+        // Ten times what the slowest model takes; a mutation may open far more to explore.
+        builder.max_duration = Some(Duration::from_secs(60));
+        builder.check(move || model(order));
+    }
+}
+
+/// Which party runs first where nothing forces a switch.
+#[derive(Clone, Copy)]
+enum Order {
+    LeftFirst,
+    RightFirst,
+}
+
+impl Order {
+    /// Runs both at once.
+    fn race<L: 'static, R: 'static>(
+        self,
+        left: impl FnOnce() -> L + 'static,
+        right: impl FnOnce() -> R + 'static,
+    ) -> (L, R) {
+        match self {
+            Order::LeftFirst => {
+                let right = thread::spawn(right);
+                let left = left();
+                (left, right.join().unwrap())
+            }
+            Order::RightFirst => {
+                let left = thread::spawn(left);
+                let right = right();
+                (left.join().unwrap(), right)
+            }
+        }
+    }
 }
 
 fn table(units: u32, slab_units: u32, participants: u32) -> Arc<Table> {
     let config = TableConfig { units, backends: 1, participants };
     Table::open_with_slabs(&config, slab_units, Backing::Heap).unwrap().table
+}
+
+fn two_handles(table: &Arc<Table>) -> [Handle; 2] {
+    [table.handle().unwrap(), table.handle().unwrap()]
 }
 
 fn key(n: u8) -> Key {
@@ -61,13 +101,107 @@ fn live(handle: &Handle) -> u32 {
 
 #[test]
 fn of_two_inserts_of_a_key_one_succeeds() {
-    explore(3, || {
+    explore(3, |order| {
         let table = table(8, 4, 2);
-        let (a, b) = (table.handle().unwrap(), table.handle().unwrap());
-        let other = thread::spawn(move || insert(&b, 1, Other::None).is_ok());
-        let one = insert(&a, 1, Other::None).is_ok();
-        assert!(one != other.join().unwrap());
+        let [a, b] = two_handles(&table);
+        let insert = |handle: Handle| {
+            move || {
+                let done = insert(&handle, 1, Other::None).is_ok();
+                (done, handle)
+            }
+        };
+        let ((left, a), (right, _)) = order.race(insert(a), insert(b));
+        assert!(left != right, "left {left}, right {right}");
         assert_whole(&lookup(&a, &key(1)).unwrap().entry, 1);
         assert_eq!((live(&a), table.totals().connections), (1, 1));
+    });
+}
+
+/// A neighbour is removed in between, so neither sees the other's cell by stumbling over it while
+/// it places its own.
+#[test]
+fn of_two_inserts_of_a_key_one_succeeds_while_cells_move_on() {
+    explore(3, |order| {
+        let table = table(8, 4, 2);
+        let [a, b] = two_handles(&table);
+        let [neighbour, n] = neighbours(&a);
+        assert!(insert(&b, neighbour, Other::None).is_ok());
+        let left = move || {
+            let done = insert(&a, n, Other::None).is_ok();
+            (done, a)
+        };
+        let right = move || {
+            assert!(b.remove(&lookup(&b, &key(neighbour)).unwrap().entry));
+            insert(&b, n, Other::None).is_ok()
+        };
+        let ((left, a), right) = order.race(left, right);
+        assert!(left != right, "left {left}, right {right}");
+        assert_whole(&lookup(&a, &key(n)).unwrap().entry, n);
+        assert_eq!((live(&a), table.totals().connections), (1, 1));
+    });
+}
+
+/// Two keys with the same first bucket.
+fn neighbours(handle: &Handle) -> [u8; 2] {
+    let first = |n: u8| handle.buckets_of(handle.hash(&key(n)))[0];
+    let other = (2..100).find(|&n| first(n) == first(1));
+    [1, other.expect("some key shares a bucket with the first")]
+}
+
+#[test]
+fn of_two_inserts_with_one_reply_key_one_succeeds() {
+    explore(3, |order| {
+        let table = table(32, 16, 2);
+        let [a, b] = two_handles(&table);
+        let reply = key(9).reversed();
+        let insert = |handle: Handle, n: u8, other: u8| {
+            move || {
+                let done = match insert(&handle, n, Other::Reply(reply)) {
+                    Ok(_) => true,
+                    Err(InsertError::ReplyExists(entry)) => {
+                        assert_whole(&entry, other);
+                        false
+                    }
+                    Err(_) => unreachable!("the table has room for either"),
+                };
+                (done, handle)
+            }
+        };
+        let ((left, a), (right, _)) = order.race(insert(a, 1, 2), insert(b, 2, 1));
+        assert!(left != right, "left {left}, right {right}");
+        let (winner, loser) = if left { (1, 2) } else { (2, 1) };
+        assert_whole(&lookup(&a, &reply).unwrap().entry, winner);
+        assert_whole(&lookup(&a, &key(winner)).unwrap().entry, winner);
+        assert!(lookup(&a, &key(loser)).is_none());
+        assert_eq!(live(&a), 1);
+    });
+}
+
+#[test]
+fn a_reader_sees_nothing_or_the_whole_entry() {
+    explore(3, |order| {
+        let table = table(4, 2, 2);
+        let [a, b] = two_handles(&table);
+        let reply = key(9).reversed();
+        let read = move || {
+            if let Some(found) = lookup(&a, &reply) {
+                assert_whole(&found.entry, 1);
+                assert_eq!(found.direction, Direction::Reply);
+                assert_eq!(found.entry.reply(), Some(reply));
+            }
+            a
+        };
+        let (a, ()) = order.race(read, move || assert!(insert(&b, 1, Other::Reply(reply)).is_ok()));
+        assert!(lookup(&a, &key(1)).is_some() && lookup(&a, &reply).is_some());
+    });
+}
+
+#[test]
+fn a_sweeper_sees_nothing_or_the_whole_entry() {
+    explore(3, |order| {
+        let table = table(4, 2, 2);
+        let [a, b] = two_handles(&table);
+        let sweep = move || a.for_each_from(0, 4, |entry| assert_whole(entry, 1));
+        order.race(sweep, move || assert!(insert(&b, 1, Other::None).is_ok()));
     });
 }
