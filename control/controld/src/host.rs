@@ -5,8 +5,9 @@ use anyhow::{Context, Result};
 use config::Config;
 use lower::Observed;
 use netlink::{Kernel, Mirror, nft, sysctl};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::time::{Duration, Instant};
 
 /// What this process set up in the kernel.
 pub struct Host {
@@ -14,6 +15,35 @@ pub struct Host {
     managed: BTreeSet<(String, IpAddr)>,
     prepared: BTreeSet<(String, u32)>,
     rules: Option<Rules>,
+    stations: Stations,
+}
+
+/// A station's Ethernet address is used for this long after the kernel has lost it. A companion
+/// that comes back with a restarted data plane has to learn its neighbours anew; connections must
+/// not wait for that. Whether a real server is alive is for the checks to say.
+const MEMORY: Duration = Duration::from_secs(10);
+
+/// Neighbours as last seen.
+#[derive(Default)]
+struct Stations(BTreeMap<(String, IpAddr), ([u8; 6], Instant)>);
+
+impl Stations {
+    /// Notes what the kernel knows, and adds what it knew a moment ago.
+    fn complete(&mut self, mirror: &mut Mirror, now: Instant) {
+        for n in &mirror.neighbours {
+            self.0.insert((n.interface.clone(), n.address), (n.mac, now));
+        }
+        self.0.retain(|_, (_, seen)| now.duration_since(*seen) < MEMORY);
+        for ((interface, address), (mac, seen)) in &self.0 {
+            if *seen != now {
+                mirror.neighbours.push(netlink::Neighbour {
+                    interface: interface.clone(),
+                    address: *address,
+                    mac: *mac,
+                });
+            }
+        }
+    }
 }
 
 /// Interfaces by the rules that they have.
@@ -34,6 +64,7 @@ impl Host {
             managed: BTreeSet::new(),
             prepared: BTreeSet::new(),
             rules: None,
+            stations: Stations::default(),
         })
     }
 
@@ -49,6 +80,7 @@ impl Host {
             mirror = self.kernel.mirror().await?;
         }
         self.neighbours(config, &mirror).await?;
+        self.stations.complete(&mut mirror, Instant::now());
         Ok(mirror)
     }
 
@@ -212,4 +244,35 @@ fn routes(mirror: &Mirror) -> Vec<lower::Route> {
         })
     };
     mirror.routes.iter().filter_map(route).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_station_is_remembered_for_a_while_and_then_forgotten() {
+        let station = netlink::Neighbour {
+            interface: "eth0".into(),
+            address: "10.0.0.11".parse().unwrap(),
+            mac: [2, 0, 0, 0, 0, 1],
+        };
+        let mut stations = Stations::default();
+        let begin = Instant::now();
+        let mut mirror = Mirror { neighbours: vec![station], ..Mirror::default() };
+        stations.complete(&mut mirror, begin);
+        assert_eq!(mirror.neighbours.len(), 1);
+        for (later, left) in [(MEMORY / 2, 1), (MEMORY, 0)] {
+            let mut mirror = Mirror::default();
+            stations.complete(&mut mirror, begin + later);
+            assert_eq!(mirror.neighbours.len(), left);
+        }
+    }
+
+    #[test]
+    fn only_ports_that_share_frames_with_the_kernel_are_shielded() {
+        assert_eq!(kernel_interface("af_packet:lb0,qpairs=2").as_deref(), Some("lb0"));
+        assert_eq!(kernel_interface("af_xdp:lb1").as_deref(), Some("lb1"));
+        assert_eq!(kernel_interface("0000:01:00.0"), None);
+    }
 }
