@@ -1,0 +1,68 @@
+//! `fulcrum run`: starts the data plane and control, keeps them running, and stops them cleanly.
+
+mod arguments;
+mod backoff;
+mod child;
+mod lock;
+mod supervisor;
+
+use crate::file::{Refused, load};
+use anyhow::{Context, Result};
+use arguments::{control, dataplane, libexec};
+use child::Program;
+use lock::Lock;
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use supervisor::Supervisor;
+
+/// Runs until told to stop. Success is a clean stop.
+pub fn run(file: &Path, runtime_dir: &Path) -> ExitCode {
+    match supervise(file, runtime_dir) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("fulcrum: {e:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn supervise(file: &Path, runtime_dir: &Path) -> Result<()> {
+    let config = match load(file) {
+        Ok(accepted) => accepted.config,
+        Err(Refused::Unreadable(what)) => anyhow::bail!(what),
+        Err(Refused::Wrong(findings)) => anyhow::bail!("nothing was started:\n{findings}"),
+    };
+    let lock = Lock::take(runtime_dir)?;
+    let dataplane = Program::new(libexec("fulcrum-dataplane")?, dataplane(&config, runtime_dir));
+    let control = Program::new(libexec("fulcrum-control")?, control(file, runtime_dir));
+    // Before the first child: a signal that comes now is not lost, and stops it again.
+    let signals = signals()?;
+    let stopped = Supervisor::new(dataplane, control, file, runtime_dir).run(&signals);
+    for name in ["dataplane.sock", "control.sock"] {
+        let _ = fs::remove_file(runtime_dir.join(name));
+    }
+    lock.release();
+    // Stays when it holds what the operator asked for, or a table for a successor.
+    let _ = fs::remove_dir(runtime_dir);
+    stopped
+}
+
+/// The signals of this process, in the order in which they come.
+fn signals() -> Result<Receiver<i32>> {
+    let mut signals = Signals::new([SIGCHLD, SIGHUP, SIGINT, SIGTERM])
+        .context("cannot take signals from the kernel")?;
+    let (sender, receiver) = channel();
+    thread::Builder::new().name("signals".into()).spawn(move || {
+        for signal in signals.forever() {
+            if sender.send(signal).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(receiver)
+}

@@ -1,0 +1,104 @@
+//! Keeps both programs running until told to stop.
+
+use super::arguments::dataplane;
+use super::child::Program;
+use crate::file::{Refused, load};
+use anyhow::{Result, ensure};
+use rustix::process::Signal;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+/// How long a program may take to stop.
+const GRACE: Duration = Duration::from_secs(10);
+/// The longest sleep; it only bounds what a lost signal could do.
+const LONGEST_SLEEP: Duration = Duration::from_secs(5);
+
+/// Both programs.
+pub struct Supervisor {
+    dataplane: Program,
+    control: Program,
+    file: PathBuf,
+    runtime_dir: PathBuf,
+    /// What the data plane was started with.
+    started_with: Option<Vec<OsString>>,
+}
+
+impl Supervisor {
+    /// Starts nothing yet.
+    pub fn new(dataplane: Program, control: Program, file: &Path, runtime_dir: &Path) -> Self {
+        let (file, runtime_dir) = (file.to_owned(), runtime_dir.to_owned());
+        let started_with = None;
+        Self { dataplane, control, file, runtime_dir, started_with }
+    }
+
+    /// Returns after SIGINT or SIGTERM, with both programs stopped.
+    ///
+    /// # Errors
+    /// When a program had to be killed.
+    pub fn run(mut self, signals: &Receiver<i32>) -> Result<()> {
+        self.started_with = self.wanted();
+        loop {
+            let now = Instant::now();
+            self.dataplane.keep(now);
+            self.control.keep(now);
+            let due = [self.dataplane.due(), self.control.due()].into_iter().flatten().min();
+            let sleep = due.map_or(LONGEST_SLEEP, |due| due.saturating_duration_since(now));
+            match signals.recv_timeout(sleep) {
+                Ok(SIGINT | SIGTERM) | Err(RecvTimeoutError::Disconnected) => break,
+                Ok(SIGHUP) => self.hang_up(),
+                // A child's end, or the end of a wait: the next round looks.
+                Ok(_) | Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+        self.stop(signals)
+    }
+
+    /// Control reads the file anew; the data plane keeps what it was started with.
+    fn hang_up(&self) {
+        self.control.signal(Signal::HUP);
+        if self.wanted().is_some_and(|wanted| Some(wanted) != self.started_with) {
+            log::warn!(
+                "{}: a change of [dataplane] or of interface devices takes effect when `fulcrum \
+                 run` is started again",
+                self.file.display()
+            );
+        }
+    }
+
+    fn wanted(&self) -> Option<Vec<OsString>> {
+        match load(&self.file) {
+            Ok(accepted) => Some(dataplane(&accepted.config, &self.runtime_dir)),
+            // Control says what is wrong with it.
+            Err(Refused::Unreadable(_) | Refused::Wrong(_)) => None,
+        }
+    }
+
+    /// Control first: it must not see the data plane go and call that a failure.
+    fn stop(&mut self, signals: &Receiver<i32>) -> Result<()> {
+        let control = stop(&mut self.control, signals);
+        let dataplane = stop(&mut self.dataplane, signals);
+        ensure!(control && dataplane, "a program did not stop within {} s", GRACE.as_secs());
+        Ok(())
+    }
+}
+
+/// Whether the program stopped by itself.
+fn stop(program: &mut Program, signals: &Receiver<i32>) -> bool {
+    let deadline = Instant::now() + GRACE;
+    log::info!("stopping {}", program.name());
+    program.signal(Signal::TERM);
+    while !program.has_ended() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            log::error!("{} does not stop and is killed", program.name());
+            program.kill();
+            return false;
+        }
+        // Woken by the child's end; whatever else is asked now is already under way.
+        let _ = signals.recv_timeout(left);
+    }
+    true
+}
