@@ -2,8 +2,9 @@
 
 use crate::lab::{Host, Output, Process, process, until};
 use anyhow::{Context, Result, bail};
-use api::{Counters, DropReason};
+use serde::Deserialize;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -68,21 +69,26 @@ impl Balancer {
     }
 
     fn is_up(&self) -> Result<bool> {
-        let status = self.get("/api/v1/status")?;
         let services = self.get("/api/v1/services")?;
-        Ok(settled(&status) && real_servers(&services).all(|(_, _, up)| up))
+        let ready = self.get("/api/v1/status")?["ready"] == true;
+        Ok(ready && real_servers(&services).all(|(_, _, real)| usable(&real)))
     }
 
     /// Waits until a real server of a service is (or is not) seen as up, and the data plane
     /// forwards accordingly.
     pub fn wait_real_server(&mut self, service: &str, real: &str, up: bool) -> Result<()> {
         until(&format!("{service}/{real} up: {up}"), LIMIT, || {
-            let services = self.get("/api/v1/services")?;
-            let found = real_servers(&services)
-                .find(|(of, name, _)| of == service && name == real)
-                .with_context(|| format!("no {service}/{real} in {services}"))?;
-            Ok((found.2 == up && settled(&self.get("/api/v1/status")?)).then_some(()))
+            let found = self.real_server(service, real)?;
+            let ready = self.get("/api/v1/status")?["ready"] == true;
+            Ok((usable(&found) == up && ready).then_some(()))
         })
+    }
+
+    /// What the API says of one real server.
+    pub fn real_server(&self, service: &str, real: &str) -> Result<Value> {
+        let services = self.get("/api/v1/services")?;
+        let found = real_servers(&services).find(|(of, name, _)| *of == service && *name == real);
+        found.map(|(_, _, real)| real).with_context(|| format!("no {service}/{real}: {services}"))
     }
 
     /// The API's answer to a GET.
@@ -109,19 +115,13 @@ impl Balancer {
         let mut last = None;
         let conserved = until("conservation", Duration::from_secs(5), || {
             let counters = self.counters()?;
-            let all = counters.ports.iter().all(|port| port.conserved().is_ok());
+            let whole = counters.ports.iter().all(PortCounters::conserved);
             last = Some(counters);
-            Ok(all.then_some(()))
+            Ok(whole.then_some(()))
         });
         let counters = last.context("no counters")?;
         conserved.with_context(|| format!("{counters:#?}"))?;
         Ok(counters)
-    }
-
-    /// Packets dropped for a reason, on all ports.
-    pub fn dropped(&self, reason: DropReason) -> Result<u64> {
-        let counters = self.counters()?;
-        Ok(counters.ports.iter().filter_map(|port| port.dropped.get(reason as usize)).sum())
     }
 
     /// Runs `fulcrum` with these words against this one.
@@ -143,7 +143,9 @@ impl Balancer {
 
     /// Process numbers of those of its processes whose program has this name.
     pub fn pids(&self, program: &str) -> Result<Vec<rustix::process::Pid>> {
-        let list = self.host.shell("ip netns pids $(ip netns identify $$)", LIMIT)?;
+        let mut command = Command::new("ip");
+        command.args(["netns", "pids", self.host.namespace()]);
+        let list = process::succeed(command, LIMIT)?;
         let named = |pid: &&str| {
             let path = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
             path.file_name().is_some_and(|name| name == program)
@@ -174,16 +176,18 @@ impl Balancer {
         if !strange.is_empty() {
             bail!("interfaces left behind: {strange:?}");
         }
+        // What the operator asked for outlives every process, and is the only thing that does.
         let files: Vec<_> = std::fs::read_dir(&self.runtime)
-            .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
+            .map(|entries| entries.flatten().map(|entry| entry.file_name()).collect())
             .unwrap_or_default();
+        let files: Vec<_> = files.iter().filter(|name| *name != "requested.json").collect();
         if !files.is_empty() {
             bail!("files left behind: {files:?}");
         }
-        let processes = self.host.shell("ip netns pids $(ip netns identify $$) | wc -l", LIMIT)?;
-        // The shell itself and its pipe's end are among them.
-        if self.pids("fulcrum-dataplane")?.len() + self.pids("fulcrum-control")?.len() > 0 {
-            bail!("processes left behind: {processes}");
+        for program in ["fulcrum", "fulcrum-dataplane", "fulcrum-control"] {
+            if !self.pids(program)?.is_empty() {
+                bail!("{program} still runs");
+            }
         }
         Ok(())
     }
@@ -196,21 +200,63 @@ fn interfaces(host: &Host) -> Result<Vec<String>> {
     Ok(names.filter_map(|link| link["ifname"].as_str().map(str::to_owned)).collect())
 }
 
-/// Whether all workers forward by the newest snapshot.
-fn settled(status: &Value) -> bool {
-    let (asked, applied) = (&status["generation"], &status["applied"]);
-    asked.as_u64().is_some_and(|asked| asked > 0) && asked == applied
+/// Service, real server, and what is said of that one.
+fn real_servers(services: &Value) -> impl Iterator<Item = (&str, &str, Value)> {
+    let all = services["services"].as_array().into_iter().flatten();
+    all.flat_map(|service| {
+        let of = service["name"].as_str().unwrap_or_default();
+        let reals = service["real_servers"].as_array().into_iter().flatten();
+        reals.map(move |real| (of, real["name"].as_str().unwrap_or_default(), real.clone()))
+    })
 }
 
-/// Service, real server, and whether it is up.
-fn real_servers(services: &Value) -> impl Iterator<Item = (String, String, bool)> {
-    let all = services.as_array().cloned().unwrap_or_default();
-    all.into_iter().flat_map(|service| {
-        let of = service["name"].as_str().unwrap_or_default().to_owned();
-        let reals = service["real_servers"].as_array().cloned().unwrap_or_default();
-        reals.into_iter().map(move |real| {
-            let name = real["name"].as_str().unwrap_or_default().to_owned();
-            (of.clone(), name, real["observed"].as_str() == Some("up"))
-        })
-    })
+/// Whether new connections may go to it.
+fn usable(real: &Value) -> bool {
+    real["reachable"] == true && (real["observed"] == "up" || real["observed"] == "unchecked")
+}
+
+/// What the API tells of the data plane's counters.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Counters {
+    /// By port.
+    pub ports: Vec<PortCounters>,
+    /// The connection table.
+    pub table: BTreeMap<String, u64>,
+}
+
+/// One port; packets.
+#[derive(Clone, Debug, Deserialize)]
+#[allow(missing_docs)]
+pub struct PortCounters {
+    pub rx: u64,
+    pub forwarded: u64,
+    pub answered: u64,
+    pub to_host: BTreeMap<String, u64>,
+    pub dropped: BTreeMap<String, u64>,
+    pub held: u64,
+    pub host_rx: u64,
+    pub host_tx: u64,
+    pub host_dropped: BTreeMap<String, u64>,
+}
+
+impl PortCounters {
+    /// rx = forwarded + answered + to host + dropped + held, and the same of the host's packets.
+    /// Added up here, not by the product.
+    pub fn conserved(&self) -> bool {
+        let sum = |list: &BTreeMap<String, u64>| list.values().sum::<u64>();
+        let fates = self.forwarded + self.answered + sum(&self.to_host) + sum(&self.dropped);
+        self.rx == fates + self.held && self.host_rx == self.host_tx + sum(&self.host_dropped)
+    }
+}
+
+impl Counters {
+    /// Packets dropped for a reason, on all ports.
+    pub fn dropped(&self, reason: &str) -> u64 {
+        self.ports.iter().filter_map(|port| port.dropped.get(reason)).sum()
+    }
+
+    /// Packets sent on as balanced traffic, on all ports.
+    pub fn forwarded(&self) -> u64 {
+        self.ports.iter().map(|port| port.forwarded).sum()
+    }
 }

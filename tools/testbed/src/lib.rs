@@ -9,6 +9,7 @@ pub mod demo;
 pub mod frame;
 pub mod harness;
 pub mod lab;
+pub mod scene;
 pub mod servers;
 pub mod suite;
 pub mod tool;

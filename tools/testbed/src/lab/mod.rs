@@ -153,6 +153,12 @@ impl Lab {
         process::succeed(offloads, std::time::Duration::from_secs(20)).map(drop)
     }
 
+    /// A host by its name.
+    pub fn by_name(&self, name: &str) -> Result<Host> {
+        let found = self.hosts.iter().find(|host| host.name() == name);
+        found.cloned().with_context(|| format!("there is no host {name}"))
+    }
+
     /// The folder of this run, with every host's logs.
     pub fn folder(&self) -> &Path {
         &self.folder

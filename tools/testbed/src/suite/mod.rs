@@ -1,6 +1,9 @@
 //! The end-to-end tests.
 
 mod bed;
+mod datagrams;
+pub mod modes;
+mod packets;
 
 use crate::harness::Test;
 
@@ -8,5 +11,8 @@ use crate::harness::Test;
 pub fn all() -> Vec<Test> {
     let mut tests = Vec::new();
     bed::add(&mut tests);
+    modes::add(&mut tests);
+    packets::add(&mut tests);
+    datagrams::add(&mut tests);
     tests
 }

@@ -1,0 +1,133 @@
+//! What the packets look like: untouched in DR and TUN, rightly rewritten in NAT and SNAT.
+
+use crate::capture::{Capture, Frame, checksums_must_be_right};
+use crate::clients;
+use crate::harness::{Scale, Test};
+use crate::scene::{ALL, Family, Mode, Scene, ServiceConfig};
+use crate::servers::BigFile;
+use anyhow::{Context, Result, ensure};
+
+pub fn add(tests: &mut Vec<Test>) {
+    for family in [Family::V4, Family::V6] {
+        for mode in ALL {
+            let name = |what: &str| format!("packets::{what}::{}::{}", mode.name(), family.name());
+            let test = if mode.keeps_vip() { untouched } else { translated };
+            let what = if mode.keeps_vip() { "untouched" } else { "translated" };
+            tests.push(Test::new(name(what), move |scale| test(mode, family, scale)));
+        }
+        let name = format!("packets::too-big::{}", family.name());
+        tests.push(Test::new(name, move |_| too_big(family)));
+    }
+}
+
+/// DR: what reaches the server is, behind the Ethernet header, what the client sent, byte for
+/// byte. TUN: the same of the inner packet. Replies do not pass the balancer.
+fn untouched(mode: Mode, family: Family, _: Scale) -> Result<()> {
+    let mut scene = Scene::new(mode, family, 1)?;
+    let big = BigFile::write(scene.lab.folder(), 4)?;
+    scene.servers[0].web(&[80], Some(&big), None)?;
+    let balancer = scene.start(&[ServiceConfig::new("WEB", 80, "tcp")])?;
+    let (vip, client) = (scene.vip(), scene.client_address());
+    let at_server = if mode == Mode::Dr { "eth0" } else { "unpack1" };
+    let requests = format!("tcp and src host {client} and dst host {vip}");
+    let replies = format!("tcp and src host {vip}");
+    let sent = Capture::start(&scene.client, "eth0", &requests)?;
+    let arrived = Capture::start(&scene.servers[0].host, at_server, &requests)?;
+    let passing = Capture::start(&scene.balancer, "lb0", &replies)?;
+    clients::http_names(&scene.client, vip, 80, 20)?.must_reach(1)?;
+    clients::http_big(&scene.client, vip, 80, &big)?;
+    let counters = balancer.must_conserve()?;
+    // The server has each packet before the client has its reply; only then is the end counted.
+    let (sent, arrived, passing) = (sent.finish()?, arrived.finish()?, passing.finish()?);
+    ensure!(sent.len() > 100, "only {} packets sent", sent.len());
+    same_packets(&sent, &arrived)?;
+    checksums_must_be_right("server", &arrived)?;
+    if mode == Mode::Dr {
+        let mac = scene.servers[0].host.mac("eth0")?;
+        ensure!(arrived.iter().all(|frame| frame.target_mac() == mac), "another station's MAC");
+    }
+    ensure!(passing.is_empty(), "{} replies passed the balancer", passing.len());
+    let forwarded = counters.forwarded();
+    ensure!(forwarded == sent.len() as u64, "{forwarded} forwarded, {} sent", sent.len());
+    scene.close(balancer)
+}
+
+fn same_packets(sent: &[Frame], arrived: &[Frame]) -> Result<()> {
+    ensure!(sent.len() == arrived.len(), "{} sent, {} arrived", sent.len(), arrived.len());
+    for (number, (sent, arrived)) in sent.iter().zip(arrived).enumerate() {
+        let (sent, arrived) = (sent.packet(), arrived.packet());
+        ensure!(sent == arrived, "packet {number}: {sent:02x?} became {arrived:02x?}");
+    }
+    Ok(())
+}
+
+/// NAT and SNAT: every checksum is right on both sides, the port is translated, and the client
+/// sees the virtual address only.
+fn translated(mode: Mode, family: Family, _: Scale) -> Result<()> {
+    let mut scene = Scene::new(mode, family, 1)?;
+    let big = BigFile::write(scene.lab.folder(), 4)?;
+    let (web, dns) = (scene.real_port(80), scene.real_port(53));
+    scene.servers[0].web(&[web], Some(&big), None)?.dns(dns)?;
+    let balancer = scene
+        .start(&[ServiceConfig::new("WEB", 80, "tcp"), ServiceConfig::new("DNS", 53, "udp")])?;
+    let (vip, client) = (scene.vip(), scene.client_address());
+    let at_client = Capture::start(&scene.client, "eth0", "tcp or udp")?;
+    // The balancer's own checks come to the same port, from its own address.
+    let network = if mode == Mode::Nat { "inside" } else { "lan" };
+    let own = scene.family.address(network, if mode == Mode::Nat { 21 } else { 10 });
+    let filter = format!("(tcp or udp) and not host {own}");
+    let at_server = Capture::start(&scene.servers[0].host, "eth0", &filter)?;
+    clients::http_names(&scene.client, vip, 80, 20)?.must_reach(1)?;
+    clients::http_big(&scene.client, vip, 80, &big)?;
+    clients::dns_names(&scene.client, vip, 53, 20)?.must_reach(1)?;
+    let (at_client, at_server) = (at_client.finish()?, at_server.finish()?);
+    checksums_must_be_right("client", &at_client)?;
+    checksums_must_be_right("server", &at_server)?;
+    ensure!(at_client.len() > 500 && at_server.len() > 500, "too few packets captured");
+    for frame in &at_client {
+        let ip = frame.ip().context("not IP")?;
+        let peer = if ip.source == client { ip.target } else { ip.source };
+        ensure!(peer == vip, "the client speaks with {peer}");
+    }
+    let pool = [5, 6].map(|number| scene.family.address("lan", number));
+    for frame in &at_server {
+        let ip = frame.ip().context("not IP")?;
+        let port = |at: usize| u16::from_be_bytes([ip.payload[at], ip.payload[at + 1]]);
+        let (peer, own_port) = match ip.source == scene.real(0) {
+            true => (ip.target, port(0)),
+            false => (ip.source, port(2)),
+        };
+        let expected = if mode == Mode::Nat { peer == client } else { pool.contains(&peer) };
+        ensure!(expected, "the server speaks with {peer}");
+        ensure!([web, dns].contains(&own_port), "the server is asked on port {own_port}");
+    }
+    scene.close(balancer)
+}
+
+/// A client that sends more than fits the tunnel is told so, and its transfer completes; the
+/// tunnel's own packets never need to be cut.
+fn too_big(family: Family) -> Result<()> {
+    let mut scene = Scene::new(Mode::Gue, family, 1)?;
+    scene.servers[0].web(&[80], None, None)?;
+    let tunnel =
+        ServiceConfig::new("WEB", 80, "tcp").with("tunnel = { type = \"gue\", mtu = 1400 }");
+    let balancer = scene.start(&[tunnel])?;
+    let big = BigFile::write(scene.lab.folder(), 1)?;
+    let arrived = Capture::start(&scene.servers[0].host, "eth0", "udp port 6080")?;
+    // The server refuses the upload, but only after it has read it.
+    let url = format!("http://{}/name", clients::authority(scene.vip(), 80));
+    let line = format!(
+        "curl --silent --globoff --max-time 30 --output /dev/null --write-out '%{{http_code}} %{{size_upload}}' --header Expect: --data-binary @{} '{url}'",
+        big.path().display()
+    );
+    let said = scene.client.shell(&line, std::time::Duration::from_secs(40))?;
+    let frames = arrived.finish()?;
+    let answered = balancer.must_conserve()?.ports[0].answered;
+    ensure!(said == format!("200 {}", big.bytes()), "curl says {said}");
+    ensure!(answered > 0, "nobody was told that a packet is too big");
+    let largest = frames.iter().map(|frame| frame.packet().len()).max().unwrap_or(0);
+    ensure!((1_300..=1_400).contains(&largest), "the largest tunnel packet has {largest} bytes");
+    let cut = frames.iter().filter_map(Frame::ip).any(|ip| ip.fragment);
+    ensure!(!cut, "tunnel packets were cut");
+    scene.close(balancer)
+}
