@@ -86,7 +86,8 @@ impl<P: Packet> Balancer<P> {
         match (plan, self.macs.get(usize::from(port)).copied()) {
             (None, _) => self.punt_all(port, burst, out),
             (Some(plan), Some(own)) if plan.port(port).is_some() => {
-                let classify = |packet: &P| classify::from_wire(packet, &own);
+                let classify =
+                    |packet: &P, table: &Handle| classify::from_wire(packet, &own, table);
                 self.run(plan, now, ingress, burst, pool, out, classify);
             }
             _ => self.drop_all(port, burst),
@@ -174,17 +175,12 @@ impl<P: Packet> Balancer<P> {
         burst: &mut Burst<P>,
         pool: &mut A,
         out: &mut O,
-        classify: impl Fn(&P) -> Step<Look>,
+        classify: impl Fn(&P, &Handle) -> Step<Look>,
     ) {
         let mut looks: heapless::Vec<Step<Look>, BURST> = heapless::Vec::new();
         for packet in burst.iter() {
-            let mut look = classify(packet);
-            if let Ok(look) = &mut look {
-                look.hash = self.table.hash(&look.key);
-                self.table.prefetch(look.hash);
-            }
             // A burst has room for no more packets than this list.
-            let _ = looks.push(look);
+            let _ = looks.push(classify(packet, &self.table));
         }
         for look in looks.iter().flatten() {
             self.table.prefetch_entry(look.hash);
@@ -237,6 +233,7 @@ impl<P: Packet> Balancer<P> {
 }
 
 impl<P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'_, P, O, A> {
+    #[inline]
     fn handle(&mut self, mut packet: P, look: &Step<Look>) {
         let (verdict, look) = match look {
             Err(verdict) => (*verdict, None),
@@ -245,12 +242,13 @@ impl<P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'_, P, O, A> {
         self.finish(packet, verdict, look);
     }
 
+    #[inline]
     fn act(&mut self, packet: &mut P, look: &Look) -> Verdict {
-        let step = match &look.subject {
+        let step = match look.subject {
             Subject::Flow => self.flow(packet, look),
             Subject::LaterFragment => self.later_fragment(packet, look),
-            Subject::IcmpError(inner) => self.icmp_error(packet, look, inner),
-            Subject::ForHost(reason) => Err(Verdict::Host(*reason)),
+            Subject::IcmpError => self.icmp_error(packet, look),
+            Subject::ForHost(reason) => Err(Verdict::Host(reason)),
         };
         let verdict = step.unwrap_or_else(|verdict| verdict);
         match verdict {
@@ -268,7 +266,7 @@ impl<P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'_, P, O, A> {
         let mut place = 0;
         for _ in 0..self.held.len() {
             let Some(waiting) = self.held.at(place) else { break };
-            if self.table.lookup(&waiting.look.key, waiting.look.hash).is_some() {
+            if self.find_note(&waiting.look).is_some() {
                 let waiting = self.held.take(place);
                 self.ingress = Ingress { port: waiting.port, side: Side::Wire };
                 self.counts.released(waiting.port);

@@ -2,36 +2,38 @@
 
 use crate::{Step, Verdict, fate::lost};
 use api::{DropReason, Mac, PuntReason};
-use conn::{Key, KeyKind};
+use conn::{Handle, Key, KeyKind};
 use wire::{
     Fragment, Frame, IpVersion, L4, Malformed, Packet, Parsed, RxChecksum, icmp::Inner, is_v4,
 };
 
-/// A packet that has to be looked up.
+/// A packet that has to be looked up. Small, because a burst of them is kept; what is rarely
+/// needed is found out again.
 #[derive(Clone)]
 pub(crate) struct Look {
     pub parsed: Parsed,
-    pub key: Key,
+    /// Hash of the key.
     pub hash: u64,
     pub subject: Subject,
 }
 
 /// What kind of packet it is.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub(crate) enum Subject {
     /// TCP or UDP, whole or a first fragment; the key is its own tuple.
     Flow,
     /// A later fragment; the key is the datagram's.
     LaterFragment,
-    /// A first fragment of what we do not balance; the key is the datagram's, because the later
-    /// ones do not tell that they are not for us.
+    /// A first fragment of what we do not balance. It is not looked up, but the later ones do not
+    /// tell that they are not for us.
     ForHost(PuntReason),
     /// An ICMP error; the key is the quoted tuple turned round.
-    IcmpError(Inner),
+    IcmpError,
 }
 
-/// Classifies a frame that came in at a port with this MAC. The hash is left for the caller.
-pub(crate) fn from_wire(packet: &impl Packet, own: &Mac) -> Step<Look> {
+/// Classifies a frame that came in at a port with this MAC.
+#[inline]
+pub(crate) fn from_wire(packet: &impl Packet, own: &Mac, table: &Handle) -> Step<Look> {
     if !packet.contiguous() {
         return lost(DropReason::Segmented);
     }
@@ -51,21 +53,22 @@ pub(crate) fn from_wire(packet: &impl Packet, own: &Mac) -> Step<Look> {
     if group {
         return Err(Verdict::Host(PuntReason::Multicast));
     }
-    look(packet.bytes(), parsed)
+    look(packet.bytes(), parsed, table)
 }
 
 /// Classifies a frame that our own host sends. Whatever is odd about it is the host's business.
-pub(crate) fn from_host(packet: &impl Packet) -> Step<Look> {
+pub(crate) fn from_host(packet: &impl Packet, table: &Handle) -> Step<Look> {
+    const UNCHANGED: Verdict = Verdict::Host(PuntReason::NotIp);
     if !packet.contiguous() {
-        return lost(DropReason::Segmented);
+        return Err(UNCHANGED);
     }
-    let parsed = parse(packet).map_err(|_| Verdict::Host(PuntReason::NotIp))?;
-    look(packet.bytes(), parsed)
+    let parsed = parse(packet).map_err(|_| UNCHANGED)?;
+    look(packet.bytes(), parsed, table)
 }
 
+#[inline]
 fn parse(packet: &impl Packet) -> Step<Parsed> {
-    let checksum = packet.rx_checksum();
-    if checksum == RxChecksum::Bad {
+    if packet.rx_checksum() == RxChecksum::Bad {
         return lost(DropReason::BadChecksum);
     }
     match wire::parse(packet.bytes()) {
@@ -76,7 +79,8 @@ fn parse(packet: &impl Packet) -> Step<Parsed> {
     }
 }
 
-fn look(frame: &[u8], parsed: Parsed) -> Step<Look> {
+#[inline]
+fn look(frame: &[u8], parsed: Parsed, table: &Handle) -> Step<Look> {
     let (key, subject) = match (parsed.fragment, parsed.kind) {
         (Fragment::Later { id, .. }, _) => (fragment_key(&parsed, id), Subject::LaterFragment),
         (_, L4::Tcp | L4::Udp) => (flow_key(&parsed), Subject::Flow),
@@ -84,11 +88,13 @@ fn look(frame: &[u8], parsed: Parsed) -> Step<Look> {
             (fragment_key(&parsed, id), Subject::ForHost(host_reason(kind)))
         }
         (Fragment::Whole, kind) => match wire::icmp::inner(frame, &parsed) {
-            Some(inner) => (quoted_key(&inner), Subject::IcmpError(inner)),
+            Some(inner) => (quoted_key(&inner), Subject::IcmpError),
             None => return Err(Verdict::Host(host_reason(kind))),
         },
     };
-    Ok(Look { parsed, key, hash: 0, subject })
+    let hash = table.hash(&key);
+    table.prefetch(hash);
+    Ok(Look { parsed, hash, subject })
 }
 
 const fn host_reason(kind: L4) -> PuntReason {
@@ -98,7 +104,9 @@ const fn host_reason(kind: L4) -> PuntReason {
     }
 }
 
-fn flow_key(parsed: &Parsed) -> Key {
+/// The packet's own tuple.
+#[inline]
+pub(crate) fn flow_key(parsed: &Parsed) -> Key {
     Key {
         src: parsed.src,
         dst: parsed.dst,
@@ -111,7 +119,7 @@ fn flow_key(parsed: &Parsed) -> Key {
 }
 
 /// The quoted packet went the other way, so the one that it belongs to comes like this.
-fn quoted_key(inner: &Inner) -> Key {
+pub(crate) fn quoted_key(inner: &Inner) -> Key {
     Key {
         src: inner.flow.dst,
         dst: inner.flow.src,

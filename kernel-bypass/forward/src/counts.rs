@@ -40,6 +40,7 @@ struct BackendCounts {
 }
 
 /// Only one thread writes a counter, so no read-modify-write is needed.
+#[inline]
 fn add(counter: &AtomicU64, n: u64) {
     counter.store(counter.load(Relaxed).wrapping_add(n), Relaxed);
 }
@@ -91,6 +92,7 @@ impl Counts {
         }
     }
 
+    #[inline]
     pub(crate) fn ended(&self, origin: Origin) {
         if let Some(fate) = self.port(origin.port).and_then(|counts| counts.fate(origin.fate)) {
             add(fate, 1);
@@ -127,6 +129,7 @@ impl Counts {
         }
     }
 
+    #[inline]
     pub(crate) fn for_backend(&self, backend: BackendId, bytes: u16) {
         if let Some(counts) = self.backends.get(backend as usize) {
             add(&counts.packets, 1);
@@ -134,6 +137,7 @@ impl Counts {
         }
     }
 
+    #[inline]
     pub(crate) fn by_backend(&self, backend: BackendId, bytes: u16) {
         if let Some(counts) = self.backends.get(backend as usize) {
             add(&counts.reply_packets, 1);
@@ -141,12 +145,14 @@ impl Counts {
         }
     }
 
+    #[inline]
     fn port(&self, port: PortId) -> Option<&PortCounts> {
         self.ports.get(usize::from(port)).map(|padded| &**padded)
     }
 }
 
 impl PortCounts {
+    #[inline]
     fn fate(&self, fate: Fate) -> Option<&AtomicU64> {
         match fate {
             Fate::Forwarded => Some(&self.forwarded),

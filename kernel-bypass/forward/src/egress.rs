@@ -12,6 +12,7 @@ const MOST_PIECES: usize = 56;
 
 impl<P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'_, P, O, A> {
     /// Addresses the frame to a backend's hop.
+    #[inline]
     pub fn to_hop(&self, packet: &mut P, hop: &Hop) -> Step<PortId> {
         let same_port = hop.port == self.ingress.port;
         match hop.vlan {
@@ -23,6 +24,7 @@ impl<P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'_, P, O, A> {
     }
 
     /// Addresses the frame to where the client's packets come from.
+    #[inline]
     pub fn to_client(&self, packet: &mut P, last_hop: LastHop) -> Step<PortId> {
         let Some(port) = last_hop.port() else { return lost(DropReason::LastHopUnknown) };
         match last_hop.vlan() {
@@ -32,6 +34,7 @@ impl<P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'_, P, O, A> {
         self.address(packet, port, last_hop.mac())
     }
 
+    #[inline]
     fn address(&self, packet: &mut P, port: PortId, to: Mac) -> Step<PortId> {
         let Some(own) = self.macs.get(usize::from(port)) else {
             return lost(DropReason::UnknownPort);
@@ -41,6 +44,7 @@ impl<P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'_, P, O, A> {
     }
 
     /// A router's question: may the packet live on? If not, its sender is told.
+    #[inline]
     pub fn survives(&mut self, packet: &mut P, parsed: &Parsed) -> Step<()> {
         if parsed.ttl > 1 {
             return Ok(());
@@ -55,6 +59,7 @@ impl<P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'_, P, O, A> {
 
     /// Whether the packet fits. If not, `Ok(false)` says that it may be split; if it may not, its
     /// sender is told how large packets can be.
+    #[inline]
     pub fn fits(&mut self, packet: &mut P, parsed: &Parsed, mtu: u16) -> Step<bool> {
         if parsed.l3_len <= mtu {
             return Ok(true);
@@ -113,10 +118,12 @@ impl<P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'_, P, O, A> {
     }
 }
 
+#[inline]
 fn tag(packet: &mut impl Packet, vlan: u16) -> Step<()> {
     if mac::set_tag(packet, vlan) { Ok(()) } else { lost(DropReason::NoBuffer) }
 }
 
+#[inline]
 fn untag(packet: &mut impl Packet) {
     mac::remove_tag(packet);
 }

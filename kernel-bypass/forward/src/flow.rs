@@ -2,7 +2,7 @@
 
 use crate::{
     Output, Step, Verdict,
-    classify::Look,
+    classify::{Look, flow_key},
     fate::lost,
     fragment::Route,
     pass::{Pass, Side},
@@ -29,8 +29,9 @@ pub(crate) enum Standing<'a> {
 
 impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
     /// TCP or UDP, whole or a first fragment.
+    #[inline]
     pub fn flow(&mut self, packet: &mut P, look: &Look) -> Step<Verdict> {
-        let Some(found) = self.table.lookup(&look.key, look.hash) else {
+        let Some(found) = self.table.lookup(&flow_key(&look.parsed), look.hash) else {
             return self.unknown(packet, look);
         };
         match (found.direction, self.ingress.side) {
@@ -40,6 +41,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         }
     }
 
+    #[inline]
     fn client_packet(&mut self, packet: &mut P, look: &Look, entry: Entry<'a>) -> Step<Verdict> {
         let standing = self.standing(entry, look.parsed.kind);
         if is_new_request(&look.parsed) && may_be_replaced(entry, &standing) {
@@ -54,6 +56,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
     }
 
     /// The connection goes on to its backend.
+    #[inline]
     pub fn serve(
         &mut self,
         packet: &mut P,
@@ -70,6 +73,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
     }
 
     /// A packet of the client goes to the backend.
+    #[inline]
     pub fn deliver(
         &mut self,
         packet: &mut P,
@@ -88,6 +92,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         Ok(verdict)
     }
 
+    #[inline]
     fn server_packet(&mut self, packet: &mut P, look: &Look, entry: Entry<'a>) -> Step<Verdict> {
         let parsed = &look.parsed;
         let backend = self.plan.backend(entry.backend());
@@ -131,6 +136,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
     }
 
     /// What the backend's state now means for a connection that it has.
+    #[inline]
     pub fn standing(&self, entry: Entry, kind: L4) -> Standing<'a> {
         let cut = if kind == L4::Udp { Standing::Move } else { Standing::Cut };
         let Some(backend) = self.plan.backend(entry.backend()) else { return cut };
@@ -148,6 +154,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         }
     }
 
+    #[inline]
     fn track(&self, entry: Entry, direction: Direction, parsed: &Parsed, backend: &BackendPlan) {
         entry.touch(self.now);
         let before = entry.state();
@@ -160,6 +167,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         }
     }
 
+    #[inline]
     fn refresh_last_hop(&self, packet: &P, parsed: &Parsed, entry: Entry) {
         entry.set_last_hop(last_hop(packet, parsed, self.ingress.port));
     }
@@ -185,6 +193,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
 }
 
 /// A segment that asks for a new connection.
+#[inline]
 pub(crate) fn is_new_request(parsed: &Parsed) -> bool {
     let all = TcpFlags::SYN | TcpFlags::ACK | TcpFlags::RST | TcpFlags::FIN;
     parsed.kind == L4::Tcp && parsed.tcp_flags & all == TcpFlags::SYN
@@ -192,6 +201,7 @@ pub(crate) fn is_new_request(parsed: &Parsed) -> bool {
 
 /// A SYN gets a new connection when the old one is over, or when it never came about and its
 /// backend is gone.
+#[inline]
 fn may_be_replaced(entry: Entry, standing: &Standing) -> bool {
     let one_way = entry.reply().is_none();
     State::from_word(entry.state()).is_reusable(one_way) || !matches!(standing, Standing::Serve(_))
@@ -203,11 +213,13 @@ pub(crate) fn last_hop<P: Packet>(packet: &P, parsed: &Parsed, port: u8) -> Last
 }
 
 /// The rewrite of packets towards the backend: the reply key turned round.
+#[inline]
 fn towards_backend(reply: &conn::Key) -> Flow {
     Flow { src: reply.dst, sport: reply.dport, dst: reply.src, dport: reply.sport }
 }
 
 /// The rewrite of packets towards the client: the key turned round.
+#[inline]
 fn towards_client(key: &conn::Key) -> Flow {
     Flow { src: key.dst, sport: key.dport, dst: key.src, dport: key.sport }
 }

@@ -67,6 +67,7 @@ impl Route {
 
 impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
     /// If this is a first fragment, the others shall follow it.
+    #[inline]
     pub fn note(&mut self, look: &Look, route: impl FnOnce() -> Route) {
         let Fragment::First { id } = look.parsed.fragment else { return };
         let route = route();
@@ -104,11 +105,10 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
 
     /// A fragment without ports.
     pub fn later_fragment(&mut self, packet: &mut P, look: &Look) -> Step<Verdict> {
-        let Some(found) = self.table.lookup(&look.key, look.hash) else {
+        let Some(noted) = self.find_note(look) else {
             let ours = self.may_be_ours(&look.parsed);
             return Err(if ours { Verdict::Hold } else { Verdict::Host(PuntReason::NoService) });
         };
-        let noted = found.entry;
         if noted.flags() & TO_HOST != 0 {
             return Err(Verdict::Host(PuntReason::NoService));
         }
@@ -133,6 +133,13 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         }?;
         self.counts.for_backend(noted.backend(), parsed.l3_len);
         Ok(verdict)
+    }
+
+    /// What the first fragment left behind for this later one.
+    pub fn find_note(&self, look: &Look) -> Option<Entry<'a>> {
+        let Fragment::Later { id, .. } = look.parsed.fragment else { return None };
+        let key = fragment_key(&look.parsed, id);
+        self.table.lookup(&key, look.hash).map(|found| found.entry)
     }
 
     fn may_be_ours(&self, parsed: &Parsed) -> bool {

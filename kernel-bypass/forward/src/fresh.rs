@@ -2,7 +2,7 @@
 
 use crate::{
     Output, Step, Verdict,
-    classify::Look,
+    classify::{Look, flow_key},
     fate::lost,
     flow::{Standing, is_new_request, last_hop},
     pass::{Gauges, Pass, Side},
@@ -92,7 +92,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
     ) -> Step<Verdict> {
         let parsed = &look.parsed;
         let new = New {
-            key: look.key,
+            key: flow_key(parsed),
             other: Other::None,
             backend: picked.id,
             service: service.id,

@@ -3,7 +3,7 @@
 
 use crate::{
     Output, Step, Verdict,
-    classify::Look,
+    classify::{Look, quoted_key},
     fate::lost,
     flow::as_sent,
     pass::{Pass, Side},
@@ -17,10 +17,11 @@ use wire::{Packet, icmp, icmp::Inner, rewrite};
 const NOT_OURS: Verdict = Verdict::Host(PuntReason::Icmp);
 
 impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
-    /// The look's key is the quoted tuple turned round, so "forward" means that the real server's
+    /// The key is the quoted tuple turned round, so "forward" means that the real server's
     /// packet is in question, "reply" that the client's is.
-    pub fn icmp_error(&mut self, packet: &mut P, look: &Look, inner: &Inner) -> Step<Verdict> {
-        let Some(found) = self.table.lookup(&look.key, look.hash) else {
+    pub fn icmp_error(&mut self, packet: &mut P, look: &Look) -> Step<Verdict> {
+        let Some(inner) = &icmp::inner(packet.bytes(), &look.parsed) else { return Err(NOT_OURS) };
+        let Some(found) = self.table.lookup(&quoted_key(inner), look.hash) else {
             return self.unrelated(inner);
         };
         let entry = found.entry;

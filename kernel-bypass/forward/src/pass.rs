@@ -37,6 +37,7 @@ pub(crate) enum Side {
 
 impl<P, O: Output<P>, A> Pass<'_, P, O, A> {
     /// The one place where packets end.
+    #[inline]
     pub fn finish(&mut self, packet: P, verdict: Verdict, look: Option<&Look>) {
         match self.ingress.side {
             Side::Wire => self.finish_from_wire(packet, verdict, look),
@@ -44,6 +45,7 @@ impl<P, O: Output<P>, A> Pass<'_, P, O, A> {
         }
     }
 
+    #[inline]
     fn finish_from_wire(&mut self, packet: P, verdict: Verdict, look: Option<&Look>) {
         let port = self.ingress.port;
         match verdict {
@@ -80,6 +82,7 @@ impl<P, O: Output<P>, A> Pass<'_, P, O, A> {
         self.send(by, packet, Fate::Piece);
     }
 
+    #[inline]
     fn send(&mut self, by: PortId, packet: P, fate: Fate) {
         let origin = Origin { port: self.ingress.port, fate };
         self.counts.ended(origin);

@@ -14,6 +14,7 @@ pub(crate) const OPENING: u32 = State::SynSent as u32;
 pub(crate) const UDP: u32 = State::Udp as u32;
 
 /// The state word after a packet.
+#[inline]
 pub(crate) fn next(word: u32, direction: Direction, two_way: bool, parsed: &Parsed) -> u32 {
     if parsed.kind != L4::Tcp {
         return match direction {
@@ -38,6 +39,7 @@ pub(crate) const fn closed(word: u32) -> u32 {
     (word & !0xff) | State::Closed as u32
 }
 
+#[inline]
 fn flags(flags: TcpFlags) -> Flags {
     Flags {
         syn: flags.contains(TcpFlags::SYN),

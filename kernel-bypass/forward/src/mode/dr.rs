@@ -8,6 +8,7 @@ use wire::{Packet, Parsed};
 
 impl<P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'_, P, O, A> {
     /// Sends a client's packet to the real server, which answers the client by itself.
+    #[inline]
     pub fn dr(&mut self, packet: &mut P, parsed: &Parsed, backend: &BackendPlan) -> Step<Verdict> {
         let Some(hop) = &backend.hop else { return lost(DropReason::NeighbourUnresolved) };
         if self.fits(packet, parsed, hop.mtu)? {

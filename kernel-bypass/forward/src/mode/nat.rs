@@ -40,6 +40,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
     }
 
     /// Sends a client's packet to the real server, or to our own host if that is what it is.
+    #[inline]
     pub fn nat(
         &mut self,
         packet: &mut P,
@@ -63,6 +64,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
     }
 
     /// Sends a real server's packet to the client, the way the client's packets come.
+    #[inline]
     pub fn nat_reply(
         &mut self,
         packet: &mut P,

@@ -15,6 +15,7 @@ const OUTER_TTL: u8 = 64;
 impl<P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'_, P, O, A> {
     /// Sends a client's packet to the real server, which answers the client by itself. What does
     /// not fit into the tunnel is split if its sender allows it, else the sender is told.
+    #[inline]
     pub fn tun(&mut self, packet: &mut P, look: &Look, backend: &BackendPlan) -> Step<Verdict> {
         let Some(hop) = &backend.hop else { return lost(DropReason::NeighbourUnresolved) };
         let Some(tunnel) = &backend.tunnel else { return lost(DropReason::NoBackend) };
