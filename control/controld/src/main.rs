@@ -9,6 +9,8 @@ mod host;
 mod http;
 mod overrides;
 mod plane;
+#[cfg(test)]
+mod tests;
 mod views;
 
 use crate::core::Core;
