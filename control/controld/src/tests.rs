@@ -2,7 +2,7 @@
 
 use crate::core::Core;
 use crate::http;
-use api::{BackendState, Counters, Reply, Request, Snapshot, Status, encode};
+use api::{BackendState, Reply, Request, Snapshot, Status, encode};
 use axum::body::Body;
 use config::State;
 use http_body_util::BodyExt;
@@ -74,7 +74,7 @@ impl FakePlane {
                 generation: sent.last().map_or(0, |s| s.generation),
                 ..Status::default()
             }),
-            Request::Counters => Reply::Counters(Box::new(Counters::default())),
+            Request::Counters => Reply::Counters(Box::default()),
             Request::Connections { .. } => Reply::Connections { rows: Vec::new(), next: None },
         }
     }
