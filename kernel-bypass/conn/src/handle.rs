@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// the same few nanoseconds.
 const ATTEMPTS: usize = 8;
 /// Quiescent points between two looks at everybody else's announcements.
-const ROUNDS_PER_ADVANCE: u32 = if cfg!(loom) { 1 } else { 8 };
+const ROUNDS_PER_ADVANCE: u32 = if cfg!(loom) { 2 } else { 8 };
 /// Free entries that change hands at once.
 const BATCH: u32 = if cfg!(loom) { 2 } else { 256 };
 /// Limbo lists: one per epoch that can be waiting, so that each is reused only when due.

@@ -205,3 +205,132 @@ fn a_sweeper_sees_nothing_or_the_whole_entry() {
         order.race(sweep, move || assert!(insert(&b, 1, Other::None).is_ok()));
     });
 }
+
+/// A table with entries 1 and 2 and no other unit for a one-way entry: the next one reuses the
+/// place of whichever was removed.
+fn full_table() -> (Arc<Table>, [Handle; 2]) {
+    let table = table(4, 2, 2);
+    let handles = two_handles(&table);
+    assert!(insert(&handles[0], 1, Other::None).is_ok());
+    assert!(insert(&handles[0], 2, Other::None).is_ok());
+    (table, handles)
+}
+
+fn remove(handle: &Handle, n: u8) {
+    assert!(handle.remove(&lookup(handle, &key(n)).unwrap().entry));
+}
+
+/// Quiescent points enough to announce the epoch and to try to advance it, so many times.
+fn advance(handle: &mut Handle, times: usize) {
+    (0..2 * times).for_each(|_| handle.quiesce());
+}
+
+#[test]
+fn what_a_reader_holds_does_not_change() {
+    explore(2, |order| {
+        let (_, [mut remover, mut reader]) = full_table();
+        let read = move || {
+            for _ in 0..2 {
+                if let Some(found) = lookup(&reader, &key(1)) {
+                    assert_whole(&found.entry, 1);
+                    thread::yield_now();
+                    assert_whole(&found.entry, 1);
+                }
+                reader.quiesce();
+            }
+        };
+        let reuse = move || {
+            remove(&remover, 1);
+            for _ in 0..3 {
+                advance(&mut remover, 2);
+                thread::yield_now();
+            }
+            if let Ok(entry) = insert(&remover, 3, Other::None) {
+                assert_whole(&entry, 3);
+            }
+        };
+        order.race(read, reuse);
+    });
+}
+
+/// The reader announces epochs that the remover has brought about, and looks up only then.
+#[test]
+fn what_was_removed_is_not_found_two_epochs_later() {
+    explore(2, |order| {
+        let (_, [mut remover, mut reader]) = full_table();
+        let read = move || {
+            reader.quiesce();
+            thread::yield_now();
+            reader.quiesce();
+            if let Some(found) = lookup(&reader, &key(1)) {
+                assert_whole(&found.entry, 1);
+                thread::yield_now();
+                assert_whole(&found.entry, 1);
+            }
+        };
+        let reuse = move || {
+            remove(&remover, 1);
+            advance(&mut remover, 1);
+            thread::yield_now();
+            advance(&mut remover, 2);
+            thread::yield_now();
+            advance(&mut remover, 2);
+            insert(&remover, 3, Other::None).is_ok()
+        };
+        order.race(read, reuse);
+    });
+}
+
+/// The reader advances the epochs while the remover sleeps.
+#[test]
+fn what_a_sleeper_removed_is_not_found_two_epochs_later() {
+    explore(2, |order| {
+        let (_, [mut remover, mut reader]) = full_table();
+        // Something to wait for, so that the reader advances the epoch.
+        assert!(insert(&reader, 4, Other::Recipe(key(4))).is_ok());
+        remove(&reader, 4);
+        let read = move || {
+            advance(&mut reader, 1);
+            thread::yield_now();
+            advance(&mut reader, 1);
+            reader.quiesce();
+            if let Some(found) = lookup(&reader, &key(1)) {
+                assert_whole(&found.entry, 1);
+                thread::yield_now();
+                assert_whole(&found.entry, 1);
+            }
+        };
+        let reuse = move || {
+            remove(&remover, 1);
+            thread::yield_now();
+            remover.park();
+            thread::yield_now();
+            remover.unpark();
+            advance(&mut remover, 2);
+            insert(&remover, 3, Other::None).is_ok()
+        };
+        order.race(read, reuse);
+    });
+}
+
+#[test]
+fn who_wakes_up_finds_nothing_that_is_about_to_be_reused() {
+    explore(2, |order| {
+        let (_, [mut remover, mut reader]) = full_table();
+        reader.park();
+        let read = move || {
+            reader.unpark();
+            if let Some(found) = lookup(&reader, &key(1)) {
+                assert_whole(&found.entry, 1);
+                thread::yield_now();
+                assert_whole(&found.entry, 1);
+            }
+        };
+        let reuse = move || {
+            remove(&remover, 1);
+            advance(&mut remover, 4);
+            insert(&remover, 3, Other::None).is_ok()
+        };
+        order.race(read, reuse);
+    });
+}
