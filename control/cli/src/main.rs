@@ -1,11 +1,13 @@
 //! The `fulcrum` command: checks a configuration, runs the balancer, and asks a running one.
 #![forbid(unsafe_code)]
 
+mod ask;
 mod check;
 mod file;
 mod run;
 
-use clap::{Args, Parser, Subcommand};
+use ask::{Place, Question, Target};
+use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -28,14 +30,45 @@ enum Command {
         #[command(flatten)]
         place: Place,
     },
+    /// Whether all is well: configuration, data plane, ports.
+    Status(ask::Options),
+    /// Services and their real servers.
+    Service {
+        #[command(subcommand)]
+        command: ServiceCommand,
+    },
+    /// Connections in the table.
+    Connections {
+        /// Rows to show at most.
+        #[arg(long, default_value_t = 100, value_name = "N",
+            value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+        limit: u32,
+        #[command(flatten)]
+        options: ask::Options,
+    },
+    /// What became of every packet.
+    Counters(ask::Options),
+    /// Takes a real server out of service, or back in.
+    RealServer {
+        #[command(subcommand)]
+        command: RealServerCommand,
+    },
 }
 
-/// Where the balancer keeps its sockets.
-#[derive(Args)]
-struct Place {
-    /// Folder of the sockets and of what outlives a process.
-    #[arg(long, default_value = "/run/fulcrum", value_name = "DIR")]
-    runtime_dir: PathBuf,
+#[derive(Subcommand)]
+enum ServiceCommand {
+    /// Every service, with its real servers.
+    List(ask::Options),
+}
+
+#[derive(Subcommand)]
+enum RealServerCommand {
+    /// No new connections; those that it has go on.
+    Drain(Target),
+    /// No connections at all, at once.
+    Halt(Target),
+    /// In service, as far as its check agrees.
+    Online(Target),
 }
 
 fn main() -> ExitCode {
@@ -43,5 +76,22 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Check(options) => check::check(&options),
         Command::Run { file, place } => run::run(&file, &place.runtime_dir),
+        Command::Status(options) => ask::ask(&Question::Status, &options),
+        Command::Service { command: ServiceCommand::List(options) } => {
+            ask::ask(&Question::Services, &options)
+        }
+        Command::Connections { limit, options } => {
+            ask::ask(&Question::Connections { limit }, &options)
+        }
+        Command::Counters(options) => ask::ask(&Question::Counters, &options),
+        Command::RealServer { command } => {
+            let (target, state) = match command {
+                RealServerCommand::Drain(target) => (target, "drain"),
+                RealServerCommand::Halt(target) => (target, "halt"),
+                RealServerCommand::Online(target) => (target, "online"),
+            };
+            let Target { service, real_server, options } = target;
+            ask::ask(&Question::Request { service, real_server, state }, &options)
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A program that shall run.
 pub struct Program {
@@ -70,6 +70,11 @@ impl Program {
         }
     }
 
+    /// What it is started with.
+    pub fn arguments(&self) -> &[OsString] {
+        &self.arguments
+    }
+
     /// The program's name.
     pub fn name(&self) -> String {
         self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
@@ -96,11 +101,11 @@ impl Program {
                 log::info!("{} runs as process {}", self.name(), child.id());
                 self.state = State::Running { child, since: now };
             }
-            Err(e) => self.fell(now, Default::default(), &format!("cannot be started: {e}")),
+            Err(e) => self.fell(now, Duration::ZERO, &format!("cannot be started: {e}")),
         }
     }
 
-    fn fell(&mut self, now: Instant, alive: std::time::Duration, how: &str) {
+    fn fell(&mut self, now: Instant, alive: Duration, how: &str) {
         let wait = self.backoff.after(alive);
         log::error!("{} {how}; starting it again in {} ms", self.name(), wait.as_millis());
         self.state = State::Waiting { until: now + wait };

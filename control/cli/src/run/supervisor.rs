@@ -23,14 +23,14 @@ pub struct Supervisor {
     file: PathBuf,
     runtime_dir: PathBuf,
     /// What the data plane was started with.
-    started_with: Option<Vec<OsString>>,
+    started_with: Vec<OsString>,
 }
 
 impl Supervisor {
     /// Starts nothing yet.
     pub fn new(dataplane: Program, control: Program, file: &Path, runtime_dir: &Path) -> Self {
+        let started_with = dataplane.arguments().to_owned();
         let (file, runtime_dir) = (file.to_owned(), runtime_dir.to_owned());
-        let started_with = None;
         Self { dataplane, control, file, runtime_dir, started_with }
     }
 
@@ -39,7 +39,6 @@ impl Supervisor {
     /// # Errors
     /// When a program had to be killed.
     pub fn run(mut self, signals: &Receiver<i32>) -> Result<()> {
-        self.started_with = self.wanted();
         loop {
             let now = Instant::now();
             self.dataplane.keep(now);
@@ -59,7 +58,7 @@ impl Supervisor {
     /// Control reads the file anew; the data plane keeps what it was started with.
     fn hang_up(&self) {
         self.control.signal(Signal::HUP);
-        if self.wanted().is_some_and(|wanted| Some(wanted) != self.started_with) {
+        if self.wanted().is_some_and(|wanted| wanted != self.started_with) {
             log::warn!(
                 "{}: a change of [dataplane] or of interface devices takes effect when `fulcrum \
                  run` is started again",

@@ -1,0 +1,150 @@
+//! Questions to a running balancer, over the socket of its control process.
+
+mod client;
+mod connections;
+mod counters;
+mod path;
+mod requested;
+mod services;
+mod status;
+mod table;
+mod units;
+
+use clap::Args;
+use client::{Client, Failure};
+use hyper::Method;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Where the balancer keeps its sockets.
+#[derive(Args)]
+pub struct Place {
+    /// Folder of the sockets and of what outlives a process.
+    #[arg(long, default_value = "/run/fulcrum", value_name = "DIR")]
+    pub runtime_dir: PathBuf,
+}
+
+/// What every question has.
+#[derive(Args)]
+pub struct Options {
+    #[command(flatten)]
+    place: Place,
+    /// The answer as the API gives it.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Which real server is meant.
+#[derive(Args)]
+pub struct Target {
+    /// The service's name.
+    pub service: String,
+    /// The real server's name.
+    pub real_server: String,
+    /// Where to ask, and how to show it.
+    #[command(flatten)]
+    pub options: Options,
+}
+
+/// A question.
+pub enum Question {
+    /// Is all well?
+    Status,
+    /// Services and real servers.
+    Services,
+    /// At most `limit` connections.
+    Connections {
+        /// Rows.
+        limit: u32,
+    },
+    /// Counters of ports and of the table.
+    Counters,
+    /// A real server shall be `online`, `drain` or `halt`.
+    Request {
+        /// The service's name.
+        service: String,
+        /// The real server's name.
+        real_server: String,
+        /// The word in the path.
+        state: &'static str,
+    },
+}
+
+/// Asks and prints the answer. Fails with 1 when there is none, or it is an error.
+pub fn ask(question: &Question, options: &Options) -> ExitCode {
+    let answer = Client::new(&options.place.runtime_dir).and_then(|client| {
+        let value = question.put(&client)?;
+        match options.json {
+            true => Ok(format!("{value}\n")),
+            false => question.show(value),
+        }
+    });
+    match answer {
+        Ok(text) => {
+            // Whoever reads this may have closed the pipe, as `head` does.
+            let _ = io::stdout().write_all(text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Err(Failure { what, remedy }) => {
+            eprintln!("fulcrum: {}\n  what to do: {}", table::clean(&what), table::clean(&remedy));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+impl Question {
+    fn put(&self, client: &Client) -> Result<Value, Failure> {
+        match self {
+            Self::Status => client.call(&Method::GET, "/api/v1/status"),
+            Self::Services => client.call(&Method::GET, "/api/v1/services"),
+            Self::Counters => client.call(&Method::GET, "/api/v1/counters"),
+            Self::Connections { limit } => pages(client, *limit),
+            Self::Request { service, real_server, state } => {
+                let path = path::real_server(service, real_server, state);
+                client.call(&Method::POST, &path)
+            }
+        }
+    }
+
+    fn show(&self, value: Value) -> Result<String, Failure> {
+        Ok(match self {
+            Self::Status => status::render(&read(value)?),
+            Self::Services => services::render(&read(value)?),
+            Self::Counters => counters::render(&read(value)?),
+            Self::Connections { .. } => connections::render(&read(value)?),
+            Self::Request { .. } => requested::render(&read(value)?),
+        })
+    }
+}
+
+/// Page after page until there are `limit` rows, in the shape of one page.
+fn pages(client: &Client, limit: u32) -> Result<Value, Failure> {
+    let mut rows: Vec<Value> = Vec::new();
+    let mut cursor = 0;
+    loop {
+        let left = (limit as usize).saturating_sub(rows.len());
+        let path = format!("/api/v1/connections?cursor={cursor}&limit={left}");
+        let mut page = client.call(&Method::GET, &path)?;
+        if let Some(Value::Array(more)) = page.get_mut("connections").map(Value::take) {
+            rows.extend(more);
+        }
+        let next = page["next"].as_u64();
+        match next {
+            // A cursor that does not advance would never end.
+            Some(next) if next > cursor && rows.len() < limit as usize => cursor = next,
+            _ => return Ok(json!({"connections": rows, "next": next})),
+        }
+    }
+}
+
+fn read<T: DeserializeOwned>(value: Value) -> Result<T, Failure> {
+    serde_json::from_value(value).map_err(|e| Failure {
+        what: format!("control answered something that this fulcrum does not understand: {e}"),
+        remedy: "see that both are of the same version (`fulcrum --version`, `fulcrum status \
+                 --json`); --json shows the answer as it is"
+            .into(),
+    })
+}
