@@ -16,7 +16,7 @@ pub struct Requested {
 pub fn render(answer: &Requested) -> String {
     let effect = match answer.requested.as_str() {
         "drain" => "gets no new connections; those that it has go on",
-        "halt" => "gets no packets any more",
+        "halt" => "gets no connections; those that it had are cut",
         _ => "is in service again, as far as its check agrees",
     };
     let (real_server, service) = (clean(&answer.real_server), clean(&answer.service));

@@ -37,11 +37,11 @@ fn supervise(file: &Path, runtime_dir: &Path) -> Result<()> {
         Err(Refused::Unreadable(what)) => anyhow::bail!(what),
         Err(Refused::Wrong(findings)) => anyhow::bail!("nothing was started:\n{findings}"),
     };
-    let lock = Lock::take(runtime_dir)?;
     let dataplane = Program::new(libexec("fulcrum-dataplane")?, dataplane(&config, runtime_dir));
     let control = Program::new(libexec("fulcrum-control")?, control(file, runtime_dir));
     // Before the first child: a signal that comes now is not lost, and stops it again.
     let signals = signals()?;
+    let lock = Lock::take(runtime_dir)?;
     let stopped = Supervisor::new(dataplane, control, file, runtime_dir).run(&signals);
     for name in ["dataplane.sock", "control.sock"] {
         let _ = fs::remove_file(runtime_dir.join(name));

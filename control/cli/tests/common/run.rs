@@ -1,0 +1,123 @@
+//! A running `fulcrum run` and its stubs.
+
+use super::{Folder, GOOD, fulcrum};
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs::{self, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
+
+/// Says its arguments, then does what lines in its FIFO and signals ask for.
+const STUB: &str = r#"#!/bin/sh
+me=${0##*/fulcrum-}
+mkfifo "$0.in" 2>/dev/null
+exec 3<>"$0.in"
+trap 'echo "$me HUP" >&2' HUP
+trap 'echo "$me TERM" >&2; exit 0' TERM
+test -e "$0.deaf" && trap 'echo "$me DEAF" >&2' TERM
+test -e "$0.broken" && exit 3
+echo "$me is $$" >&2
+echo "$me started: $*" >&2
+while :; do
+    read word <&3 && test "$word" = die && exit 1
+done
+"#;
+
+/// Nothing here takes so long, unless it hangs.
+const HANGS: Duration = Duration::from_secs(60);
+
+/// A supervisor under test.
+pub struct Run {
+    pub folder: Folder,
+    pub child: Child,
+    pub lines: Receiver<String>,
+    /// Process ids of the stubs seen so far.
+    pub stubs: Vec<Pid>,
+}
+
+impl Run {
+    pub fn start(folder: Folder) -> Self {
+        let mut child = command(&folder).stderr(Stdio::piped()).spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let (sender, lines) = channel();
+        thread::spawn(move || {
+            stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+        });
+        Self { folder, child, lines, stubs: Vec::new() }
+    }
+
+    pub fn started() -> Self {
+        Self::started_in(with_stubs())
+    }
+
+    pub fn started_in(folder: Folder) -> Self {
+        let mut run = Self::start(folder);
+        run.wait_for_both();
+        run
+    }
+
+    /// Lines up to the one that contains `part`.
+    #[track_caller]
+    pub fn wait_for(&mut self, part: &str) -> Vec<String> {
+        let mut seen = Vec::new();
+        loop {
+            let Ok(line) = self.lines.recv_timeout(HANGS) else {
+                panic!("{part:?} did not come; what came:\n{}", seen.join("\n"));
+            };
+            let pid = line.split_once(" is ").and_then(|(_, pid)| pid.parse().ok());
+            self.stubs.extend(pid.and_then(Pid::from_raw));
+            seen.push(line);
+            if seen.last().is_some_and(|line| line.contains(part)) {
+                return seen;
+            }
+        }
+    }
+
+    #[track_caller]
+    pub fn wait_for_both(&mut self) {
+        let first = self.wait_for(" started: ").pop().unwrap();
+        let other = if first.starts_with("control") { "dataplane" } else { "control" };
+        self.wait_for(&format!("{other} started: "));
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    pub fn tell(&self, program: &str, word: &str) {
+        let fifo = self.folder.path().join(format!("bin/fulcrum-{program}.in"));
+        writeln!(OpenOptions::new().write(true).open(fifo).unwrap(), "{word}").unwrap();
+    }
+
+    /// The rest of the lines, and the exit code.
+    pub fn end(mut self) -> (Vec<String>, Option<i32>, Folder) {
+        let code = self.child.wait().unwrap().code();
+        (self.lines.iter().collect(), code, self.folder)
+    }
+}
+
+pub fn with_stubs() -> Folder {
+    let folder = Folder::new();
+    folder.write("lb.toml", GOOD);
+    fs::create_dir(folder.path().join("bin")).unwrap();
+    for name in ["dataplane", "control"] {
+        let path = folder.write(&format!("bin/fulcrum-{name}"), STUB);
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    folder
+}
+
+pub fn command(folder: &Folder) -> Command {
+    let mut command = fulcrum();
+    command
+        .arg("run")
+        .arg(folder.path().join("lb.toml"))
+        .arg("--runtime-dir")
+        .arg(folder.path().join("run"))
+        .env("FULCRUM_LIBEXEC", folder.path().join("bin"))
+        .env_remove("RUST_LOG");
+    command
+}
