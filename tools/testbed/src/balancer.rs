@@ -184,6 +184,10 @@ impl Balancer {
         if !files.is_empty() {
             bail!("files left behind: {files:?}");
         }
+        let rules = self.host.shell("nft list ruleset", LIMIT)?;
+        if !rules.trim().is_empty() {
+            bail!("nftables rules left behind: {rules}");
+        }
         for program in ["fulcrum", "fulcrum-dataplane", "fulcrum-control"] {
             if !self.pids(program)?.is_empty() {
                 bail!("{program} still runs");

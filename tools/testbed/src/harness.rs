@@ -55,7 +55,7 @@ pub fn run(tests: Vec<Test>, filters: &[String], scale: Scale) -> Result<bool> {
         print!("test {} ... ", test.name);
         std::io::stdout().flush()?;
         let begun = Instant::now();
-        let result = one(&test, scale);
+        let result = guarded(|| (test.body)(scale));
         let took = begun.elapsed().as_secs_f64();
         match result {
             Ok(()) => {
@@ -75,12 +75,13 @@ pub fn run(tests: Vec<Test>, filters: &[String], scale: Scale) -> Result<bool> {
     Ok(failed.is_empty() && passed > 0)
 }
 
-fn one(test: &Test, scale: Scale) -> Result<()> {
+/// Runs `body`; a panic is an error, and so is anything that it leaves on the machine.
+pub fn guarded<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     let before = Machine::look()?;
-    let result = catch_unwind(AssertUnwindSafe(|| (test.body)(scale)));
-    let result = result.unwrap_or_else(|_| bail!("panicked"));
+    let result = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| bail!("panicked"))?;
     // A failed test is taken down without care; only what a good one leaves is a finding.
-    result.and_then(|()| before.must_be(&Machine::look()?).context("left behind"))
+    before.must_be(&Machine::look()?).context("left behind")?;
+    Ok(result)
 }
 
 /// What a test must leave as it was.

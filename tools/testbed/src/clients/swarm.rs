@@ -45,17 +45,22 @@ impl Swarm {
 
     /// Opens so many more.
     pub fn open(&mut self, count: u64) -> Result<Round> {
-        self.say(&format!("open {count}"))
+        self.order(&format!("open {count}"))
     }
 
     /// Speaks on each once.
     pub fn ping(&mut self) -> Result<Round> {
-        self.say("ping")
+        self.order("ping")
+    }
+
+    /// Says so many bytes on each, and hears them again.
+    pub fn say(&mut self, bytes: usize) -> Result<Round> {
+        self.order(&format!("say {bytes}"))
     }
 
     /// Sends datagrams that must be answered by "port unreachable".
     pub fn refused(&mut self, count: u64) -> Result<Round> {
-        self.say(&format!("refused {count}"))
+        self.order(&format!("refused {count}"))
     }
 
     /// Speaks on all of them all the time, for so many seconds; [`Self::answer`] waits for the
@@ -71,12 +76,12 @@ impl Swarm {
 
     /// Closes all.
     pub fn close(&mut self) -> Result<Round> {
-        self.say("close")
+        self.order("close")
     }
 
     /// Resets all.
     pub fn abort(&mut self) -> Result<Round> {
-        self.say("abort")
+        self.order("abort")
     }
 
     /// What came of a task that was only begun.
@@ -92,7 +97,7 @@ impl Swarm {
         Ok(writeln!(self.input, "{line}")?)
     }
 
-    fn say(&mut self, line: &str) -> Result<Round> {
+    fn order(&mut self, line: &str) -> Result<Round> {
         self.tell(line)?;
         self.answer()
     }

@@ -72,15 +72,6 @@ impl Host {
         process::succeed(command, SHORT).map(drop)
     }
 
-    /// Loads an nftables script.
-    pub fn nft(&self, script: &str) -> Result<()> {
-        let path = self.folder().join("rules.nft");
-        std::fs::write(&path, script)?;
-        let mut command = self.command("nft");
-        command.arg("-f").arg(&path);
-        process::succeed(command, SHORT).map(drop)
-    }
-
     /// Runs a shell line to its end; an error if it fails.
     pub fn shell(&self, line: &str, limit: Duration) -> Result<String> {
         let mut command = self.command("sh");

@@ -94,20 +94,15 @@ impl Lab {
         Ok(host)
     }
 
-    /// The balancer's host: interfaces without addresses that only the data plane listens to.
+    /// The balancer's host: interfaces `lb0`, `lb1`, … without addresses, for the data plane.
     pub fn balancer(&mut self, networks: &[&str]) -> Result<Host> {
         let host = self.add("lb")?;
-        let mut chains = String::new();
         for (number, network) in networks.iter().enumerate() {
             let device = format!("lb{number}");
             self.plug(&host, &Link::new(&device, network, ""))?;
             host.sysctl(&[&format!("net.ipv6.conf.{device}.disable_ipv6=1")])?;
-            host.ip(&format!("link set {device} arp off up"))?;
-            chains.push_str(&format!(
-                "  chain {device} {{\n    type filter hook ingress device \"{device}\" priority 0;\n    drop\n  }}\n"
-            ));
+            host.ip(&format!("link set {device} up"))?;
         }
-        host.nft(&format!("table netdev testbed {{\n{chains}}}\n"))?;
         Ok(host)
     }
 

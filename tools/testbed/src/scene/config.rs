@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 /// A check that notices a dead real server within a second or two.
 pub const CHECK: &str =
-    "{ type = \"connect\", interval = \"300ms\", timeout = \"1s\", rise = 1, fall = 2 }";
+    "{ type = \"connect\", interval = \"300ms\", timeout = \"300ms\", rise = 1, fall = 2 }";
 
 /// One service of a scene, over all its real servers.
 #[derive(Clone, Debug)]

@@ -2,8 +2,13 @@
 
 mod bed;
 mod datagrams;
+mod deployments;
+mod failures;
+mod files;
+mod limits;
 pub mod modes;
 mod packets;
+mod shares;
 
 use crate::harness::Test;
 
@@ -14,5 +19,10 @@ pub fn all() -> Vec<Test> {
     modes::add(&mut tests);
     packets::add(&mut tests);
     datagrams::add(&mut tests);
+    shares::add(&mut tests);
+    failures::add(&mut tests);
+    limits::add(&mut tests);
+    deployments::add(&mut tests);
+    files::add(&mut tests);
     tests
 }

@@ -1,7 +1,7 @@
 //! Many connections at once, kept open, and told by lines on standard input what to do. Each line
 //! is answered by one line of JSON, a [`Round`].
 //!
-//! `open N`, `ping`, `pump SECONDS`, `refused N`, `close`, `abort`
+//! `open N`, `ping`, `say BYTES`, `pump SECONDS`, `refused N`, `close`, `abort`
 
 use super::local;
 use anyhow::{Context, Result, bail};
@@ -89,7 +89,7 @@ enum Stream {
 /// What is done with each flow in a round.
 #[derive(Clone, Copy)]
 enum Task {
-    Ping,
+    Say(usize),
     Pump(Duration),
 }
 
@@ -101,7 +101,8 @@ impl Swarm {
         match (verb, number) {
             ("open", Some(count)) => self.open(count as usize).await,
             ("refused", Some(count)) => self.refused(count as usize).await,
-            ("ping", None) => self.each(Task::Ping).await,
+            ("ping", None) => self.each(Task::Say(16)).await,
+            ("say", Some(bytes)) => self.each(Task::Say(bytes as usize)).await,
             ("pump", Some(seconds)) => self.each(Task::Pump(Duration::from_secs(seconds))).await,
             ("close", None) => self.close(false),
             ("abort", None) => self.close(true),
@@ -181,7 +182,7 @@ impl Swarm {
         let mut round = Round::default();
         let mut running: JoinSet<Settled> = JoinSet::new();
         let parallel = match task {
-            Task::Ping => self.args.parallel,
+            Task::Say(_) => self.args.parallel,
             Task::Pump(_) => usize::MAX,
         };
         for mut flow in std::mem::take(&mut self.flows) {
@@ -192,7 +193,7 @@ impl Swarm {
             running.spawn(async move {
                 let begun = Instant::now();
                 let done = match task {
-                    Task::Ping => flow.ping(16, patience).await,
+                    Task::Say(len) => flow.ping(len, patience).await,
                     Task::Pump(time) => flow.pump(time, patience).await,
                 };
                 match done {
@@ -296,9 +297,10 @@ impl Flow {
         let mut answer = vec![0; message.len().max(256)];
         match &mut self.stream {
             Stream::Tcp(stream) => {
-                stream.write_all(message).await?;
                 let answer = &mut answer[..message.len()];
-                stream.read_exact(answer).await?;
+                // At once, because no buffer on the way need hold it all.
+                let (mut from, mut to) = stream.split();
+                tokio::try_join!(to.write_all(message), from.read_exact(answer))?;
                 if answer != message {
                     bail!("another answer than expected");
                 }

@@ -1,0 +1,162 @@
+//! The deployments of the specification, from the files in `examples/` as they are.
+
+use crate::balancer::Balancer;
+use crate::clients::{self, Swarm};
+use crate::harness::{Scale, Test};
+use crate::lab::{Host, Lab, Link};
+use crate::servers::{BigFile, Credentials, Server, files::sha256};
+use anyhow::{Result, ensure};
+use std::net::IpAddr;
+use std::time::Duration;
+
+pub fn add(tests: &mut Vec<Test>) {
+    tests.push(Test::new("deployments::d1-d2-iconnect-access", iconnect));
+    tests.push(Test::new("deployments::d8-two-arm-nat", two_arm));
+    tests.push(Test::new("deployments::d9-stateful", stateful));
+}
+
+const ICONNECT: &str = include_str!("../../../../examples/iconnect-access.toml");
+const TWO_ARM: &str = include_str!("../../../../examples/two-arm-nat.toml");
+const STATEFUL: &str = include_str!("../../../../examples/stateful.toml");
+
+fn close(balancer: Balancer, servers: Vec<Server>, lab: Lab) -> Result<()> {
+    let conserved = balancer.must_conserve().map(drop);
+    let stopped = balancer.stop();
+    drop(servers);
+    conserved.and(stopped).and(lab.close())
+}
+
+fn server(lab: &mut Lab, name: &str, network: &str, address: &str) -> Result<Server> {
+    Ok(Server::new(lab.host(name, &[Link::eth0(network, address)])?))
+}
+
+/// Addresses `from`, `from + 1`, … of a /24, on the client's eth0.
+fn more_addresses(client: &Host, network: &str, from: u8, count: u8) -> Result<Vec<IpAddr>> {
+    let mut all = Vec::new();
+    for last in from..from + count {
+        client.ip(&format!("addr add {network}.{last}/24 dev eth0"))?;
+        all.push(format!("{network}.{last}").parse()?);
+    }
+    Ok(all)
+}
+
+/// D1 and D2: web on 80 and 443, checked on 443, and 4444 in place of DICOM, on one address.
+fn iconnect(_: Scale) -> Result<()> {
+    let mut lab = Lab::new()?;
+    lab.network("lan")?;
+    let client = lab.host("client", &[Link::eth0("lan", "192.168.100.50/24")])?;
+    let lb = lab.balancer(&["lan"])?;
+    let credentials = Credentials::make(lab.folder())?;
+    let big = BigFile::write(lab.folder(), 16)?;
+    let vip: IpAddr = "192.168.100.100".parse()?;
+    let mut servers = vec![
+        server(&mut lab, "web1", "lan", "192.168.100.110/24")?,
+        server(&mut lab, "web2", "lan", "192.168.100.111/24")?,
+    ];
+    for server in &mut servers {
+        server.carry(&[vip])?;
+        server.web(&[80, 443], Some(&big), Some(&credentials))?.echo(&[4444])?;
+    }
+    let mut balancer = Balancer::start(&lb, ICONNECT)?;
+    clients::http_names(&client, vip, 80, 20)?.must_reach(1)?;
+    clients::http_names(&client, vip, 443, 20)?.must_reach(1)?;
+    clients::http_big(&client, vip, 80, &big)?;
+    let sources = more_addresses(&client, "192.168.100", 150, 10)?;
+    let mut dicom = Swarm::tcp(&client, vip, 4444, &sources)?;
+    ensure!(dicom.open(100)?.must_be(100)?.ok.len() == 2);
+    dicom.ping()?.must_be(100)?;
+    // Persistence keeps the client on its server until that one fails its check on 443.
+    let mine = clients::http_names(&client, vip, 80, 1)?.servers.into_keys().next();
+    let mine = mine.unwrap_or_default();
+    for server in servers.iter_mut().filter(|server| server.name() == mine) {
+        server.kill("web")?;
+    }
+    let name = if mine == "web1" { "ICA_WEB1" } else { "ICA_WEB2" };
+    balancer.wait_real_server("ICA_WEB", name, false)?;
+    let moved = clients::http_names(&client, vip, 443, 5)?;
+    moved.must_reach(1)?;
+    ensure!(!moved.servers.contains_key(&mine), "still {mine}");
+    drop(dicom);
+    close(balancer, servers, lab)
+}
+
+/// D8: NAT between two arms; the real server's own traffic leaves masqueraded.
+fn two_arm(_: Scale) -> Result<()> {
+    let mut lab = Lab::new()?;
+    lab.network("outside")?;
+    lab.network("inside")?;
+    // The gateway of the file is the client's way in, and stands for the world outside.
+    let world = lab.host("gateway", &[Link::eth0("outside", "10.0.0.31/24 10.0.0.50/24")])?;
+    let lb = lab.balancer(&["outside", "inside"])?;
+    let mut web = server(&mut lab, "web1", "inside", "192.168.2.50/24")?;
+    web.host.ip("route add default via 192.168.2.21")?;
+    let big = BigFile::write(lab.folder(), 16)?;
+    web.web(&[80], Some(&big), None)?;
+    let vip: IpAddr = "10.0.0.21".parse()?;
+    let balancer = Balancer::start(&lb, TWO_ARM)?;
+    clients::http_names(&world, vip, 80, 50)?.must_reach(1)?;
+    clients::http_big(&world, vip, 80, &big)?;
+    let mut outside = Server::new(world);
+    outside.web(&[8080], None, None)?;
+    clients::http_names(&web.host, "10.0.0.50".parse()?, 8080, 5)?.must_reach(1)?;
+    let log = std::fs::read_to_string(outside.host.folder().join("access.log"))?;
+    let masqueraded = log.lines().filter(|line| line.starts_with("10.0.0.21 ")).count();
+    ensure!(masqueraded == 5, "the world saw: {log}");
+    close(balancer, vec![web, outside], lab)
+}
+
+/// D9: terminal server, SSH, FTP upload and incoming mail stay with the client's server.
+fn stateful(_: Scale) -> Result<()> {
+    let mut lab = Lab::new()?;
+    lab.network("lan")?;
+    let client = lab.host("client", &[Link::eth0("lan", "192.168.1.50/24")])?;
+    let lb = lab.balancer(&["lan"])?;
+    let credentials = Credentials::make(lab.folder())?;
+    let big = BigFile::write(lab.folder(), 16)?;
+    let vip: IpAddr = "192.168.1.20".parse()?;
+    let mut servers = vec![
+        server(&mut lab, "one", "lan", "192.168.1.31/24")?,
+        server(&mut lab, "two", "lan", "192.168.1.32/24")?,
+    ];
+    for server in &mut servers {
+        server.carry(&[vip])?;
+        server.echo(&[3389])?.ssh(22, &credentials)?.ftp(vip, 50_000..=50_099)?.mail(25)?;
+    }
+    let balancer = Balancer::start(&lb, STATEFUL)?;
+
+    let sources = more_addresses(&client, "192.168.1", 100, 20)?;
+    let mut tcp = Swarm::tcp(&client, vip, 3389, &sources)?;
+    let mut udp = Swarm::udp(&client, vip, 3389, &sources)?;
+    let (tcp_round, udp_round) = (tcp.open(100)?, udp.open(100)?);
+    tcp_round.must_be(100)?;
+    udp_round.must_be(100)?;
+    ensure!(tcp_round.ok.len() == 2, "all clients on {:?}", tcp_round.ok);
+    for (source, servers) in &tcp_round.by_source {
+        let both = (servers.len(), udp_round.by_source[source].keys().eq(servers.keys()));
+        ensure!(both == (1, true), "{source} was split: {servers:?}");
+    }
+
+    let first = clients::ssh_name(&client, vip, 22, &credentials)?;
+    for _ in 0..4 {
+        ensure!(clients::ssh_name(&client, vip, 22, &credentials)? == first, "SSH was split");
+    }
+    for name in ["a", "b", "c"] {
+        clients::ftp_upload(&client, vip, big.path(), name)?;
+    }
+    let has_all = |server: &&Server| {
+        ["a", "b", "c"]
+            .iter()
+            .all(|name| sha256(&server.uploaded(name)).is_ok_and(|found| found == big.sha256()))
+    };
+    ensure!(servers.iter().filter(has_all).count() == 1, "uploads were split");
+    for number in 0..5 {
+        clients::mail(&client, vip, 25, &format!("message number {number}"))?;
+    }
+    let mails = |server: &Server| server.mail_with("message number");
+    crate::lab::until("mail", Duration::from_secs(5), || {
+        Ok((servers.iter().map(mails).sum::<usize>() == 5).then_some(()))
+    })?;
+    ensure!(servers.iter().any(|server| mails(server) == 5), "mail was split");
+    drop((tcp, udp));
+    close(balancer, servers, lab)
+}
