@@ -128,6 +128,8 @@ fn two_workers_agree_about_a_client() {
         let port = 1000 + worker as u16 + 2 * (n % 4) as u16;
         syn((client(Family::V4, n / 4), port), TO())
     });
+    let gauges: u64 = (0..4).map(|id| u64::from(rig.connections(id))).sum();
+    assert_eq!((gauges, rig.table.totals().connections), (4000, 4000));
     let mut home = HashMap::new();
     for sent in homes.iter().flatten() {
         let frame = &sent.frame;
