@@ -1,7 +1,7 @@
 //! The Internet checksum (RFC 1071), whole and incremental (RFC 1624).
 
 use crate::bytes::{be16, put16};
-use crate::parse::{IpVersion, Parsed};
+use crate::parse::{IpVersion, Parsed, proto};
 
 /// A ones' complement sum that has not been folded. Parts may be added in any order, but each
 /// must begin at an even offset.
@@ -10,6 +10,7 @@ pub struct Sum(u64);
 
 impl Sum {
     /// Adds bytes; an odd last one counts as if a zero followed.
+    #[inline]
     #[must_use]
     pub fn plus(mut self, bytes: &[u8]) -> Self {
         let mut words = bytes.chunks_exact(4);
@@ -30,6 +31,7 @@ impl Sum {
     }
 
     /// The 16-bit ones' complement sum.
+    #[inline]
     pub const fn fold(self) -> u16 {
         let mut sum = self.0;
         while sum >> 16 != 0 {
@@ -39,6 +41,7 @@ impl Sum {
     }
 
     /// The checksum: the sum's complement.
+    #[inline]
     pub const fn checksum(self) -> u16 {
         !self.fold()
     }
@@ -96,19 +99,27 @@ pub fn pseudo_header(parsed: &Parsed, len: usize) -> Sum {
 }
 
 /// Whether a header's own checksum (IPv4) is right.
+#[inline]
 pub fn header_is_right(header: &[u8]) -> bool {
     Sum::default().plus(header).fold() == 0xffff
 }
 
-/// Whether the transport checksum of a whole packet is right; a UDP checksum of zero counts as
-/// right over IPv4. ICMP has no pseudo header, ICMPv6 has.
+/// Whether the transport checksum of a whole packet is right. Over IPv4 a UDP checksum of zero
+/// counts as right (RFC 768), over IPv6 it does not. ICMP has no pseudo header, ICMPv6 has.
 pub fn transport_is_right(frame: &[u8], parsed: &Parsed) -> bool {
-    let end = parsed.l3_off as usize + parsed.l3_len as usize;
-    let Some(body) = frame.get(parsed.l4_off as usize..end) else { return false };
-    let sum = match (parsed.proto, parsed.version) {
-        (1, _) => Sum::default(),
-        (17, IpVersion::V4) if be16(body, 6) == Some(0) => return true,
-        _ => pseudo_header(parsed, body.len()),
+    let end = usize::from(parsed.l3_off) + usize::from(parsed.l3_len);
+    let Some(body) = frame.get(usize::from(parsed.l4_off)..end) else { return false };
+    let (sum, body) = match (parsed.proto, parsed.version) {
+        (proto::ICMP, _) => (Sum::default(), body),
+        (proto::UDP, version) => match (be16(body, 4), be16(body, 6)) {
+            (Some(_), Some(0)) => return version == IpVersion::V4,
+            // What lies behind the datagram in the packet is not summed.
+            (Some(len), Some(_)) if usize::from(len) <= body.len() => {
+                (pseudo_header(parsed, len.into()), &body[..len.into()])
+            }
+            _ => return false,
+        },
+        _ => (pseudo_header(parsed, body.len()), body),
     };
     sum.plus(body).fold() == 0xffff
 }

@@ -9,10 +9,12 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod answer;
 pub mod build;
 mod bytes;
 pub mod checksum;
 pub mod encap;
+mod extension;
 pub mod fragment;
 pub mod icmp;
 pub mod mac;

@@ -1,9 +1,10 @@
 //! One look at a frame: what is it, and where is what. The result is plain values, so that the
 //! frame can be changed while they are used. Everything is checked here; later stages rely on it.
 
-use crate::address::mapped_v4;
-use crate::bytes::{be16, be32};
+use crate::address::{is_v4, mapped_v4};
+use crate::bytes::be16;
 use crate::checksum::header_is_right;
+use crate::extension;
 
 const ETHERNET: usize = 14;
 const TAG: usize = 4;
@@ -13,8 +14,6 @@ const IPV6: u16 = 0x86dd;
 const TAGS: [u16; 2] = [0x8100, 0x88a8];
 /// Tags that are looked behind.
 const MOST_TAGS: usize = 2;
-/// IPv6 extension headers that are looked behind; more have no honest use.
-const MOST_EXTENSIONS: usize = 8;
 
 /// IP protocol numbers.
 pub mod proto {
@@ -93,7 +92,7 @@ pub enum L4 {
         /// Code.
         code: u8,
     },
-    /// Another protocol, or a later fragment of any.
+    /// Another protocol, or a later fragment of any, or IPv6 on a source route.
     Other,
 }
 
@@ -148,7 +147,8 @@ pub enum Frame {
 pub enum Malformed {
     /// It ends within a header.
     Short,
-    /// Version, header length or total length make no sense.
+    /// Version, header length or total length make no sense, or an IPv6 packet has a mapped IPv4
+    /// address (RFC 4291 section 2.5.5.2: not on the wire), which would pass for IPv4 here.
     Ip,
     /// The IPv4 header checksum is wrong.
     Checksum,
@@ -234,6 +234,9 @@ fn v6(frame: &[u8], l3_off: usize, vlan: Option<u16>) -> Result<Parsed, Malforme
     let (mut src, mut dst) = ([0; 16], [0; 16]);
     src.copy_from_slice(&header[8..24]);
     dst.copy_from_slice(&header[24..40]);
+    if is_v4(&src) || is_v4(&dst) {
+        return Err(Malformed::Ip);
+    }
     let mut parsed = Parsed {
         l3_off: l3_off as u16,
         l4_off: 0,
@@ -252,49 +255,25 @@ fn v6(frame: &[u8], l3_off: usize, vlan: Option<u16>) -> Result<Parsed, Malforme
         fragment: Fragment::Whole,
         kind: L4::Other,
     };
-    let at = extensions(&packet[..len], &mut parsed)?;
+    let packet = &packet[..len];
+    let mut at = 40;
+    if !matches!(parsed.proto, proto::TCP | proto::UDP | proto::ICMPV6) {
+        at = behind_extensions(packet, &mut parsed)?;
+    }
     parsed.l4_off = (l3_off + at) as u16;
-    transport(&packet[at..len], &mut parsed)?;
+    transport(packet.get(at..).ok_or(Malformed::Extension)?, &mut parsed)?;
     Ok(parsed)
 }
 
-/// Walks the extension headers (RFC 8200 section 4) up to the transport header; its offset in the
-/// packet. Sets protocol and fragment.
-fn extensions(packet: &[u8], parsed: &mut Parsed) -> Result<usize, Malformed> {
-    const HOP_BY_HOP: u8 = 0;
-    const ROUTING: u8 = 43;
-    const FRAGMENT: u8 = 44;
-    const DESTINATION: u8 = 60;
-    let mut at = 40;
-    for _ in 0..MOST_EXTENSIONS {
-        match parsed.proto {
-            HOP_BY_HOP | ROUTING | DESTINATION => {
-                let [next, units] = *pair(packet, at).ok_or(Malformed::Extension)?;
-                parsed.proto = next;
-                at += 8 + usize::from(units) * 8;
-            }
-            FRAGMENT => {
-                let [next, _] = *pair(packet, at).ok_or(Malformed::Extension)?;
-                let field = be16(packet, at + 2).ok_or(Malformed::Extension)?;
-                let id = be32(packet, at + 4).ok_or(Malformed::Extension)?;
-                parsed.proto = next;
-                at += 8;
-                let payload = packet.len().checked_sub(at).ok_or(Malformed::Extension)?;
-                parsed.fragment = fragment(id, field & 0xfff8, field & 1 != 0, payload)?;
-                if let Fragment::Later { .. } = parsed.fragment {
-                    return Ok(at);
-                }
-            }
-            _ if at <= packet.len() => return Ok(at),
-            _ => return Err(Malformed::Extension),
-        }
+/// Where the transport header is in the packet. Sets protocol and fragment.
+fn behind_extensions(packet: &[u8], parsed: &mut Parsed) -> Result<usize, Malformed> {
+    let end = extension::walk(packet, parsed.proto).ok_or(Malformed::Extension)?;
+    parsed.proto = end.proto;
+    if let Some(part) = end.part {
+        let payload = packet.len().saturating_sub(part.at);
+        parsed.fragment = fragment(part.id, part.offset, part.more, payload)?;
     }
-    Err(Malformed::Extension)
-}
-
-#[inline]
-fn pair(bytes: &[u8], at: usize) -> Option<&[u8; 2]> {
-    bytes.get(at..)?.first_chunk()
+    Ok(end.at)
 }
 
 /// A part that is both first and last ("atomic", RFC 6946) is whole.

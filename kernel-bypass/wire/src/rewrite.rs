@@ -86,14 +86,21 @@ fn ports(frame: &mut [u8], l4: usize, old: &Parsed, new: &Flow, change: Change) 
     change.replace16(old.sport, new.sport).replace16(old.dport, new.dport)
 }
 
-/// UDP: zero means "none" and stays (RFC 768); a result of zero is written as its other form.
 #[inline]
-pub(crate) fn patch_udp(frame: &mut [u8], at: usize, change: Change) {
-    if let Some(old) = be16(frame, at)
-        && old != 0
-    {
-        let new = change.apply(old);
-        put16(frame, at, if new == 0 { 0xffff } else { new });
+fn patch_udp(frame: &mut [u8], at: usize, change: Change) {
+    if let Some(old) = be16(frame, at) {
+        put16(frame, at, udp_after(change, old));
+    }
+}
+
+/// A UDP checksum after a change: zero means "none" and stays (RFC 768); a result of zero is
+/// written in its other form.
+#[inline]
+pub(crate) const fn udp_after(change: Change, checksum: u16) -> u16 {
+    match (checksum, change.apply(checksum)) {
+        (0, _) => 0,
+        (_, 0) => 0xffff,
+        (_, new) => new,
     }
 }
 
