@@ -206,13 +206,14 @@ fn a_sweeper_sees_nothing_or_the_whole_entry() {
     });
 }
 
-/// A table with entries 1 and 2 and no other unit for a one-way entry: the next one reuses the
-/// place of whichever was removed.
+/// A table with one-way entries 1 and 2 and no other unit for one (entry 4 takes the rest): the
+/// next one reuses the place of whichever was removed.
 fn full_table() -> (Arc<Table>, [Handle; 2]) {
     let table = table(4, 2, 2);
     let handles = two_handles(&table);
     assert!(insert(&handles[0], 1, Other::None).is_ok());
     assert!(insert(&handles[0], 2, Other::None).is_ok());
+    assert!(insert(&handles[1], 4, Other::Recipe(key(4))).is_ok());
     (table, handles)
 }
 
@@ -287,7 +288,6 @@ fn what_a_sleeper_removed_is_not_found_two_epochs_later() {
     explore(2, |order| {
         let (_, [mut remover, mut reader]) = full_table();
         // Something to wait for, so that the reader advances the epoch.
-        assert!(insert(&reader, 4, Other::Recipe(key(4))).is_ok());
         remove(&reader, 4);
         let read = move || {
             advance(&mut reader, 1);
@@ -332,5 +332,130 @@ fn who_wakes_up_finds_nothing_that_is_about_to_be_reused() {
             insert(&remover, 3, Other::None).is_ok()
         };
         order.race(read, reuse);
+    });
+}
+
+#[test]
+fn of_two_removals_one_succeeds() {
+    explore(3, |order| {
+        let table = table(4, 2, 2);
+        let [a, b] = two_handles(&table);
+        assert!(table.try_acquire(0, 0, 0));
+        let entry = New { backend: 0, ..new(1, Other::None) };
+        assert!(a.insert(a.hash(&entry.key), &entry).is_ok());
+        let removal = |handle: Handle| {
+            move || lookup(&handle, &key(1)).is_some_and(|found| handle.remove(&found.entry))
+        };
+        let (left, right) = order.race(removal(a), removal(b));
+        assert!(left != right);
+        assert_eq!((table.connections(0), table.totals().units_used), (0, 0));
+    });
+}
+
+/// One handle leaves its free entries to all while the other one takes them.
+#[test]
+fn free_entries_change_hands_once() {
+    explore(3, |order| {
+        let (table, [mut giver, taker]) = full_table();
+        remove(&giver, 1);
+        remove(&giver, 2);
+        drop(taker);
+        advance(&mut giver, 4);
+        let taker = table.handle().unwrap();
+        let take = move || {
+            let numbers = [11, 12].map(|n| {
+                let entry = insert(&taker, n, Other::None).ok()?;
+                assert_whole(&entry, n);
+                Some(entry.number())
+            });
+            assert!(numbers[0].is_none() || numbers[0] != numbers[1]);
+            taker
+        };
+        let (taker, ()) = order.race(take, move || drop(giver));
+        fill(&taker, 13);
+        assert_eq!(live(&taker), 3);
+    });
+}
+
+/// Two take batches, and one of them gives the rest of its batch back.
+#[test]
+fn batches_are_taken_by_one_each() {
+    explore(3, |order| {
+        let table = table(4, 4, 3);
+        let mut maker = table.handle().unwrap();
+        (1..=4).for_each(|n| assert!(insert(&maker, n, Other::None).is_ok()));
+        (1..=4).for_each(|n| remove(&maker, n));
+        advance(&mut maker, 4);
+        drop(maker);
+        let [a, b] = two_handles(&table);
+        let take_and_give = move || {
+            assert!(insert(&a, 11, Other::None).is_ok());
+            drop(a);
+        };
+        let take = move || {
+            assert!([12, 13].iter().all(|&n| insert(&b, n, Other::None).is_ok()));
+            b
+        };
+        let ((), b) = order.race(take_and_give, take);
+        fill(&b, 15);
+        assert_eq!(live(&b), 4);
+        for n in 11..=13 {
+            assert_whole(&lookup(&b, &key(n)).unwrap().entry, n);
+        }
+    });
+}
+
+/// What a handle removed shortly before it went away is free in the end, whoever came meanwhile.
+#[test]
+fn what_waits_is_not_lost_with_its_handle() {
+    explore(3, |order| {
+        let (table, [leaver, other]) = full_table();
+        drop(other);
+        let leave = move || {
+            remove(&leaver, 1);
+            remove(&leaver, 2);
+        };
+        let joining = table.clone();
+        let join = move || {
+            let mut joiner = joining.handle().unwrap();
+            advance(&mut joiner, 2);
+        };
+        order.race(leave, join);
+        let mut last = table.handle().unwrap();
+        advance(&mut last, 4);
+        assert_eq!(live(&last), 1);
+        fill(&last, 21);
+        assert_eq!(live(&last), 3);
+    });
+}
+
+/// Inserts until nothing more has room.
+fn fill(handle: &Handle, first: u8) {
+    assert!((first..first + 10).any(|n| insert(handle, n, Other::None).is_err()));
+}
+
+#[test]
+fn a_limit_is_never_exceeded() {
+    explore(3, |order| {
+        let table = table(4, 2, 2);
+        let acquire = |table: Arc<Table>| move || table.try_acquire(0, 1, 0);
+        let (left, right) = order.race(acquire(table.clone()), acquire(table.clone()));
+        assert!(left != right);
+        assert_eq!(table.connections(0), 1);
+        table.release(0);
+        assert!(table.try_acquire(0, 1, 0));
+    });
+}
+
+#[test]
+fn acquiring_and_releasing_at_once_keeps_count() {
+    explore(3, |order| {
+        let table = table(4, 2, 2);
+        assert!(table.try_acquire(0, 2, 0));
+        let (left, right) = (table.clone(), table.clone());
+        let ((), granted) = order
+            .race(move || left.release(0), move || [(), ()].map(|()| right.try_acquire(0, 2, 0)));
+        assert!(granted[0]);
+        assert_eq!(table.connections(0), granted.iter().filter(|g| **g).count() as u32);
     });
 }
