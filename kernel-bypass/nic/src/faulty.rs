@@ -11,7 +11,7 @@ pub struct Faults {
     pub lose: u16,
     /// A packet comes twice.
     pub repeat: u16,
-    /// A packet comes after up to eight later ones.
+    /// A packet is held back for a while; later ones pass it.
     pub delay: u16,
     /// A packet is cut short.
     pub truncate: u16,
@@ -134,6 +134,42 @@ mod tests {
         let faults = Faults { lose: 100, repeat: 100, delay: 100, ..Faults::default() };
         assert_eq!(run(faults, 7), run(faults, 7));
         assert_ne!(run(faults, 7), run(faults, 8));
+    }
+
+    /// What happens to packets of 64 zeros.
+    fn damaged(faults: Faults) -> Vec<Buffer> {
+        let (tx, rx) = memory_queue(200);
+        for _ in 0..200 {
+            assert!(tx.push(Buffer::new(&[0; 64])).is_ok());
+        }
+        let mut faulty = Faulty::new(rx, faults, 5);
+        let mut seen = Vec::new();
+        for _ in 0..50 {
+            let mut burst = Burst::new();
+            faulty.receive(&mut burst);
+            seen.extend(burst);
+        }
+        seen
+    }
+
+    #[test]
+    fn a_flip_is_one_bit_and_a_cut_only_a_cut() {
+        let ones = |packet: &Buffer| packet.bytes().iter().map(|b| b.count_ones()).sum::<u32>();
+        let flipped = damaged(Faults { flip: 1000, ..Faults::default() });
+        assert!(flipped.len() == 200 && flipped.iter().all(|p| ones(p) == 1));
+        let places: std::collections::HashSet<_> =
+            flipped.iter().map(|p| p.bytes().iter().position(|b| *b != 0)).collect();
+        assert!(places.len() > 32, "not always the same byte");
+        let cut = damaged(Faults { truncate: 1000, ..Faults::default() });
+        assert!(cut.len() == 200 && cut.iter().all(|p| p.bytes().len() < 64 && ones(p) == 0));
+    }
+
+    /// All at once and as often as can be: every packet still comes, twice at most.
+    #[test]
+    fn the_worst_is_bounded() {
+        let faults = Faults { lose: 0, repeat: 1000, delay: 1000, truncate: 1000, flip: 1000 };
+        assert_eq!(damaged(faults).len(), 400);
+        assert!(damaged(Faults { lose: 1000, ..faults }).is_empty());
     }
 
     #[test]

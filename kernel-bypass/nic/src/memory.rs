@@ -107,9 +107,54 @@ mod tests {
         assert_eq!(received.iter().map(|p| p.bytes()[0]).collect::<Vec<_>>(), [0, 1]);
     }
 
+    /// Two threads, a queue much smaller than what goes through: nothing is lost, order is kept.
+    #[test]
+    fn the_ends_may_be_in_two_threads() {
+        const PACKETS: u32 = 20_000;
+        let (mut tx, mut rx) = memory_queue(50);
+        let sender = std::thread::spawn(move || {
+            let mut numbers = 0..PACKETS;
+            let mut burst = Burst::new();
+            while !numbers.is_empty() || !burst.is_empty() {
+                while !burst.is_full() {
+                    let Some(n) = numbers.next() else { break };
+                    let _ = burst.push(Buffer::new(&n.to_be_bytes()));
+                }
+                tx.send(&mut burst);
+                std::thread::yield_now();
+            }
+        });
+        let mut expected = 0..PACKETS;
+        while !expected.is_empty() {
+            assert!(rx.len() <= 50);
+            let mut burst = Burst::new();
+            rx.receive(&mut burst);
+            for packet in &burst {
+                let n = expected.next().map(u32::to_be_bytes);
+                assert_eq!(Some(packet.bytes()), n.as_ref().map(<[u8; 4]>::as_slice));
+            }
+            std::thread::yield_now();
+        }
+        sender.join().unwrap();
+        assert!(rx.is_empty());
+    }
+
+    #[test]
+    fn a_receiver_takes_no_more_than_there_is_room_for() {
+        let (tx, mut rx) = memory_queue(100);
+        for n in 0..40 {
+            assert!(tx.push(Buffer::new(&[n])).is_ok());
+        }
+        let mut burst: Burst<Buffer> = (0..30).map(|_| Buffer::new(&[99])).collect();
+        rx.receive(&mut burst);
+        assert_eq!((burst.len(), rx.len()), (crate::BURST, 38));
+    }
+
     #[test]
     fn a_pool_runs_dry() {
         let mut pool = MemoryPool::new(1);
-        assert!(pool.alloc().is_some() && pool.alloc().is_none());
+        let packet = pool.alloc().unwrap();
+        assert!(packet.bytes().is_empty());
+        assert!(pool.alloc().is_none());
     }
 }
