@@ -63,12 +63,13 @@ proptest! {
     ) {
         let before = parsed(&frame);
         let unchecked = before.kind == L4::Udp && word(&frame, checksum_at(&before)) == 0;
-        prop_assume!(!unchecked);
         let body = usize::from(before.l4_off) + 8..frame.len();
-        prop_assume!(!body.is_empty());
+        if unchecked || body.is_empty() {
+            return Ok(());
+        }
         frame[body.start + at.index(body.len())] ^= 1u8 << bit;
         let Ok(wire::Frame::Ip(before)) = wire::parse(&frame) else { return Ok(()) };
-        prop_assume!(!transport_ok(&frame));
+        prop_assert!(!transport_ok(&frame), "one bit never hides");
         translate(&mut frame, &before, &new);
         prop_assert!(!transport_ok(&frame));
         prop_assert!(header_ok(&frame, before.l3_off.into()));
