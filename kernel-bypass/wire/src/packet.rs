@@ -95,7 +95,7 @@ impl Packet for Buffer {
     }
 
     fn set_len(&mut self, len: usize) -> bool {
-        if len > MOST {
+        if len > MOST && len > self.bytes().len() {
             return false;
         }
         self.memory.resize(self.start + len, 0);
@@ -124,5 +124,13 @@ mod tests {
         assert_eq!(packet.bytes().len(), 134);
         assert!(packet.set_len(3) && !packet.set_len(70_000));
         assert_eq!(packet.bytes().len(), 3);
+    }
+
+    #[test]
+    fn what_a_prefix_made_too_long_may_be_shortened() {
+        let mut packet = Buffer::new(&[0; MOST]);
+        assert!(packet.prepend(40) && !packet.set_len(MOST + 41));
+        assert!(packet.set_len(MOST + 20));
+        assert_eq!(packet.bytes().len(), MOST + 20);
     }
 }
