@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use anyhow::{Context, Result, ensure};
 use rtnetlink::AddressMessageBuilder;
 use rtnetlink::packet_route::address::{
-    AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage,
+    AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage, CacheInfo,
 };
 
 use crate::{Kernel, explained, refusal};
@@ -17,6 +17,10 @@ impl Kernel {
     /// An IPv6 address skips duplicate address detection (RFC 4862 section 5.4) and so is usable at once: a floating
     /// address must not be silent for the second the detection takes. IPv6 knows an address once per interface whatever
     /// its prefix: one that is there with another prefix counts as there.
+    ///
+    /// An IPv6 address that stands alone (/128: a virtual address) is deprecated from the start (RFC 4862 section
+    /// 5.5.4): it answers, but no connection of our own begins with it. A health check from the virtual address would
+    /// be answered by the real server to itself, because it carries that address too.
     ///
     /// # Errors
     /// When there is no such interface, the prefix is longer than the address, or the kernel refuses.
@@ -31,6 +35,9 @@ impl Kernel {
         let mut request = self.handle.address().add(index, address, prefix);
         if address.is_ipv6() {
             without_detection(request.message_mut());
+        }
+        if address.is_ipv6() && prefix == 128 {
+            never_a_source(request.message_mut());
         }
         match request.execute().await.map_err(|error| refusal(&error)) {
             Ok(()) => Ok(true),
@@ -75,6 +82,12 @@ fn without_detection(message: &mut AddressMessage) {
     message.header.flags |= AddressHeaderFlags::Nodad;
     let flags = AddressAttribute::Flags(AddressFlags::Nodad);
     message.attributes.push(flags);
+}
+
+fn never_a_source(message: &mut AddressMessage) {
+    let mut lifetimes = CacheInfo::default();
+    (lifetimes.ifa_preferred, lifetimes.ifa_valid) = (0, u32::MAX);
+    message.attributes.push(AddressAttribute::CacheInfo(lifetimes));
 }
 
 fn message(index: u32, address: IpAddr, prefix: u8) -> AddressMessage {

@@ -42,6 +42,13 @@ pub async fn ipv6_at_once(inside: &Inside) {
     inside.kernel.ensure_address(LB, ours, 64).await.unwrap();
     // A tentative address cannot be bound to.
     UdpSocket::bind((ours, 0)).unwrap();
+    // A virtual address can, but nothing of our own begins with it, although it is the nearer one.
+    let virtual_one = ip("2001:db8::3");
+    inside.kernel.ensure_address(LB, virtual_one, 128).await.unwrap();
+    UdpSocket::bind((virtual_one, 0)).unwrap();
+    let socket = UdpSocket::bind("[::]:0").unwrap();
+    socket.connect((ip("2001:db8::2"), 9)).unwrap();
+    assert_eq!(socket.local_addr().unwrap().ip(), ours);
 }
 
 pub async fn default_route(inside: &Inside) {
