@@ -51,9 +51,11 @@ fn unreachable(mode: Mode, family: Family) -> Result<()> {
     let before = port_unreachable_taken(&scene.servers[0].host, family)?;
     // The answers come when the socket is closed.
     let tell = format!(
-        "for n in 1 2 3 4 5; do echo gone | socat -u - UDP{}:{},sourceport=3000$n; done",
-        if family == Family::V4 { "4" } else { "6" },
-        clients::authority(scene.vip(), 4444),
+        "python3 -c \"\nimport socket\nfor n in range(5):\n s = socket.socket(socket.{}, \
+         socket.SOCK_DGRAM)\n s.bind(('', 30001 + n))\n s.sendto(b'gone', ('{}', 4444))\n \
+         s.close()\n\"",
+        if family == Family::V4 { "AF_INET" } else { "AF_INET6" },
+        scene.vip(),
     );
     scene.client.shell(&tell, Duration::from_secs(10))?;
     let told = crate::lab::until("port unreachable at the server", Duration::from_secs(5), || {
