@@ -3,9 +3,11 @@
 use crate::core::Core;
 use crate::views;
 use anyhow::{Context, Result};
-use api::{Reply, Request};
-use axum::extract::{Path, Query, State};
+use api::Reply;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, Request, State};
 use axum::http::StatusCode;
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -43,10 +45,28 @@ pub fn router(core: Shared) -> Router {
         .route("/api/v1/connections", get(connections))
         .route("/api/v1/counters", get(counters))
         .route("/api/v1/services/{service}/real-servers/{real_server}/{action}", post(request))
+        .method_not_allowed_fallback(|| async {
+            let what = "this path has no such method".to_owned();
+            Problem(StatusCode::METHOD_NOT_ALLOWED, what, "GET to look, POST to ask for a state")
+        })
         .fallback(|| async {
             Problem(StatusCode::NOT_FOUND, "no such path".into(), "see the API's description")
         })
+        .layer(middleware::from_fn(to_the_end))
         .with_state(core)
+}
+
+/// What was begun is finished, whether or not the client still waits: half a conversation with
+/// the data plane would cost the next client its answer.
+async fn to_the_end(request: Request, next: Next) -> Response {
+    match tokio::spawn(next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            let what = "the request failed inside of control".to_owned();
+            let remedy = "this is a bug; please report it with the log of fulcrum run";
+            Problem(StatusCode::INTERNAL_SERVER_ERROR, what, remedy).into_response()
+        }
+    }
 }
 
 /// Serves the API until the task is dropped.
@@ -64,7 +84,7 @@ pub async fn serve(path: &std::path::Path, core: Shared) -> Result<()> {
 
 async fn status(State(core): State<Shared>) -> Answer {
     let mut core = core.lock().await;
-    let plane = match core.plane.ask(&Request::Status).await {
+    let plane = match core.plane.ask(&api::Request::Status).await {
         Ok(Reply::Status(status)) => Some(status),
         _ => None,
     };
@@ -90,9 +110,13 @@ struct Page {
     limit: Option<u32>,
 }
 
-async fn connections(State(core): State<Shared>, Query(page): Query<Page>) -> Answer {
+async fn connections(
+    State(core): State<Shared>,
+    page: Result<Query<Page>, QueryRejection>,
+) -> Answer {
+    let Query(page) = page.map_err(|e| malformed(e.body_text()))?;
     let mut core = core.lock().await;
-    let request = Request::Connections {
+    let request = api::Request::Connections {
         cursor: page.cursor.unwrap_or(0),
         limit: page.limit.unwrap_or(PAGE),
     };
@@ -104,8 +128,9 @@ async fn connections(State(core): State<Shared>, Query(page): Query<Page>) -> An
 
 async fn request(
     State(core): State<Shared>,
-    Path((service, real_server, action)): Path<(String, String, String)>,
+    path: Result<Path<(String, String, String)>, PathRejection>,
 ) -> Answer {
+    let Path((service, real_server, action)) = path.map_err(|e| malformed(e.body_text()))?;
     let states = config::State::WORDS;
     let Some((_, state)) = states.iter().find(|(word, _)| *word == action) else {
         let what = format!("{action:?} cannot be asked of a real server");
@@ -124,6 +149,10 @@ async fn request(
         "service": service, "real_server": real_server, "requested": action,
         "generation": generation,
     })))
+}
+
+fn malformed(what: String) -> Problem {
+    Problem(StatusCode::BAD_REQUEST, what, "numbers in decimal, names in percent-encoded UTF-8")
 }
 
 fn unavailable(e: anyhow::Error) -> Problem {

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, bail};
 use api::{BackendId, Counters, Reply, Request, Snapshot};
 use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -33,8 +34,12 @@ impl Plane {
         Self { path: runtime_dir.join("dataplane.sock"), stream: None }
     }
 
-    /// Whether there is a connection.
-    pub fn is_connected(&self) -> bool {
+    /// Whether there is a connection and the data plane is still at its other end. Nothing is due
+    /// between two requests, so whatever can be read now is the end, or not for us.
+    pub fn is_connected(&mut self) -> bool {
+        let idle = |e: io::Error| e.kind() == io::ErrorKind::WouldBlock;
+        let alive = |stream: &UnixStream| stream.try_read(&mut [0]).is_err_and(idle);
+        self.stream = self.stream.take().filter(alive);
         self.stream.is_some()
     }
 
@@ -52,13 +57,14 @@ impl Plane {
         }
     }
 
-    /// Hands a snapshot over; its generation, once every worker has it.
+    /// Hands a snapshot over; returns once every worker has it.
     ///
     /// # Errors
     /// When it is refused (the message says why), or the connection breaks.
-    pub async fn apply(&mut self, snapshot: Snapshot) -> Result<u64> {
+    pub async fn apply(&mut self, snapshot: Snapshot) -> Result<()> {
+        let sent = snapshot.generation;
         match self.ask(&Request::Apply(Box::new(snapshot))).await? {
-            Reply::Applied { generation } => Ok(generation),
+            Reply::Applied { generation } if generation == sent => Ok(()),
             Reply::Refused { reason } => bail!("the data plane refuses the snapshot: {reason}"),
             other => self.nonsense(&other),
         }
@@ -80,15 +86,15 @@ impl Plane {
     /// # Errors
     /// When the connection breaks or the answer takes too long.
     pub async fn ask(&mut self, request: &Request) -> Result<Reply> {
-        let stream = self.stream.as_mut().context("the data plane is not connected")?;
-        let reply = match timeout(PATIENCE, exchange(stream, request)).await {
-            Ok(reply) => reply,
-            Err(_) => Err(anyhow::anyhow!("the data plane does not answer")),
+        // Taken out while the reply is due: whoever stops waiting for it (a client of the API hangs
+        // up, and its handler is dropped) must not leave it to be read as the next one's.
+        let mut stream = self.stream.take().context("the data plane is not connected")?;
+        let Ok(reply) = timeout(PATIENCE, exchange(&mut stream, request)).await else {
+            bail!("the data plane does not answer")
         };
-        if reply.is_err() {
-            self.stream = None;
-        }
-        reply
+        let reply = reply.context("the data plane went away")?;
+        self.stream = Some(stream);
+        Ok(reply)
     }
 
     fn nonsense<T>(&mut self, reply: &Reply) -> Result<T> {
