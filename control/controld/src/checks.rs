@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
@@ -50,16 +50,46 @@ impl Verdicts {
 }
 
 /// The running checks.
-#[derive(Default)]
 pub struct Checks {
     /// What they found.
     pub verdicts: Verdicts,
     /// Signalled at every change.
     pub changed: Arc<Notify>,
+    /// The data plane whose companion interfaces probes go through. Without one nothing can be
+    /// found out about real servers.
+    path: watch::Sender<Option<u32>>,
     tasks: Vec<JoinHandle<()>>,
 }
 
+/// Why a probe failed.
+struct Failure {
+    reason: String,
+    /// We could not ask; that is no fault of the real server.
+    ours: bool,
+}
+
+impl Default for Checks {
+    fn default() -> Self {
+        Self {
+            verdicts: Verdicts::default(),
+            changed: Arc::default(),
+            path: watch::Sender::new(None),
+            tasks: Vec::new(),
+        }
+    }
+}
+
 impl Checks {
+    /// Probes wait while there is no data plane to go through, and what was found while it went
+    /// away counts for nothing.
+    pub fn go_through(&self, data_plane: Option<u32>) {
+        self.path.send_if_modified(|path| {
+            let changed = *path != data_plane;
+            *path = data_plane;
+            changed
+        });
+    }
+
     /// Runs the checks of this configuration instead of whatever ran before. Real servers keep
     /// their verdicts; for others `presumed` says what is known.
     pub fn restart(&mut self, config: &Config, presumed: impl Fn(&RealServerKey) -> State) {
@@ -67,17 +97,18 @@ impl Checks {
         let known = self.verdicts.all();
         let mut users = BTreeSet::new();
         for target in lower::checks(config) {
-            let of_user = |key| known.get(key).map_or_else(|| presumed(key), |v| v.state);
+            let of_user = |key| known.get(key).cloned().unwrap_or_else(|| anew(presumed(key)));
             // The best that is known of any user: they share the check.
-            let start = target.users.iter().map(of_user).max_by_key(|state| match state {
+            let verdicts = target.users.iter().map(of_user);
+            let start = verdicts.max_by_key(|verdict| match verdict.state {
                 State::Up => 2,
                 State::Down => 1,
                 State::Checking => 0,
             });
+            let Some(start) = start else { continue };
             users.extend(target.users.iter().cloned());
-            let verdicts = self.verdicts.clone();
-            let task =
-                run(target, start.unwrap_or(State::Checking), verdicts, self.changed.clone());
+            let (verdicts, changed) = (self.verdicts.clone(), self.changed.clone());
+            let task = run(target, start, verdicts, changed, self.path.subscribe());
             self.tasks.push(tokio::spawn(task));
         }
         self.verdicts.keep_only(&users);
@@ -91,36 +122,46 @@ impl Checks {
     }
 }
 
-async fn run(target: CheckTarget, start: State, verdicts: Verdicts, changed: Arc<Notify>) {
+fn anew(state: State) -> Verdict {
+    Verdict { state, reason: None, since: Instant::now(), returned: false }
+}
+
+async fn run(
+    target: CheckTarget,
+    mut verdict: Verdict,
+    verdicts: Verdicts,
+    changed: Arc<Notify>,
+    mut path: watch::Receiver<Option<u32>>,
+) {
     let CheckTarget { interval, timeout: patience, rise, fall, .. } = target;
     let settings = Settings { interval, timeout: patience, rise, fall };
     let begun = Instant::now();
     let mut seed = DefaultHasher::new();
     (target.address, target.port).hash(&mut seed);
-    let mut machine = Machine::new(settings, start, Duration::ZERO, seed.finish());
-    let mut verdict = Verdict { state: start, reason: None, since: begun, returned: false };
+    let mut machine = Machine::new(settings, verdict.state, Duration::ZERO, seed.finish());
     verdicts.set(&target.users, &verdict);
     // Spread the first probes over a moment: thousands of them at once would hide each other.
     sleep(Duration::from_millis(seed.finish() % 50)).await;
-    loop {
+    while path.wait_for(Option::is_some).await.is_ok() {
         let Some(probe) = machine.poll(begun.elapsed()) else {
             sleep(machine.next_wakeup().saturating_sub(begun.elapsed())).await;
             continue;
         };
         let outcome = connect(&target, probe.timeout).await;
-        let failed = outcome.as_ref().err().cloned();
-        let change = machine.finished(probe.number, begun.elapsed(), outcome);
         let before = verdict.reason.clone();
-        if failed.is_some() {
-            verdict.reason = failed;
-        }
+        verdict.reason = outcome.as_ref().err().map(|failure| failure.reason.clone());
+        let change = match outcome {
+            Ok(took) => machine.finished(probe.number, begun.elapsed(), Ok(took)),
+            Err(failure) if failure.ours || path.has_changed().unwrap_or(true) => {
+                machine.dismiss(probe.number);
+                None
+            }
+            Err(failure) => machine.finished(probe.number, begun.elapsed(), Err(failure.reason)),
+        };
         if let Some(change) = &change {
             verdict.returned = change.from == State::Down;
             verdict.state = change.to;
             verdict.since = Instant::now();
-            if change.to == State::Up {
-                verdict.reason = None;
-            }
             let address = SocketAddr::new(target.address, target.port);
             log::info!("check of {address}: {:?}: {}", change.to, change.reason);
         }
@@ -132,9 +173,10 @@ async fn run(target: CheckTarget, start: State, verdicts: Verdicts, changed: Arc
 }
 
 /// Whether a TCP connection can be opened; how long it took, or why not.
-async fn connect(target: &CheckTarget, patience: Duration) -> Result<Duration, String> {
+async fn connect(target: &CheckTarget, patience: Duration) -> Result<Duration, Failure> {
     let to = SocketAddr::new(target.address, target.port);
     let begun = Instant::now();
+    let theirs = |reason| Failure { reason, ours: false };
     match timeout(patience, open(to, target.source)).await {
         Ok(Ok(stream)) => {
             // A reset leaves no half-closed connection behind on the real server.
@@ -142,11 +184,28 @@ async fn connect(target: &CheckTarget, patience: Duration) -> Result<Duration, S
             Ok(begun.elapsed())
         }
         Ok(Err(e)) if e.kind() == io::ErrorKind::ConnectionRefused => {
-            Err(format!("{to} refuses the connection"))
+            Err(theirs(format!("{to} refuses the connection")))
         }
-        Ok(Err(e)) => Err(format!("no connection to {to}: {e}")),
-        Err(_) => Err(format!("no answer from {to} within {patience:?}")),
+        Ok(Err(e)) if is_ours(&e) => {
+            Err(Failure { reason: format!("{to} cannot be checked from here: {e}"), ours: true })
+        }
+        Ok(Err(e)) => Err(theirs(format!("no connection to {to}: {e}"))),
+        Err(_) => Err(theirs(format!("no answer from {to} within {patience:?}"))),
     }
+}
+
+/// Errors that are found before any packet leaves: no address, no route, no free port, no more
+/// file descriptors, no memory.
+fn is_ours(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        AddrInUse, AddrNotAvailable, NetworkDown, NetworkUnreachable, OutOfMemory,
+    };
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    const ENOBUFS: i32 = 105;
+    let kinds = [AddrInUse, AddrNotAvailable, NetworkDown, NetworkUnreachable, OutOfMemory];
+    kinds.contains(&error.kind())
+        || error.raw_os_error().is_some_and(|code| [ENFILE, EMFILE, ENOBUFS].contains(&code))
 }
 
 async fn open(to: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {

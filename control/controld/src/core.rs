@@ -135,6 +135,8 @@ impl Core {
         // The host stack is looked after even while there is no data plane.
         let mirror = self.host.reconcile(&self.config).await?;
         met?;
+        // Only now: probes need the addresses.
+        self.checks.go_through(self.pid);
         let mut observed = self.observed();
         host::observe(&mirror, &mut observed);
         self.bring(&observed).await
@@ -146,6 +148,7 @@ impl Core {
             return Ok(());
         }
         self.pid = None;
+        self.checks.go_through(None);
         let met = self.plane.meet().await?;
         log::info!(
             "data plane {} runs {}",

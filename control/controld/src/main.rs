@@ -17,6 +17,7 @@ use crate::core::Core;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use config::Config;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -46,7 +47,16 @@ fn main() -> Result<()> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run(&args))
 }
 
+/// Every check under way has a socket, and there may be thousands; the usual limit is 1,024.
+fn allow_many_files() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    if let Err(e) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        log::warn!("the limit of open files stays as it is: {e}");
+    }
+}
+
 async fn run(args: &Args) -> Result<()> {
+    allow_many_files();
     let config = read(&args.config)?;
     fs::create_dir_all(&args.runtime_dir)?;
     let mut terminate = signal(SignalKind::terminate())?;

@@ -130,6 +130,14 @@ impl Machine {
         self.judge(now)
     }
 
+    /// A probe that could not be made says nothing: neither streak nor verdict changes, and the
+    /// next one comes at its time.
+    pub fn dismiss(&mut self, number: u64) {
+        if self.running.is_some_and(|(running, _)| running == number) {
+            self.running = None;
+        }
+    }
+
     /// Gives up a probe whose time is over.
     pub fn expire(&mut self, now: Duration) -> Option<Change> {
         let (number, deadline) = self.running?;
@@ -251,6 +259,22 @@ mod tests {
             None
         );
         assert_eq!(machine.state(), State::Down);
+    }
+
+    #[test]
+    fn a_probe_that_could_not_be_made_counts_for_nothing() {
+        let mut machine = Machine::new(SETTINGS, State::Up, Duration::ZERO, 7);
+        for failed in [true, true, false, false, false, true] {
+            assert_eq!(machine.state(), State::Up);
+            let now = machine.next_wakeup();
+            let probe = machine.poll(now).expect("due");
+            match failed {
+                true => drop(machine.finished(probe.number, now, Err("refused".into()))),
+                false => machine.dismiss(probe.number),
+            }
+            assert_eq!(machine.finished(probe.number, now, Ok(Duration::ZERO)), None, "it is over");
+        }
+        assert_eq!(machine.state(), State::Down, "two failures before and one after");
     }
 
     #[test]
