@@ -66,7 +66,7 @@ impl Core {
 
     /// One round. Trouble is remembered and logged once, and the next round tries again.
     pub async fn round(&mut self) {
-        match self.try_round().await {
+        match self.try_round().await.and_then(|trouble| trouble.map_or(Ok(()), Err)) {
             Ok(()) => {
                 if let Some(trouble) = self.trouble.take() {
                     log::info!("works again, after: {trouble}");
@@ -104,6 +104,7 @@ impl Core {
             devices(&config) == devices(&self.config) && config.dataplane == self.config.dataplane,
             "interfaces, their ports and [dataplane] are read at the start; restart fulcrum run"
         );
+        self.host.forget(&self.config, &config).await;
         self.config = config;
         self.start_checks();
         self.round().await;
@@ -130,16 +131,19 @@ impl Core {
         self.host.clean_up();
     }
 
-    async fn try_round(&mut self) -> Result<()> {
+    /// What the host stack could not be given is returned when all else is done: an address that
+    /// the kernel refuses must not keep a dead real server in the rotation.
+    async fn try_round(&mut self) -> Result<Option<anyhow::Error>> {
         let met = self.meet().await;
         // The host stack is looked after even while there is no data plane.
-        let mirror = self.host.reconcile(&self.config).await?;
+        let (mirror, trouble) = self.host.reconcile(&self.config).await?;
         met?;
         // Only now: probes need the addresses.
         self.checks.go_through(self.pid);
         let mut observed = self.observed();
         host::observe(&mirror, &mut observed);
-        self.bring(&observed).await
+        self.bring(&observed).await?;
+        Ok(trouble)
     }
 
     /// Connects if need be, and learns what the data plane runs.

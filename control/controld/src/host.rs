@@ -23,6 +23,19 @@ pub struct Host {
 /// not wait for that. Whether a real server is alive is for the checks to say.
 const MEMORY: Duration = Duration::from_secs(10);
 
+/// The first thing that went wrong.
+#[derive(Default)]
+struct Trouble(Option<anyhow::Error>);
+
+impl Trouble {
+    /// Whether it went well.
+    fn note(&mut self, result: Result<()>) -> bool {
+        let good = result.is_ok();
+        self.0 = self.0.take().or(result.err());
+        good
+    }
+}
+
 /// Neighbours as last seen.
 #[derive(Default)]
 struct Stations(BTreeMap<(String, IpAddr), ([u8; 6], Instant)>);
@@ -68,20 +81,42 @@ impl Host {
         })
     }
 
-    /// One round: looks, mends what is amiss, and returns what the kernel has.
+    /// One round: looks, mends what is amiss, and returns what the kernel has, with the first thing
+    /// that it refused. The rest is done nevertheless.
     ///
     /// # Errors
-    /// When the kernel refuses something; the message says what.
-    pub async fn reconcile(&mut self, config: &Config) -> Result<Mirror> {
-        self.rules(config)?;
+    /// When the kernel does not say what it has.
+    pub async fn reconcile(&mut self, config: &Config) -> Result<(Mirror, Option<anyhow::Error>)> {
+        let mut trouble = Trouble::default();
+        trouble.note(self.rules(config));
         let mut mirror = self.kernel.mirror().await?;
-        let mended = self.links(config, &mirror).await? | self.addresses(config, &mirror).await?;
-        if mended {
+        let linked = self.links(config, &mirror, &mut trouble).await;
+        if self.addresses(config, &mirror, &mut trouble).await || linked {
             mirror = self.kernel.mirror().await?;
         }
-        self.neighbours(config, &mirror).await?;
+        self.neighbours(config, &mirror, &mut trouble).await;
         self.stations.complete(&mut mirror, Instant::now());
-        Ok(mirror)
+        Ok((mirror, trouble.0))
+    }
+
+    /// Takes back what `old` had set up and `new` does not want.
+    pub async fn forget(&mut self, old: &Config, new: &Config) {
+        let kept = lower::host_addresses(new);
+        let same = |a: &lower::HostAddress, b: &lower::HostAddress| {
+            a.interface == b.interface && a.prefix == b.prefix
+        };
+        for gone in lower::host_addresses(old) {
+            if !kept.iter().any(|kept| same(kept, &gone)) {
+                let (address, len) = (gone.prefix.address(), gone.prefix.len());
+                warn(self.kernel.remove_address(&gone.interface, address, len).await);
+            }
+        }
+        let Ok(mirror) = self.kernel.mirror().await else { return };
+        let kept = stations(new, &mirror);
+        for (name, address) in stations(old, &mirror).difference(&kept) {
+            self.managed.remove(&(name.clone(), *address));
+            warn(self.kernel.forget_neighbour(name, *address).await);
+        }
     }
 
     /// Takes back what outlives the companion interfaces.
@@ -113,7 +148,7 @@ impl Host {
         Ok(())
     }
 
-    async fn links(&mut self, config: &Config, mirror: &Mirror) -> Result<bool> {
+    async fn links(&mut self, config: &Config, mirror: &Mirror, trouble: &mut Trouble) -> bool {
         let mut mended = false;
         for interface in &config.interfaces {
             let Some(link) = mirror.links.iter().find(|l| l.name == interface.name) else {
@@ -124,15 +159,15 @@ impl Host {
                 self.managed.retain(|(name, _)| *name != link.name);
                 prepare(&interface.name);
             }
-            if !link.up {
-                self.kernel.set_link(&interface.name, true, Some(interface.mtu)).await?;
-                mended = true;
+            if !link.up || link.mtu != u32::from(interface.mtu) {
+                let mtu = Some(interface.mtu);
+                mended |= trouble.note(self.kernel.set_link(&interface.name, true, mtu).await);
             }
         }
-        Ok(mended)
+        mended
     }
 
-    async fn addresses(&self, config: &Config, mirror: &Mirror) -> Result<bool> {
+    async fn addresses(&self, config: &Config, mirror: &Mirror, trouble: &mut Trouble) -> bool {
         let mut mended = false;
         for wanted in lower::host_addresses(config) {
             let (name, address) = (&wanted.interface, wanted.prefix.address());
@@ -140,11 +175,9 @@ impl Host {
             let there =
                 mirror.addresses.iter().any(|a| a.interface == *name && a.address == address);
             if exists && !there {
-                self.kernel
-                    .ensure_address(name, address, wanted.prefix.len())
-                    .await
-                    .with_context(|| format!("address {address} on {name}"))?;
-                mended = true;
+                let added = self.kernel.ensure_address(name, address, wanted.prefix.len()).await;
+                let what = || format!("address {address} on {name}");
+                mended |= trouble.note(added.map(drop).with_context(what));
             }
         }
         for interface in &config.interfaces {
@@ -154,41 +187,53 @@ impl Host {
                 });
                 let up = mirror.links.iter().any(|l| l.name == interface.name && l.up);
                 if up && !there {
-                    self.kernel
-                        .ensure_default_route(&interface.name, gateway)
-                        .await
-                        .with_context(|| format!("gateway {gateway} by {}", interface.name))?;
-                    mended = true;
+                    let set = self.kernel.ensure_default_route(&interface.name, gateway).await;
+                    let what = || format!("gateway {gateway} by {}", interface.name);
+                    mended |= trouble.note(set.with_context(what));
                 }
             }
         }
-        Ok(mended)
+        mended
     }
 
-    async fn neighbours(&mut self, config: &Config, mirror: &Mirror) -> Result<()> {
+    async fn neighbours(&mut self, config: &Config, mirror: &Mirror, trouble: &mut Trouble) {
         let exists = |name: &str| mirror.links.iter().any(|l| l.name == name && l.up);
         for interface in &config.interfaces {
             for neighbour in interface.neighbours.iter().filter(|n| n.vlan.is_none()) {
                 let key = (interface.name.clone(), neighbour.address);
-                if exists(&interface.name) && self.managed.insert(key) {
+                if exists(&interface.name) && !self.managed.contains(&key) {
                     let mac = neighbour.mac.bytes();
-                    self.kernel.set_neighbour(&interface.name, neighbour.address, mac).await?;
+                    let set = self.kernel.set_neighbour(&key.0, key.1, mac).await;
+                    if trouble.note(set) {
+                        self.managed.insert(key);
+                    }
                 }
             }
         }
-        let routes = routes(mirror);
-        let wanted: BTreeSet<_> = lower::wanted_neighbours(config, &routes).into_iter().collect();
-        for (name, address) in &wanted {
-            if exists(name) && !self.managed.contains(&(name.clone(), *address)) {
-                self.kernel
-                    .manage_neighbour(name, *address)
-                    .await
-                    .with_context(|| format!("neighbour {address} on {name}"))?;
-                self.managed.insert((name.clone(), *address));
+        for key in lower::wanted_neighbours(config, &routes(mirror)) {
+            if exists(&key.0) && !self.managed.contains(&key) {
+                let (name, address) = &key;
+                let managed = self.kernel.manage_neighbour(name, *address).await;
+                if trouble.note(managed.with_context(|| format!("neighbour {address} on {name}"))) {
+                    self.managed.insert(key);
+                }
             }
         }
-        Ok(())
     }
+}
+
+fn warn(result: Result<()>) {
+    if let Err(e) = result {
+        log::warn!("{e:#}");
+    }
+}
+
+/// Neighbours that are set or kept resolved for a configuration.
+fn stations(config: &Config, mirror: &Mirror) -> BTreeSet<(String, IpAddr)> {
+    let given = config.interfaces.iter().flat_map(|interface| {
+        interface.neighbours.iter().map(|n| (interface.name.clone(), n.address))
+    });
+    lower::wanted_neighbours(config, &routes(mirror)).into_iter().chain(given).collect()
 }
 
 /// Settings that a companion interface needs; a kernel without one of them does as well.
