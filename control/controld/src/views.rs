@@ -7,9 +7,9 @@ use api::{
     TableCounters,
 };
 use config::{Fallback, RealServer, Service};
-use lower::RealServerKey;
+use lower::{RealServerKey, Reason};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
 /// `GET /api/v1/status`
@@ -37,14 +37,25 @@ pub fn status(core: &Core, plane: Option<&Status>) -> Value {
 pub fn services(core: &Core, counters: &Counters) -> Value {
     let verdicts = core.checks.verdicts.all();
     let counted = counters.backends.iter().map(|b| (b.id, b)).collect();
-    let view = View { core, verdicts: &verdicts, counted };
+    let applied = core.applied.as_ref().map_or(&[][..], |s| &s.services);
+    let pairs = applied.iter().flat_map(|s| s.backends.iter().map(move |b| (s, b)));
+    let view = View {
+        core,
+        verdicts: &verdicts,
+        counted,
+        ids: pairs.map(|(s, b)| ((&*s.name, &*b.name), b.id)).collect(),
+        unresolved: core.unresolved.iter().map(|u| (&u.key, &u.reason)).collect(),
+    };
     json!({"services": core.config.services.iter().map(|s| view.service(s)).collect::<Vec<_>>()})
 }
 
 struct View<'a> {
     core: &'a Core,
     verdicts: &'a BTreeMap<RealServerKey, Verdict>,
-    counted: BTreeMap<u32, &'a BackendCounters>,
+    counted: HashMap<u32, &'a BackendCounters>,
+    /// Numbers by the names of service and real server.
+    ids: HashMap<(&'a str, &'a str), u32>,
+    unresolved: HashMap<&'a RealServerKey, &'a Reason>,
 }
 
 impl View<'_> {
@@ -87,13 +98,13 @@ impl View<'_> {
             (Some(health::State::Checking), _) => "checking",
             (None, _) => "unchecked",
         };
-        let unreachable = self.core.unresolved.iter().find(|u| u.key == key);
+        let unreachable = self.unresolved.get(&key);
         let reason = match unreachable {
-            Some(unresolved) => Some(unresolved.reason.to_string()),
+            Some(reason) => Some(reason.to_string()),
             None => verdict.and_then(|v| v.reason.clone()),
         };
-        let counted = self.id(service, real_server).and_then(|id| self.counted.get(&id).copied());
-        let counted = counted.copied().unwrap_or_default();
+        let id = self.ids.get(&(&*service.name, &*real_server.name));
+        let counted = id.and_then(|id| self.counted.get(id)).map_or_else(Default::default, |c| **c);
         json!({
             "name": real_server.name, "address": real_server.address, "port": real_server.port,
             "weight": real_server.weight, "requested": requested.text(), "observed": observed,
@@ -103,12 +114,6 @@ impl View<'_> {
             "packets": counted.packets, "bytes": counted.bytes,
             "reply_packets": counted.reply_packets, "reply_bytes": counted.reply_bytes,
         })
-    }
-
-    fn id(&self, service: &Service, real_server: &RealServer) -> Option<u32> {
-        let applied = self.core.applied.as_ref()?;
-        let service = applied.services.iter().find(|s| s.name == service.name)?;
-        service.backends.iter().find(|b| b.name == real_server.name).map(|b| b.id)
     }
 }
 
@@ -120,17 +125,21 @@ fn is_usable(real_server: &Value) -> bool {
 
 /// `GET /api/v1/connections`
 pub fn connections(core: &Core, rows: &[ConnectionRow], next: Option<u32>) -> Value {
-    let rows: Vec<Value> = rows.iter().map(|row| connection(core, row)).collect();
+    let applied = core.applied.as_ref().map_or(&[][..], |s| &s.services);
+    let services = applied.iter().map(|s| (s.id, &*s.name)).collect();
+    let all = applied.iter().flat_map(|s| s.backends.iter().chain(&s.fallback));
+    let names = Names { services, backends: all.map(|b| (b.id, &*b.name)).collect() };
+    let rows: Vec<Value> = rows.iter().map(|row| connection(&names, row)).collect();
     json!({"connections": rows, "next": next})
 }
 
-fn connection(core: &Core, row: &ConnectionRow) -> Value {
+struct Names<'a> {
+    services: HashMap<u16, &'a str>,
+    backends: HashMap<u32, &'a str>,
+}
+
+fn connection(names: &Names<'_>, row: &ConnectionRow) -> Value {
     let end = |(address, port)| std::net::SocketAddr::new(address, port).to_string();
-    let services = core.applied.as_ref().map_or(&[][..], |s| &s.services);
-    let service = services.iter().find(|s| s.id == row.service);
-    let backend = service.and_then(|s| {
-        s.backends.iter().chain(&s.fallback).find(|b| b.id == row.backend).map(|b| &b.name)
-    });
     let protocol = match row.protocol {
         6 => "tcp".into(),
         17 => "udp".into(),
@@ -139,7 +148,8 @@ fn connection(core: &Core, row: &ConnectionRow) -> Value {
     json!({
         "protocol": protocol, "client": end(row.client), "vip": end(row.vip),
         "real_server": end(row.backend_address), "source": row.source.map(end),
-        "service": service.map(|s| &s.name), "real_server_name": backend,
+        "service": names.services.get(&row.service),
+        "real_server_name": names.backends.get(&row.backend),
         "state": row.state, "idle_s": row.idle_s, "expires_s": row.expires_s,
     })
 }
