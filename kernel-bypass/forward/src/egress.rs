@@ -1,6 +1,10 @@
 //! Last stage: does it fit, and which MAC addresses and tag does it leave with?
 
-use crate::{Output, Step, Verdict, fate::lost, pass::Pass};
+use crate::{
+    Output, Step, Verdict,
+    fate::lost,
+    pass::{Pass, Side},
+};
 use api::{DropReason, Hop, Mac, PortId};
 use conn::LastHop;
 use nic::Pool;
@@ -106,6 +110,9 @@ impl<P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'_, P, O, A> {
         otherwise: DropReason,
         build: impl FnOnce(&mut P, &Parsed, &[u8; 16]) -> Result<(), icmp::Refused>,
     ) -> Step<()> {
+        if self.ingress.side == Side::Host {
+            return lost(otherwise);
+        }
         if !self.answers.icmp_allowed(self.now) {
             return lost(DropReason::AnswerLimit);
         }

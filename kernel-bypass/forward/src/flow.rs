@@ -179,7 +179,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         parsed: &Parsed,
         otherwise: DropReason,
     ) -> Step<Verdict> {
-        if parsed.tcp_flags.contains(TcpFlags::RST) {
+        if parsed.tcp_flags.contains(TcpFlags::RST) || self.ingress.side == Side::Host {
             return lost(otherwise);
         }
         if !self.answers.reset_allowed(self.now) {

@@ -73,7 +73,8 @@ impl<P, O: Output<P>, A> Pass<'_, P, O, A> {
             Verdict::Forward(by) => self.send(by, packet, Fate::FromHost),
             Verdict::Host(_) | Verdict::Hold => self.send(port, packet, Fate::FromHost),
             Verdict::Drop(reason) => self.counts.dropped_from_host(port, reason),
-            Verdict::Answer => self.counts.dropped_from_host(port, DropReason::BackendGone),
+            // The host is not answered; were it, this would keep the count right.
+            Verdict::Answer => self.counts.dropped_from_host(port, DropReason::NoConnection),
         }
     }
 

@@ -51,6 +51,21 @@ fn maximum_connections_hold_with_two_workers_and_fifty_thousand_attempts() {
 }
 
 #[test]
+fn two_workers_that_get_the_same_connections_give_each_to_one_real_server() {
+    for mode in [Mode::Dr, Mode::Nat, Mode::Snat] {
+        let size = Size { workers: 2, units: 1 << 16 };
+        let mut rig = Rig::sized(snapshot(vec![service(Family::V4, mode, 4)]), size);
+        let sent = rig.race(5000, |_, n| syn((client(Family::V4, n), 40000), TO()));
+        for (one, two) in sent[0].iter().zip(&sent[1]) {
+            assert_eq!(one.frame, two.frame);
+        }
+        let gauges: u64 = (0..4).map(|id| u64::from(rig.connections(id))).sum();
+        assert_eq!((gauges, rig.table.totals().connections), (5000, 5000));
+        rig.assert_conserved();
+    }
+}
+
+#[test]
 fn after_the_limit_was_hit_new_ones_come_below_the_minimum() {
     let mut service = service(Family::V4, Mode::Dr, 1);
     (service.backends[0].max_connections, service.backends[0].min_connections) = (10, 5);
@@ -154,6 +169,14 @@ fn spoofed_clients_of_a_persistent_service_make_room_too() {
     let honest = (client(Family::V4, 1), 50000);
     let home = backend_of(&rig.one(0, &syn(honest, TO()))[0]);
     rig.one(0, &ack(honest, TO()));
+    // Over UDP a client is known by coming a second time.
+    let second: Vec<End> = (2..10).map(|n| (client(Family::V4, n), 50000)).collect();
+    let homes = |rig: &mut Rig, port: u16| -> Vec<u32> {
+        let go = |from: &End| backend_of(&rig.one(0, &udp((from.0, port), TO(), b"x"))[0]);
+        second.iter().map(go).collect()
+    };
+    let udp_homes = homes(&mut rig, 50000);
+    homes(&mut rig, 50000);
     for n in 0..100_000u32 {
         let from = (client(Family::V4, 10_000 + n), 1);
         let frame = if n % 2 == 0 { syn(from, TO()) } else { udp(from, TO(), b"x") };
@@ -167,6 +190,7 @@ fn spoofed_clients_of_a_persistent_service_make_room_too() {
     assert_eq!(rig.one(0, &syn((client(Family::V4, 5), 60000), TO())).len(), 1);
     let again = rig.one(0, &syn((honest.0, 50001), TO()));
     assert_eq!(backend_of(&again[0]), home, "an honest client's entry outlives the flood");
+    assert_eq!(homes(&mut rig, 50001), udp_homes, "over UDP too");
     rig.assert_conserved();
 }
 

@@ -148,6 +148,22 @@ fn ttl_runs_out_with_an_answer() {
 }
 
 #[test]
+fn ttl_of_a_reply_runs_out_with_an_answer_to_the_real_server() {
+    for mode in [Mode::Nat, Mode::Snat] {
+        let mut rig = rig(Family::V4, mode);
+        let (from, to) = ((client(Family::V4, 1), 40000), (vip(Family::V4), 80));
+        let (seen, real) = ends(&the(&rig.one(0, &syn(from, to))).frame);
+        let build = from_server(Family::V4, seen.0).ttl(1);
+        let before = rig.counters();
+        let sent = rig.one(1, &segment(&build, real, seen, TcpFlags::ACK, &[]));
+        let answer = the(&sent);
+        assert_eq!((answer.to, macs(&answer.frame).1), (To::Wire(1), server_mac(0)));
+        assert_eq!(payload(&answer.frame, &parsed(&answer.frame))[0], 11);
+        assert_eq!(rig.delta(&before), delta(&[("1 rx", 1), ("1 answered", 1), ("1 tx", 1)]));
+    }
+}
+
+#[test]
 fn what_a_real_server_sends_by_itself_is_the_hosts() {
     let mut rig = rig(Family::V4, Mode::Nat);
     let from = (server(Family::V4, 0), 33333);
