@@ -65,7 +65,6 @@ impl Balancer {
             self.process.must_run()?;
             Ok(self.is_up().unwrap_or(false).then_some(()))
         })
-        .with_context(|| format!("it wrote:\n{}", self.process.tail(30)))
     }
 
     fn is_up(&self) -> Result<bool> {

@@ -1,7 +1,7 @@
 //! Runs end-to-end tests one after another, prints each one's name, end and time, and looks
 //! after each whether the machine is as it was before.
 
-use crate::lab::sweep_dead;
+use crate::lab::{last_words, sweep_dead};
 use anyhow::{Context as _, Result, bail};
 use std::collections::BTreeSet;
 use std::fs;
@@ -63,7 +63,7 @@ pub fn run(tests: Vec<Test>, filters: &[String], scale: Scale) -> Result<bool> {
                 passed += 1;
             }
             Err(error) => {
-                println!("FAILED ({took:.1} s)\n{error:#}\n");
+                println!("FAILED ({took:.1} s)\n{error:#}\n{}\n", last_words());
                 failed.push(test.name);
             }
         }
@@ -114,7 +114,7 @@ impl Machine {
             interfaces: links.flatten().map(|e| e.file_name().to_string_lossy().into()).collect(),
             huge_pages: fs::read_to_string("/proc/sys/vm/nr_hugepages")?,
             huge_files: huge.map(|e| e.file_name().to_string_lossy().into()).collect(),
-            mounts: fs::read_to_string("/proc/self/mounts")?.lines().count(),
+            mounts: fs::read_to_string("/proc/self/mounts")?.matches(&own).count(),
         })
     }
 

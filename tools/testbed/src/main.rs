@@ -24,6 +24,9 @@ enum What {
         /// Only print the names.
         #[arg(long)]
         list: bool,
+        /// Keep every host's logs and captures in this folder.
+        #[arg(long)]
+        logs: Option<std::path::PathBuf>,
         /// Parts of names.
         filters: Vec<String>,
     },
@@ -57,7 +60,10 @@ fn supervised(what: What) -> Result<bool> {
             suite::all().iter().for_each(|test| println!("{}", test.name()));
             Ok(true)
         }
-        What::Run { full, filters, .. } => harness::run(suite::all(), &filters, Scale { full }),
+        What::Run { full, filters, logs, .. } => {
+            logs.map_or(Ok(()), lab::keep_logs_in)?;
+            harness::run(suite::all(), &filters, Scale { full })
+        }
         What::Demo(args) => demo::run(&args),
         What::Tool(_) => Ok(true),
     };

@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 static NEXT: AtomicU32 = AtomicU32::new(1);
 
@@ -24,7 +25,6 @@ pub struct Lab {
     switch: Host,
     networks: BTreeSet<String>,
     hosts: Vec<Host>,
-    keep: bool,
 }
 
 /// One interface of a host.
@@ -64,7 +64,6 @@ impl Lab {
             folder,
             networks: BTreeSet::new(),
             hosts: Vec::new(),
-            keep: false,
         };
         lab.switch = lab.add("switch")?;
         // The switch forwards frames and says nothing itself.
@@ -159,22 +158,18 @@ impl Lab {
         &self.folder
     }
 
-    /// Leaves the folder behind when the lab goes, for somebody to look at.
-    pub fn keep_folder(&mut self) {
-        self.keep = true;
-    }
-
     /// Takes everything down and says what should have been gone before.
     pub fn close(mut self) -> Result<()> {
         self.take_down()
     }
 
     fn take_down(&mut self) -> Result<()> {
+        for host in &self.hosts {
+            keep_logs(host);
+        }
         self.hosts.clear();
         let result = sweep::take_down(&format!("{}-", self.prefix));
-        if !self.keep {
-            let _ = std::fs::remove_dir_all(&self.folder);
-        }
+        let _ = std::fs::remove_dir_all(&self.folder);
         result
     }
 }
@@ -183,6 +178,38 @@ impl Drop for Lab {
     fn drop(&mut self) {
         if let Err(error) = self.take_down() {
             eprintln!("testbed: {error:#}");
+        }
+    }
+}
+
+/// Where logs are copied to when a lab goes.
+static LOGS: OnceLock<PathBuf> = OnceLock::new();
+/// What the balancer of the lab that went last wrote at its end.
+static LAST_WORDS: Mutex<String> = Mutex::new(String::new());
+
+/// From now on, logs and captures of every host go to this folder.
+pub fn keep_logs_in(folder: PathBuf) -> Result<()> {
+    std::fs::create_dir_all(&folder)?;
+    let _ = LOGS.set(folder);
+    Ok(())
+}
+
+/// What the last lab's balancer wrote at its end. Once.
+pub fn last_words() -> String {
+    LAST_WORDS.lock().map(|mut words| std::mem::take(&mut *words)).unwrap_or_default()
+}
+
+fn keep_logs(host: &Host) {
+    let log = host.folder().join("fulcrum.log");
+    if let (true, Ok(mut words)) = (log.exists(), LAST_WORDS.lock()) {
+        *words = format!("fulcrum wrote at the end:\n{}", process::tail(&log, 25));
+    }
+    let Some(target) = LOGS.get() else { return };
+    for entry in std::fs::read_dir(host.folder()).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.extension().is_some_and(|end| end == "log" || end == "pcap" || end == "toml") {
+            let name = format!("{}-{}", host.namespace(), entry.file_name().to_string_lossy());
+            let _ = std::fs::copy(&path, target.join(name));
         }
     }
 }

@@ -134,8 +134,6 @@ impl Scene {
     /// Ends a test: the packets must add up, the balancer must stop cleanly, and nothing may stay.
     pub fn close(self, balancer: Balancer) -> Result<()> {
         let result = balancer.must_conserve().map(drop);
-        // What it wrote goes with the lab's folder.
-        let result = result.map_err(|error| error.context(balancer.tail(20)));
         let stopped = balancer.stop();
         let Self { servers, lab, .. } = self;
         drop(servers);

@@ -1,6 +1,7 @@
 //! Fragments and ICMP errors.
 
 use crate::clients::{self, Swarm};
+use crate::frame;
 use crate::harness::Test;
 use crate::lab::{Host, Link};
 use crate::scene::{ALL, Family, Mode, Scene, ServiceConfig};
@@ -49,15 +50,14 @@ fn unreachable(mode: Mode, family: Family) -> Result<()> {
     Swarm::udp(&scene.client, scene.vip(), 9, &source)?.refused(5)?.must_be(5)?;
 
     let before = port_unreachable_taken(&scene.servers[0].host, family)?;
-    // The answers come when the socket is closed.
-    let tell = format!(
-        "python3 -c \"\nimport socket\nfor n in range(5):\n s = socket.socket(socket.{}, \
-         socket.SOCK_DGRAM)\n s.bind(('', 30001 + n))\n s.sendto(b'gone', ('{}', 4444))\n \
-         s.close()\n\"",
-        if family == Family::V4 { "AF_INET" } else { "AF_INET6" },
-        scene.vip(),
-    );
-    scene.client.shell(&tell, Duration::from_secs(10))?;
+    // Sent by no socket, so that the client's kernel refuses each answer.
+    let (mac, own) = (scene.client.neighbour(scene.vip())?, scene.client.mac("eth0")?);
+    for number in 0..5 {
+        let (from, to) = (scene.client_address(), scene.vip());
+        let datagram = frame::datagram((from, 3_000 + number).into(), (to, 4444).into(), b"gone");
+        let packet = frame::packet(from, to, frame::UDP, None, &datagram);
+        clients::raw(&scene.client, "eth0", &frame::ethernet(mac, own, &packet))?;
+    }
     let told = crate::lab::until("port unreachable at the server", Duration::from_secs(5), || {
         let now = port_unreachable_taken(&scene.servers[0].host, family)?;
         Ok((now >= before + 5).then_some(()))

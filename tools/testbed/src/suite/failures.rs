@@ -23,11 +23,16 @@ fn swarm(scene: &Scene) -> Result<Swarm> {
     Swarm::tcp(&scene.client, scene.vip(), 4444, &[scene.client_address()])
 }
 
+/// Another one, from another address.
+fn second_swarm(scene: &Scene) -> Result<Swarm> {
+    Swarm::tcp(&scene.client, scene.vip(), 4444, &scene.client_addresses(1)?)
+}
+
 /// The dead server's connections are lost, no other; new ones avoid it within the check's time.
 fn server_killed(mode: Mode) -> Result<()> {
     let mut scene = scene(mode, 3)?;
     let mut balancer = scene.start(&[ServiceConfig::new("ECHO", 4444, "tcp")])?;
-    let (mut old, mut new) = (swarm(&scene)?, swarm(&scene)?);
+    let (mut old, mut new) = (swarm(&scene)?, second_swarm(&scene)?);
     old.open(300)?.must_be(300)?;
     let killed = Instant::now();
     scene.servers[1].kill("echo")?;
@@ -101,7 +106,7 @@ fn dataplane_killed(scale: Scale) -> Result<()> {
 fn control_killed(_: Scale) -> Result<()> {
     let scene = scene(Mode::Nat, 2)?;
     let mut balancer = scene.start(&[ServiceConfig::new("ECHO", 4444, "tcp")])?;
-    let (mut busy, mut new) = (swarm(&scene)?, swarm(&scene)?);
+    let (mut busy, mut new) = (swarm(&scene)?, second_swarm(&scene)?);
     busy.open(200)?.must_be(200)?;
     balancer.command(&["real-server", "drain", "ECHO", "web2"])?;
     busy.pump(5)?;

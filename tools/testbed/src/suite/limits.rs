@@ -54,7 +54,9 @@ fn overflow(_: Scale) -> Result<()> {
     for server in &mut scene.servers {
         server.echo(&[port])?;
     }
-    let service = ServiceConfig::new("WEB", 80, "tcp").with_server("max_connections = 5");
+    let service = ServiceConfig::new("WEB", 80, "tcp")
+        .with("timeouts = { tcp_closed = \"1s\" }")
+        .with_server("max_connections = 5");
     let balancer = scene.start(&[service])?;
     let mut swarm = Swarm::tcp(&scene.client, scene.vip(), 80, &[scene.client_address()])?;
     swarm.open(10)?.must_be(10)?;
@@ -119,7 +121,8 @@ fn syn_flood(mode: Mode, scale: Scale) -> Result<()> {
     for server in &scene.servers {
         server.host.ip("route add blackhole 11.0.0.0/8")?;
     }
-    let service = ServiceConfig::new("ECHO", 4444, "tcp");
+    // The flood fills the servers too; a check with little patience would take them for dead.
+    let service = ServiceConfig::new("ECHO", 4444, "tcp").with("check = { type = \"connect\" }");
     let balancer = scene.start_with("table_entries = 100000", &[service])?;
     let before = balancer.counters()?.table["bytes"];
     let mut swarm = Swarm::start(

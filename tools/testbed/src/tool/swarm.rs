@@ -134,7 +134,7 @@ impl Swarm {
                     Ok(Ok((stream, server))) => {
                         Ok(Flow { stream, source: source.ip(), server, number })
                     }
-                    Ok(Err(error)) => Err((String::new(), error.to_string())),
+                    Ok(Err(error)) => Err((String::new(), format!("{error:#}"))),
                     Err(_) => Err((String::new(), "no name in time".to_owned())),
                 };
                 (result, 0, begun.elapsed())
@@ -198,7 +198,7 @@ impl Swarm {
                 };
                 match done {
                     Ok(bytes) => (Ok(flow), bytes, begun.elapsed()),
-                    Err(error) => (Err((flow.server, error.to_string())), 0, begun.elapsed()),
+                    Err(error) => (Err((flow.server, format!("{error:#}"))), 0, begun.elapsed()),
                 }
             });
         }
