@@ -360,7 +360,7 @@ impl Handle {
                     continue;
                 }
                 let before =
-                    status.compare_exchange(Status::TENTATIVE, Status::ABORTED, STATUS, STATUS);
+                    status.compare_exchange(Status::TENTATIVE, Status::ABORTED, STATUS, Relaxed);
                 if before == Err(Status::LIVE) {
                     return Some(Entry::new(units, cell.entry()));
                 }
