@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 /// What this process set up in the kernel.
 pub struct Host {
     kernel: Kernel,
-    managed: BTreeSet<(String, IpAddr)>,
+    /// Neighbours that the kernel was asked to keep, and when.
+    managed: BTreeMap<(String, IpAddr), Instant>,
     prepared: BTreeSet<(String, u32)>,
     rules: Option<Rules>,
     stations: Stations,
@@ -35,6 +36,10 @@ impl Trouble {
         good
     }
 }
+
+/// A neighbour that the kernel has lost is asked for again after this long: a link that went down
+/// and up takes managed entries with it, and kernels before 5.16 resolve only when asked.
+const ASK_AGAIN: Duration = Duration::from_secs(2);
 
 /// Neighbours as last seen.
 #[derive(Default)]
@@ -74,7 +79,7 @@ impl Host {
     pub fn new() -> Result<Self> {
         Ok(Self {
             kernel: Kernel::connect()?,
-            managed: BTreeSet::new(),
+            managed: BTreeMap::new(),
             prepared: BTreeSet::new(),
             rules: None,
             stations: Stations::default(),
@@ -156,7 +161,7 @@ impl Host {
             };
             // A companion goes with its data plane; the next one has another index.
             if self.prepared.insert((link.name.clone(), link.index)) {
-                self.managed.retain(|(name, _)| *name != link.name);
+                self.managed.retain(|(name, _), _| *name != link.name);
                 prepare(&interface.name);
             }
             if !link.up || link.mtu != u32::from(interface.mtu) {
@@ -201,21 +206,25 @@ impl Host {
         for interface in &config.interfaces {
             for neighbour in interface.neighbours.iter().filter(|n| n.vlan.is_none()) {
                 let key = (interface.name.clone(), neighbour.address);
-                if exists(&interface.name) && !self.managed.contains(&key) {
+                if exists(&interface.name) && !self.managed.contains_key(&key) {
                     let mac = neighbour.mac.bytes();
                     let set = self.kernel.set_neighbour(&key.0, key.1, mac).await;
                     if trouble.note(set) {
-                        self.managed.insert(key);
+                        self.managed.insert(key, Instant::now());
                     }
                 }
             }
         }
         for key in lower::wanted_neighbours(config, &routes(mirror)) {
-            if exists(&key.0) && !self.managed.contains(&key) {
+            let known =
+                mirror.neighbours.iter().any(|n| n.interface == key.0 && n.address == key.1);
+            let asked = self.managed.get(&key).map(Instant::elapsed);
+            let due = asked.is_none_or(|ago| !known && ago > ASK_AGAIN);
+            if exists(&key.0) && due {
                 let (name, address) = &key;
                 let managed = self.kernel.manage_neighbour(name, *address).await;
                 if trouble.note(managed.with_context(|| format!("neighbour {address} on {name}"))) {
-                    self.managed.insert(key);
+                    self.managed.insert(key, Instant::now());
                 }
             }
         }

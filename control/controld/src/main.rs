@@ -9,8 +9,6 @@ mod host;
 mod http;
 mod overrides;
 mod plane;
-#[cfg(test)]
-mod tests;
 mod views;
 
 use crate::core::Core;
