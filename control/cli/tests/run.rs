@@ -2,17 +2,16 @@
 
 mod common;
 
-use common::GOOD;
-use common::run::{Run, command, with_stubs};
-use rustix::process::{Signal, kill_process};
+use common::run::{Run, with_stubs};
+use common::{Folder, GOOD};
+use rustix::process::Signal;
 use std::fs;
-use std::process::Output;
+use std::sync::Arc;
 
 #[test]
 fn both_get_their_arguments() {
-    let run = Run::start(with_stubs());
-    let lines: Vec<String> =
-        run.lines.iter().filter(|line| line.contains(" started: ")).take(2).collect();
+    let mut run = Run::start(with_stubs());
+    let lines = run.wait_for_both();
     let folder = run.folder.path().display();
     let plane = format!(
         "dataplane started: --runtime-dir {folder}/run --port=eth0=af_packet:lb0 --workers=1 \
@@ -32,7 +31,8 @@ fn control_stops_first_and_nothing_is_left() {
             run.folder.write(&format!("run/{name}"), "");
         }
         run.signal(signal);
-        let (lines, code, folder) = run.end();
+        let folder = run.folder.clone();
+        let (lines, code) = run.end();
         let ends: Vec<&String> = lines.iter().filter(|line| line.ends_with(" TERM")).collect();
         assert_eq!(ends, ["control TERM", "dataplane TERM"]);
         assert_eq!(code, Some(0));
@@ -45,7 +45,8 @@ fn what_the_operator_asked_for_outlives_a_stop() {
     let run = Run::started();
     let requested = run.folder.write("run/requested.json", "[]");
     run.signal(Signal::TERM);
-    let (_, code, folder) = run.end();
+    let folder = run.folder.clone();
+    let (_, code) = run.end();
     assert_eq!(code, Some(0));
     assert!(requested.exists());
     assert_eq!(fs::read_dir(folder.path().join("run")).unwrap().count(), 1);
@@ -112,7 +113,7 @@ fn a_hangup_is_for_control_alone() {
     run.signal(Signal::HUP);
     let mut lines = run.wait_for("takes effect when `fulcrum run` is started again");
     run.signal(Signal::TERM);
-    let (rest, code, _folder) = run.end();
+    let (rest, code) = run.end();
     lines.extend(rest);
     assert!(!lines.iter().any(|line| line == "dataplane HUP"), "{lines:#?}");
     assert_eq!(code, Some(0));
@@ -122,15 +123,11 @@ fn a_hangup_is_for_control_alone() {
 fn a_second_one_is_refused_until_the_first_is_gone() {
     let run = Run::started();
     let pid = run.child.id();
-    let second = command(&run.folder).output().unwrap();
-    refused(&second, &[&format!("another `fulcrum run` (process {pid}) already uses ")]);
+    refused(run.folder.clone(), &[&format!("another `fulcrum run` (process {pid}) already uses ")]);
     // Killed, it cannot clean up; the lock is the kernel's.
-    run.signal(Signal::KILL);
-    let Run { folder, mut child, stubs, .. } = run;
-    child.wait().unwrap();
-    for stub in stubs {
-        kill_process(stub, Signal::KILL).unwrap();
-    }
+    let folder = run.folder.clone();
+    drop(run);
+    assert!(folder.path().join("run/lock").exists());
     let third = Run::started_in(folder);
     third.signal(Signal::TERM);
     assert_eq!(third.end().1, Some(0));
@@ -140,8 +137,7 @@ fn a_second_one_is_refused_until_the_first_is_gone() {
 fn a_wrong_file_starts_nothing() {
     let folder = with_stubs();
     folder.write("lb.toml", &GOOD.replace("weight = 100", "wieght = 100"));
-    let output = command(&folder).output().unwrap();
-    refused(&output, &["nothing was started", "lb.toml:20:1: error: ", "write: weight"]);
+    refused(folder.clone(), &["nothing was started", "lb.toml:20:1: error: ", "write: weight"]);
     assert!(!folder.path().join("run").exists());
 }
 
@@ -149,14 +145,15 @@ fn a_wrong_file_starts_nothing() {
 fn a_program_that_is_not_there_is_named() {
     let folder = with_stubs();
     fs::remove_file(folder.path().join("bin/fulcrum-control")).unwrap();
-    let output = command(&folder).output().unwrap();
-    refused(&output, &["fulcrum-control is not in ", "FULCRUM_LIBEXEC"]);
+    refused(folder.clone(), &["fulcrum-control is not in ", "FULCRUM_LIBEXEC"]);
     assert!(!folder.path().join("run").exists());
 }
 
-fn refused(output: &Output, parts: &[&str]) {
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{text}");
+#[track_caller]
+fn refused(folder: Arc<Folder>, parts: &[&str]) {
+    let (lines, code) = Run::start(folder).end();
+    let text = lines.join("\n");
+    assert_eq!(code, Some(1), "{text}");
     for part in parts {
         assert!(text.contains(part), "{part:?} is not in\n{text}");
     }

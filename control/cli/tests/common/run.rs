@@ -6,7 +6,8 @@ use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
@@ -27,19 +28,20 @@ done
 "#;
 
 /// Nothing here takes so long, unless it hangs.
-const HANGS: Duration = Duration::from_secs(60);
+const HANGS: Duration = Duration::from_secs(30);
 
-/// A supervisor under test.
+/// A supervisor under test. Dropped, it and its stubs are killed, so that a test that fails leaves
+/// nothing behind.
 pub struct Run {
-    pub folder: Folder,
+    pub folder: Arc<Folder>,
     pub child: Child,
-    pub lines: Receiver<String>,
+    lines: Receiver<String>,
     /// Process ids of the stubs seen so far.
-    pub stubs: Vec<Pid>,
+    stubs: Vec<Pid>,
 }
 
 impl Run {
-    pub fn start(folder: Folder) -> Self {
+    pub fn start(folder: Arc<Folder>) -> Self {
         let mut child = command(&folder).stderr(Stdio::piped()).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (sender, lines) = channel();
@@ -53,7 +55,7 @@ impl Run {
         Self::started_in(with_stubs())
     }
 
-    pub fn started_in(folder: Folder) -> Self {
+    pub fn started_in(folder: Arc<Folder>) -> Self {
         let mut run = Self::start(folder);
         run.wait_for_both();
         run
@@ -67,8 +69,7 @@ impl Run {
             let Ok(line) = self.lines.recv_timeout(HANGS) else {
                 panic!("{part:?} did not come; what came:\n{}", seen.join("\n"));
             };
-            let pid = line.split_once(" is ").and_then(|(_, pid)| pid.parse().ok());
-            self.stubs.extend(pid.and_then(Pid::from_raw));
+            self.stubs.extend(stub(&line));
             seen.push(line);
             if seen.last().is_some_and(|line| line.contains(part)) {
                 return seen;
@@ -76,11 +77,14 @@ impl Run {
         }
     }
 
+    /// Lines up to the one with which the second program starts.
     #[track_caller]
-    pub fn wait_for_both(&mut self) {
-        let first = self.wait_for(" started: ").pop().unwrap();
-        let other = if first.starts_with("control") { "dataplane" } else { "control" };
-        self.wait_for(&format!("{other} started: "));
+    pub fn wait_for_both(&mut self) -> Vec<String> {
+        let mut lines = self.wait_for(" started: ");
+        let control = lines.last().is_some_and(|line| line.starts_with("control"));
+        let other = if control { "dataplane" } else { "control" };
+        lines.extend(self.wait_for(&format!("{other} started: ")));
+        lines
     }
 
     pub fn signal(&self, signal: Signal) {
@@ -92,14 +96,50 @@ impl Run {
         writeln!(OpenOptions::new().write(true).open(fifo).unwrap(), "{word}").unwrap();
     }
 
-    /// The rest of the lines, and the exit code.
-    pub fn end(mut self) -> (Vec<String>, Option<i32>, Folder) {
-        let code = self.child.wait().unwrap().code();
-        (self.lines.iter().collect(), code, self.folder)
+    /// The rest of the lines, until all processes have ended, and the exit code.
+    #[track_caller]
+    pub fn end(mut self) -> (Vec<String>, Option<i32>) {
+        let mut seen: Vec<String> = Vec::new();
+        loop {
+            match self.lines.recv_timeout(HANGS) {
+                Ok(line) => {
+                    self.stubs.extend(stub(&line));
+                    seen.push(line);
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {
+                    panic!("a process does not end; what came:\n{}", seen.join("\n"));
+                }
+            }
+        }
+        (seen, self.child.wait().unwrap().code())
     }
 }
 
-pub fn with_stubs() -> Folder {
+impl Drop for Run {
+    fn drop(&mut self) {
+        // First the one that would start the others again.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let rest: Vec<String> = self.lines.try_iter().collect();
+        self.stubs.extend(rest.iter().filter_map(|line| stub(line)));
+        let ours = self.folder.path().display().to_string();
+        for &stub in &self.stubs {
+            // One that ended long ago may have left its id to somebody else.
+            let words = fs::read(format!("/proc/{}/cmdline", stub.as_raw_nonzero()));
+            if words.is_ok_and(|words| String::from_utf8_lossy(&words).contains(&ours)) {
+                let _ = kill_process(stub, Signal::KILL);
+            }
+        }
+    }
+}
+
+/// The process id in a stub's first line.
+fn stub(line: &str) -> Option<Pid> {
+    line.split_once(" is ").and_then(|(_, pid)| Pid::from_raw(pid.parse().ok()?))
+}
+
+pub fn with_stubs() -> Arc<Folder> {
     let folder = Folder::new();
     folder.write("lb.toml", GOOD);
     fs::create_dir(folder.path().join("bin")).unwrap();
@@ -107,10 +147,10 @@ pub fn with_stubs() -> Folder {
         let path = folder.write(&format!("bin/fulcrum-{name}"), STUB);
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     }
-    folder
+    Arc::new(folder)
 }
 
-pub fn command(folder: &Folder) -> Command {
+fn command(folder: &Folder) -> Command {
     let mut command = fulcrum();
     command
         .arg("run")
