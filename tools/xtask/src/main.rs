@@ -30,7 +30,7 @@ enum What {
     },
     /// Every test, or those parts that are named.
     Test {
-        /// Full sizes in the end-to-end tests, longer fuzz runs.
+        /// Full sizes in the end-to-end tests, longer fuzz runs, a mutation of each memory ordering.
         #[arg(long)]
         full: bool,
         /// Which parts; all of them without it.
@@ -62,7 +62,7 @@ enum Part {
     Lint,
     /// Unit, property and simulation tests of every crate, short fuzz runs among them.
     Unit,
-    /// The model checker, and a mutation of each memory ordering.
+    /// The model checker; with `--full` also a mutation of each memory ordering.
     Loom,
     /// Real clients and servers around the real binaries.
     E2e,
@@ -104,7 +104,7 @@ fn test(part: Part, full: bool, report: &mut Report) -> Result<()> {
     match part {
         Part::Lint => steps::lint(report),
         Part::Unit => steps::unit(if full { 60 } else { 3 }, report),
-        Part::Loom => loom::run(true, report)?,
+        Part::Loom => loom::run(full, report)?,
         Part::E2e => steps::e2e(full, report),
     }
     Ok(())
