@@ -9,8 +9,10 @@ use anyhow::Result;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
-/// Payload of each fragment but the last: what fits 1,500 bytes behind the headers of IPv6.
-const PIECE: usize = 1_448;
+/// Payload of each fragment but the last. IPv4: fills 1,500 bytes, so a tunnel has to cut it
+/// again. IPv6: fits through a tunnel, because routers do not cut there.
+const PIECE_V4: usize = 1_480;
+const PIECE_V6: usize = 1_232;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -42,7 +44,9 @@ pub fn run(args: &Args) -> Result<()> {
         let payload: Vec<u8> = (0..args.bytes).map(|_| numbers.next() as u8).collect();
         let datagram = frame::datagram(source, args.target, &payload);
         let id = numbers.next() as u32;
-        for (offset, more, piece) in order(pieces(&datagram), number) {
+        for (offset, more, piece) in
+            order(&datagram, if source.is_ipv4() { PIECE_V4 } else { PIECE_V6 }, number)
+        {
             let piece_of = Piece { id, offset, more };
             let packet =
                 frame::packet(source.ip(), args.target.ip(), frame::UDP, Some(piece_of), piece);
@@ -67,18 +71,15 @@ pub fn run(args: &Args) -> Result<()> {
 
 type Cut<'a> = (u16, bool, &'a [u8]);
 
-fn pieces(datagram: &[u8]) -> Vec<Cut<'_>> {
-    let count = datagram.len().div_ceil(PIECE);
-    let cut = |(i, piece)| ((i * PIECE) as u16, i + 1 < count, piece);
-    datagram.chunks(PIECE).enumerate().map(cut).collect()
-}
-
 /// In turn: last one first, first one last but the others in order, odd ones first, in order.
-fn order(mut pieces: Vec<Cut<'_>>, number: u16) -> Vec<Cut<'_>> {
+fn order(datagram: &[u8], piece: usize, number: u16) -> Vec<Cut<'_>> {
+    let count = datagram.len().div_ceil(piece);
+    let cut = |(i, bytes)| ((i * piece) as u16, i + 1 < count, bytes);
+    let mut pieces: Vec<Cut<'_>> = datagram.chunks(piece).enumerate().map(cut).collect();
     match number % 4 {
         0 => pieces.reverse(),
         1 => pieces.rotate_left(1),
-        2 => pieces.sort_by_key(|(offset, ..)| (usize::from(*offset) / PIECE).is_multiple_of(2)),
+        2 => pieces.sort_by_key(|(offset, ..)| (usize::from(*offset) / piece).is_multiple_of(2)),
         _ => {}
     }
     pieces

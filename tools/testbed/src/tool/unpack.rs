@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 /// Where GUE packets come to.
 pub const GUE_PORT: u16 = 6080;
+/// Packets wait here when the machine is busy; the kernel may grant less.
+const BUFFER: usize = 8 << 20;
 const IPV4: u8 = 4;
 const IPV6: u8 = 41;
 const GRE: u8 = 47;
@@ -33,6 +35,7 @@ pub fn run(args: &Args) -> Result<()> {
         for protocol in [IPV4, IPV6, GRE] {
             let number = Some(Protocol::from(i32::from(protocol)));
             let socket = Socket::new(domain, Type::RAW, number)?;
+            socket.set_recv_buffer_size(BUFFER)?;
             let inject = inject.clone();
             std::thread::spawn(move || receive(&socket, skip, protocol, &inject));
         }
@@ -57,6 +60,7 @@ fn receive(mut socket: &Socket, outer: bool, protocol: u8, inject: &Inject) {
 
 fn gue(inject: &Inject) -> Result<()> {
     let socket = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, GUE_PORT)).context("GUE port")?;
+    socket2::SockRef::from(&socket).set_recv_buffer_size(BUFFER)?;
     let mut buffer = vec![0; 65_536];
     loop {
         let Ok((len, _)) = socket.recv_from(&mut buffer) else { continue };
