@@ -19,9 +19,9 @@ pub struct Mailbox<T> {
     retired: ArrayQueue<T>,
 }
 
-impl<T> Mailbox<T> {
+impl<T> Default for Mailbox<T> {
     /// Empty.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Self {
             delivered: CachePadded::new(AtomicU64::new(0)),
             taken: CachePadded::new(AtomicU64::new(0)),
@@ -29,7 +29,9 @@ impl<T> Mailbox<T> {
             retired: ArrayQueue::new(1),
         }
     }
+}
 
+impl<T> Mailbox<T> {
     /// Puts a value in for the worker. `Err` gives it back when the last one was not taken yet
     /// (the worker hangs): nothing has happened then.
     pub fn deliver(&self, value: T) -> Result<(), T> {
@@ -78,7 +80,7 @@ mod tests {
 
     #[test]
     fn the_old_value_is_freed_by_the_publisher_and_not_by_the_worker() {
-        let mailbox = Mailbox::new();
+        let mailbox = Mailbox::default();
         let (first, second) = (Arc::new(1), Arc::new(2));
         let (mut seen, mut current) = (0, None);
         assert!(mailbox.deliver(first.clone()).is_ok());
@@ -95,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_worker_that_hangs_keeps_what_it_has() {
-        let mailbox = Mailbox::new();
+        let mailbox = Mailbox::default();
         assert!(mailbox.deliver(1).is_ok());
         assert_eq!(mailbox.deliver(2), Err(2));
         let (mut seen, mut current) = (0, None);
