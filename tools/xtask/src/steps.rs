@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::Instant;
 
 /// What the end-to-end tests and the demo run.
-const BINARIES: [&str; 5] = ["cli", "controld", "dataplane", "testbed", "bench"];
+const BINARIES: [&str; 4] = ["cli", "controld", "dataplane", "testbed"];
 
 /// Format, lints and the dependency rules, one test each.
 pub fn lint(report: &mut Report) {
@@ -64,9 +64,6 @@ pub fn e2e(full: bool, report: &mut Report) {
     tests.arg("run");
     if full {
         tests.arg("--full");
-    } else {
-        // The rest compares captures frame by frame, which a busy machine disturbs.
-        tests.args(["modes", "shares", "failures", "deployments", "limits", "unreachable"]);
     }
     counted("end to end", &mut tests, report);
 }
