@@ -30,7 +30,7 @@ enum What {
     },
     /// Every test, or those parts that are named.
     Test {
-        /// Full sizes in the end-to-end tests, longer fuzz runs, a mutation of each memory ordering.
+        /// Transfers of 1 GiB, longer fuzz runs, a mutation of each memory ordering.
         #[arg(long)]
         full: bool,
         /// Which parts; all of them without it.

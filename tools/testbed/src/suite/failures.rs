@@ -83,8 +83,8 @@ fn drain_and_halt(mode: Mode) -> Result<()> {
 }
 
 /// The table and the last snapshot outlive the data plane.
-fn dataplane_killed(scale: Scale) -> Result<()> {
-    let connections = scale.pick(2_000, 10_000);
+fn dataplane_killed(_: Scale) -> Result<()> {
+    let connections = 10_000;
     let scene = scene(Mode::Nat, 2)?;
     let mut balancer = scene.start(&[ServiceConfig::new("ECHO", 4444, "tcp")])?;
     let sources = scene.client_addresses(2)?;
