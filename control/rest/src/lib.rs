@@ -1,0 +1,15 @@
+//! The API under `/api/v1`: its types, its paths, its OpenAPI document, and who may call what.
+//! What is behind it is a [`Control`]; who calls is said by a [`Gate`].
+#![forbid(unsafe_code)]
+
+pub mod control;
+mod paths;
+pub mod problem;
+pub mod role;
+pub mod router;
+pub mod types;
+
+pub use control::Control;
+pub use problem::Problem;
+pub use role::{Caller, Role};
+pub use router::{Gate, Root, document, router};

@@ -1,0 +1,302 @@
+//! The operations. Each is documented where it is; the document is made of that.
+
+use crate::control::Control;
+use crate::problem::{Body, Problem};
+use crate::role::Caller;
+use crate::types::*;
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::{DefaultBodyLimit, Path, Query, RawQuery, State};
+use axum::http::{HeaderMap, header};
+use axum::response::sse::{KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use futures::stream::{self, Stream};
+use std::convert::Infallible;
+use std::sync::Arc;
+use tokio::sync::broadcast::error::RecvError;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// Largest body that is read, in bytes: a configuration of the largest size, escaped.
+const MOST_BYTES: usize = 70 << 20;
+
+/// What is behind the operations.
+pub type Behind = Arc<dyn Control>;
+
+type Answer<T> = Result<Json<T>, Problem>;
+
+/// Every operation.
+pub fn all() -> OpenApiRouter<Behind> {
+    OpenApiRouter::new()
+        .routes(routes!(status))
+        .routes(routes!(services))
+        .routes(routes!(service))
+        .routes(routes!(request))
+        .routes(routes!(connections))
+        .routes(routes!(counters))
+        .routes(routes!(config, apply))
+        .routes(routes!(check))
+        .routes(routes!(plan))
+        .routes(routes!(confirm))
+        .routes(routes!(rollback))
+        .routes(routes!(revisions))
+        .routes(routes!(revision))
+        .routes(routes!(events))
+        .routes(routes!(follow))
+        .routes(routes!(metrics))
+        .layer(DefaultBodyLimit::max(MOST_BYTES))
+}
+
+/// Is all well?
+#[utoipa::path(get, path = "/api/v1/status", tag = "state",
+    responses((status = 200, body = Status), (status = "default", body = Body)))]
+async fn status(State(behind): State<Behind>) -> Answer<Status> {
+    behind.status().await.map(Json)
+}
+
+/// Every service with its real servers.
+#[utoipa::path(get, path = "/api/v1/services", tag = "state", params(Page),
+    responses((status = 200, body = Services), (status = "default", body = Body)))]
+async fn services(
+    State(behind): State<Behind>,
+    page: Result<Query<Page>, QueryRejection>,
+) -> Answer<Services> {
+    behind.services(paged(page)?).await.map(Json)
+}
+
+/// One service with its real servers.
+#[utoipa::path(get, path = "/api/v1/services/{service}", tag = "state",
+    params(("service" = String, Path, description = "The service's name")),
+    responses((status = 200, body = Service), (status = "default", body = Body)))]
+async fn service(
+    State(behind): State<Behind>,
+    name: Result<Path<String>, PathRejection>,
+) -> Answer<Service> {
+    let Path(name) = name.map_err(|e| Problem::malformed(e.body_text()))?;
+    behind.service(&name).await.map(Json)
+}
+
+/// Takes a real server out of service (`drain`, `halt`), or back in (`online`).
+#[utoipa::path(post, path = "/api/v1/services/{service}/real-servers/{real_server}/{action}",
+    tag = "state",
+    params(("service" = String, Path, description = "The service's name"),
+        ("real_server" = String, Path, description = "The real server's name"),
+        ("action" = Requested, Path, description = "What is wanted of it")),
+    responses((status = 200, body = RequestNoted), (status = "default", body = Body)))]
+async fn request(
+    State(behind): State<Behind>,
+    Extension(caller): Extension<Caller>,
+    path: Result<Path<(String, String, String)>, PathRejection>,
+) -> Answer<RequestNoted> {
+    let Path((service, real_server, action)) =
+        path.map_err(|e| Problem::malformed(e.body_text()))?;
+    let state = match action.as_str() {
+        "online" => Requested::Online,
+        "drain" => Requested::Drain,
+        "halt" => Requested::Halt,
+        _ => {
+            let what = format!("{action:?} cannot be asked of a real server");
+            return Err(Problem::not_found(what, "ask for online, drain or halt"));
+        }
+    };
+    behind.request(&caller.name, &service, &real_server, state).await.map(Json)
+}
+
+/// Connections in the table, page by page.
+#[utoipa::path(get, path = "/api/v1/connections", tag = "state", params(Page),
+    responses((status = 200, body = Connections), (status = "default", body = Body)))]
+async fn connections(
+    State(behind): State<Behind>,
+    page: Result<Query<Page>, QueryRejection>,
+) -> Answer<Connections> {
+    behind.connections(paged(page)?).await.map(Json)
+}
+
+/// What became of every packet, by port.
+#[utoipa::path(get, path = "/api/v1/counters", tag = "state",
+    responses((status = 200, body = Counters), (status = "default", body = Body)))]
+async fn counters(State(behind): State<Behind>) -> Answer<Counters> {
+    behind.counters().await.map(Json)
+}
+
+/// Prometheus' view.
+#[utoipa::path(get, path = "/metrics", tag = "state",
+    responses((status = 200, content_type = "text/plain", body = String),
+        (status = "default", body = Body)))]
+async fn metrics(
+    State(behind): State<Behind>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    let text = behind.metrics(query.as_deref()).await?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
+}
+
+/// The configuration in force. Its revision is the `ETag`.
+#[utoipa::path(get, path = "/api/v1/config", tag = "configuration",
+    responses((status = 200, body = ConfigText, headers(("etag" = String))),
+        (status = "default", body = Body)))]
+async fn config(State(behind): State<Behind>) -> Result<Response, Problem> {
+    let config = behind.config().await?;
+    Ok(([(header::ETAG, format!("\"{}\"", config.revision))], Json(config)).into_response())
+}
+
+/// Applies a configuration. With `If-Match` only if the revision in force is still that one. With
+/// `confirm_within_s` it returns by itself unless it is confirmed in time.
+#[utoipa::path(put, path = "/api/v1/config", tag = "configuration", request_body = Candidate,
+    params(("if-match" = Option<String>, Header, description = "The `ETag` that was read")),
+    responses((status = 200, body = Applied), (status = "default", body = Body)))]
+async fn apply(
+    State(behind): State<Behind>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    candidate: Result<Json<Candidate>, JsonRejection>,
+) -> Answer<Applied> {
+    let expected = expected(&headers)?;
+    let candidate = body(candidate)?;
+    time_limit(candidate.confirm_within_s)?;
+    if candidate.message.chars().count() > 1_000 {
+        return Err(Problem::malformed("the message has more than 1000 characters"));
+    }
+    behind.apply(&caller.name, candidate, expected).await.map(Json)
+}
+
+/// Looks at a configuration. Nothing is kept of it, nothing is applied.
+#[utoipa::path(post, path = "/api/v1/config/check", tag = "configuration",
+    request_body = Candidate,
+    responses((status = 200, body = Checked), (status = "default", body = Body)))]
+async fn check(
+    State(behind): State<Behind>,
+    candidate: Result<Json<Candidate>, JsonRejection>,
+) -> Answer<Checked> {
+    behind.check(&body(candidate)?.text).await.map(Json)
+}
+
+/// What a configuration would touch, and how many live connections it would break. Nothing is
+/// applied.
+#[utoipa::path(post, path = "/api/v1/config/plan", tag = "configuration",
+    request_body = Candidate,
+    responses((status = 200, body = Plan), (status = "default", body = Body)))]
+async fn plan(
+    State(behind): State<Behind>,
+    candidate: Result<Json<Candidate>, JsonRejection>,
+) -> Answer<Plan> {
+    behind.plan(&body(candidate)?.text).await.map(Json)
+}
+
+/// The applied revision stays.
+#[utoipa::path(post, path = "/api/v1/config/confirm", tag = "configuration",
+    responses((status = 200, body = Revision), (status = "default", body = Body)))]
+async fn confirm(
+    State(behind): State<Behind>,
+    Extension(caller): Extension<Caller>,
+) -> Answer<Revision> {
+    behind.confirm(&caller.name).await.map(Json)
+}
+
+/// Back to an earlier revision.
+#[utoipa::path(post, path = "/api/v1/config/rollback", tag = "configuration",
+    request_body = Rollback,
+    responses((status = 200, body = Applied), (status = "default", body = Body)))]
+async fn rollback(
+    State(behind): State<Behind>,
+    Extension(caller): Extension<Caller>,
+    rollback: Result<Json<Rollback>, JsonRejection>,
+) -> Answer<Applied> {
+    let rollback = body(rollback)?;
+    time_limit(rollback.confirm_within_s)?;
+    behind.rollback(&caller.name, rollback).await.map(Json)
+}
+
+/// Revisions of the configuration, newest first.
+#[utoipa::path(get, path = "/api/v1/config/revisions", tag = "configuration", params(Page),
+    responses((status = 200, body = Revisions), (status = "default", body = Body)))]
+async fn revisions(
+    State(behind): State<Behind>,
+    page: Result<Query<Page>, QueryRejection>,
+) -> Answer<Revisions> {
+    behind.revisions(paged(page)?).await.map(Json)
+}
+
+/// One revision, with its text and how it differs from the one before.
+#[utoipa::path(get, path = "/api/v1/config/revisions/{number}", tag = "configuration",
+    params(("number" = u64, Path, description = "The revision's number")),
+    responses((status = 200, body = RevisionText), (status = "default", body = Body)))]
+async fn revision(
+    State(behind): State<Behind>,
+    number: Result<Path<u64>, PathRejection>,
+) -> Answer<RevisionText> {
+    let Path(number) = number.map_err(|e| Problem::malformed(e.body_text()))?;
+    behind.revision(number).await.map(Json)
+}
+
+/// The last events, newest first.
+#[utoipa::path(get, path = "/api/v1/events", tag = "state",
+    responses((status = 200, body = Events), (status = "default", body = Body)))]
+async fn events(State(behind): State<Behind>) -> Answer<Events> {
+    behind.events().await.map(Json)
+}
+
+/// Events from now on, as a stream (server-sent events); the data of each is an `Event` in JSON.
+/// `id` is its number: a gap says how many a slow reader missed.
+#[utoipa::path(get, path = "/api/v1/events/stream", tag = "state",
+    responses((status = 200, content_type = "text/event-stream", body = String),
+        (status = "default", body = Body)))]
+async fn follow(
+    State(behind): State<Behind>,
+) -> Sse<impl Stream<Item = Result<axum::response::sse::Event, Infallible>>> {
+    let events = stream::unfold(behind.follow(), |mut receiver| async move {
+        loop {
+            match receiver.recv().await {
+                Ok(event) => {
+                    let sent = axum::response::sse::Event::default()
+                        .id(event.number.to_string())
+                        .event(&event.kind)
+                        .data(serde_json::to_string(&event).unwrap_or_default());
+                    return Some((Ok(sent), receiver));
+                }
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    });
+    Sse::new(events).keep_alive(KeepAlive::default())
+}
+
+fn paged(page: Result<Query<Page>, QueryRejection>) -> Result<Page, Problem> {
+    let Query(page) = page.map_err(|e| Problem::malformed(e.body_text()))?;
+    match page.limit {
+        Some(0 | 10_001..) => Err(Problem::malformed("limit is not between 1 and 10000")),
+        _ => Ok(page),
+    }
+}
+
+fn body<T>(json: Result<Json<T>, JsonRejection>) -> Result<T, Problem> {
+    json.map(|Json(value)| value).map_err(|e| {
+        let mut problem = Problem::malformed(e.body_text());
+        problem.status = e.status();
+        problem
+    })
+}
+
+fn time_limit(seconds: Option<u32>) -> Result<(), Problem> {
+    match seconds {
+        Some(0 | 86_401..) => {
+            Err(Problem::malformed("confirm_within_s is not between 1 and 86400 seconds"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The revision that `If-Match` names; `*` is any.
+fn expected(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default().trim();
+    if text == "*" {
+        return Ok(None);
+    }
+    let number = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).map(str::parse);
+    match number {
+        Some(Ok(number)) => Ok(Some(number)),
+        _ => Err(Problem::malformed("If-Match is not the ETag of a revision")),
+    }
+}

@@ -1,0 +1,476 @@
+//! What the API shows. Asked, observed and applied are told apart.
+
+use crate::problem::Finding;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use utoipa::{IntoParams, ToSchema};
+
+/// Is all well?
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Status {
+    /// The node's name.
+    pub node: String,
+    /// Fulcrum's version.
+    pub version: String,
+    /// Where the configuration is, and what is wrong.
+    pub config: ConfigState,
+    /// Numbers of snapshots.
+    pub generation: Generation,
+    /// The forwarding process.
+    pub dataplane: Dataplane,
+    /// Whether what was asked for is applied, and every check has decided.
+    pub ready: bool,
+}
+
+/// The configuration's state.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ConfigState {
+    /// The operator's file.
+    pub file: String,
+    /// What last went wrong, until it works again.
+    pub trouble: Option<String>,
+    /// The revision that is applied.
+    pub revision: Option<u64>,
+    /// Seconds until the applied revision is taken back, unless it is confirmed before.
+    pub returns_in_s: Option<u64>,
+}
+
+/// Numbers of snapshots sent to the data plane.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Generation {
+    /// The last one sent.
+    pub asked: u64,
+    /// The last one that every worker forwards by.
+    pub applied: u64,
+}
+
+/// The forwarding process.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Dataplane {
+    /// Whether control speaks with it.
+    pub connected: bool,
+    /// Its process number.
+    pub pid: Option<u32>,
+    /// Forwarding threads.
+    pub workers: Option<u16>,
+    /// Seconds since it started.
+    pub uptime_s: Option<u64>,
+    /// Its ports.
+    pub ports: Vec<Port>,
+}
+
+/// A port of the data plane.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Port {
+    /// The companion interface's name.
+    pub name: String,
+    /// The device.
+    pub device: String,
+    /// Its driver.
+    pub driver: String,
+    /// Its Ethernet address.
+    #[schema(example = "02:00:00:00:00:01")]
+    pub mac: String,
+    /// Whether its link is up.
+    pub link_up: bool,
+    /// Whether it has a companion interface.
+    pub companion: bool,
+}
+
+/// All services.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Services {
+    /// In the configuration's order.
+    pub services: Vec<Service>,
+    /// Where to go on (`cursor`), `null` at the end.
+    pub next: Option<u32>,
+}
+
+/// A virtual service.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Service {
+    /// Its name.
+    pub name: String,
+    /// How packets reach the real servers.
+    #[schema(example = "l4-dr")]
+    pub mode: String,
+    /// The virtual address.
+    #[schema(value_type = String, example = "192.0.2.1")]
+    pub address: IpAddr,
+    /// Its ports.
+    #[schema(example = "80,443")]
+    pub ports: String,
+    /// `tcp`, `udp` or `tcp+udp`.
+    pub protocol: String,
+    /// Who gets a new connection.
+    pub scheduler: String,
+    /// Whether real servers take connections.
+    pub state: ServiceState,
+    /// Connections now.
+    pub connections: u64,
+    /// Who answers when no real server can: `local`, an address, or nobody.
+    pub fallback: Option<String>,
+    /// Its real servers.
+    pub real_servers: Vec<RealServer>,
+}
+
+/// Whether a service's real servers take connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ServiceState {
+    /// All do.
+    Up,
+    /// Some do.
+    Degraded,
+    /// None does.
+    Down,
+}
+
+/// A real server of a service.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct RealServer {
+    /// Its name.
+    pub name: String,
+    /// The real address.
+    #[schema(value_type = String, example = "192.0.2.11")]
+    pub address: IpAddr,
+    /// Its port, where it is not the one the client came to.
+    pub port: Option<u16>,
+    /// Its weight.
+    pub weight: u16,
+    /// What the operator wants.
+    pub requested: Requested,
+    /// What the check says.
+    pub observed: Observed,
+    /// Why it is not up.
+    pub reason: Option<String>,
+    /// Whether there is a way to it.
+    pub reachable: bool,
+    /// Seconds since the check last changed its mind.
+    pub since_s: Option<u64>,
+    /// Connections now.
+    pub connections: u32,
+    /// Connections since the data plane began.
+    pub total: u64,
+    /// Packets to it.
+    pub packets: u64,
+    /// Bytes to it.
+    pub bytes: u64,
+    /// Packets from it, where they come by us.
+    pub reply_packets: u64,
+    /// Bytes from it, where they come by us.
+    pub reply_bytes: u64,
+    /// What the check found before, newest first.
+    pub history: Vec<Change>,
+}
+
+/// A check that changed its mind.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Change {
+    /// Before.
+    pub from: Observed,
+    /// After.
+    pub to: Observed,
+    /// Why.
+    pub reason: String,
+    /// Seconds ago.
+    pub ago_s: u64,
+}
+
+/// What the operator asks of a real server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Requested {
+    /// In service, as far as its check agrees.
+    Online,
+    /// No new connections; those that it has go on.
+    Drain,
+    /// No connections at all, at once.
+    Halt,
+}
+
+/// What a check says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Observed {
+    /// It works.
+    Up,
+    /// It does not.
+    Down,
+    /// Not known yet.
+    Checking,
+    /// Nobody looks.
+    Unchecked,
+}
+
+/// An operator's request was noted and applied.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct RequestNoted {
+    /// The service.
+    pub service: String,
+    /// The real server.
+    pub real_server: String,
+    /// What is wanted of it now.
+    pub requested: Requested,
+    /// The snapshot that says so.
+    pub generation: u64,
+}
+
+/// Where to begin, and how much.
+#[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Page {
+    /// `next` of the page before; 0 or nothing to begin.
+    #[param(minimum = 0)]
+    pub cursor: Option<u32>,
+    /// Most rows of this page.
+    #[param(minimum = 1, maximum = 10_000)]
+    pub limit: Option<u32>,
+}
+
+/// Connections in the table.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Connections {
+    /// In no meaningful order.
+    pub connections: Vec<Connection>,
+    /// Where to go on (`cursor`), `null` at the end.
+    pub next: Option<u32>,
+}
+
+/// One connection.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Connection {
+    /// `tcp`, `udp`, or a number.
+    pub protocol: String,
+    /// Where the client is.
+    #[schema(value_type = String)]
+    pub client: SocketAddr,
+    /// Where it came to.
+    #[schema(value_type = String)]
+    pub vip: SocketAddr,
+    /// Where it was sent.
+    #[schema(value_type = String)]
+    pub real_server: SocketAddr,
+    /// Our own end towards the real server, in SNAT.
+    #[schema(value_type = Option<String>)]
+    pub source: Option<SocketAddr>,
+    /// The service's name, unless it is gone.
+    pub service: Option<String>,
+    /// The real server's name, unless it is gone.
+    pub real_server_name: Option<String>,
+    /// TCP state, or `udp`.
+    pub state: String,
+    /// Seconds since its last packet.
+    pub idle_s: u32,
+    /// Seconds until it is forgotten, if it stays idle.
+    pub expires_s: u32,
+}
+
+/// What became of every packet.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Counters {
+    /// By port.
+    pub ports: Vec<PortCounters>,
+    /// The connection table.
+    pub table: Table,
+}
+
+/// One port's packets. `rx` = `forwarded` + `answered` + Σ `to_host` + Σ `dropped` + `held`.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct PortCounters {
+    /// The companion interface's name.
+    pub name: String,
+    /// Packets received.
+    pub rx: u64,
+    /// Bytes received.
+    pub rx_bytes: u64,
+    /// Packets sent on as balanced traffic.
+    pub forwarded: u64,
+    /// Packets answered by the data plane itself.
+    pub answered: u64,
+    /// Packets given to the host, by reason.
+    pub to_host: BTreeMap<String, u64>,
+    /// Packets dropped, by reason.
+    pub dropped: BTreeMap<String, u64>,
+    /// Fragments that wait for their first.
+    pub held: u64,
+    /// Packets sent.
+    pub tx: u64,
+    /// Bytes sent.
+    pub tx_bytes: u64,
+    /// Packets from the host.
+    pub host_rx: u64,
+    /// Packets from the host that were sent.
+    pub host_tx: u64,
+    /// Packets from the host that were dropped, by reason.
+    pub host_dropped: BTreeMap<String, u64>,
+    /// Whether the sums agree.
+    pub conserved: bool,
+}
+
+/// The connection table.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Table {
+    /// Connections.
+    pub connections: u64,
+    /// Clients that stay with a real server.
+    pub persistence: u64,
+    /// Datagrams in fragments.
+    pub fragments: u64,
+    /// Units in use.
+    pub units_used: u64,
+    /// Units there are, 64 bytes each.
+    pub units: u64,
+    /// Size of the segment.
+    pub bytes: u64,
+    /// Connections taken over from a predecessor.
+    pub taken_over: u64,
+}
+
+/// The configuration in force.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ConfigText {
+    /// The operator's text (TOML), comments and all.
+    pub text: String,
+    /// Its revision.
+    pub revision: u64,
+}
+
+/// A configuration to look at or to apply.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Candidate {
+    /// The whole configuration (TOML).
+    #[schema(max_length = 33_554_432)]
+    pub text: String,
+    /// Why, for the list of revisions.
+    #[serde(default)]
+    #[schema(max_length = 1000)]
+    pub message: String,
+    /// Take it back by itself unless it is confirmed within so many seconds.
+    #[schema(minimum = 1, maximum = 86_400)]
+    pub confirm_within_s: Option<u32>,
+}
+
+/// What a look at a configuration gave.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Checked {
+    /// Whether it can be applied: there is no error.
+    pub usable: bool,
+    /// Errors, warnings, notes.
+    pub findings: Vec<Finding>,
+}
+
+/// What a change would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Plan {
+    /// The revision it would replace.
+    pub revision: u64,
+    /// What is touched, in the configuration's order.
+    pub changes: Vec<PlannedChange>,
+    /// Live connections that it breaks, in all.
+    pub breaks: u64,
+    /// Warnings and notes about the new configuration.
+    pub findings: Vec<Finding>,
+}
+
+/// One thing that a change touches.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PlannedChange {
+    /// The service, where it is one's.
+    pub service: Option<String>,
+    /// The real server, where it is one's.
+    pub real_server: Option<String>,
+    /// What is done, for example `weight 100 -> 50`.
+    pub what: String,
+    /// Live connections that this breaks.
+    pub breaks: u64,
+}
+
+/// A configuration was applied.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Applied {
+    /// Its revision.
+    pub revision: u64,
+    /// The snapshot that says so.
+    pub generation: u64,
+    /// Seconds until it is taken back, unless it is confirmed before.
+    pub returns_in_s: Option<u64>,
+    /// Warnings and notes.
+    pub findings: Vec<Finding>,
+}
+
+/// The list of revisions.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Revisions {
+    /// Newest first.
+    pub revisions: Vec<Revision>,
+    /// Where to go on (`cursor`), `null` at the end.
+    pub next: Option<u32>,
+}
+
+/// One revision of the configuration.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Revision {
+    /// Its number.
+    pub number: u64,
+    /// Who made it.
+    pub author: String,
+    /// When, seconds since 1970-01-01 UTC.
+    pub at: u64,
+    /// Why.
+    pub message: String,
+    /// The one before.
+    pub parent: Option<u64>,
+    /// Whether it is in force.
+    pub applied: bool,
+    /// Whether it was confirmed (or needed no confirmation).
+    pub confirmed: bool,
+}
+
+/// A revision with its text.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct RevisionText {
+    /// What is known of it.
+    pub revision: Revision,
+    /// Its text (TOML).
+    pub text: String,
+    /// How it differs from the one before, as a unified diff; empty for the first.
+    pub diff: String,
+}
+
+/// Back to an earlier revision.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rollback {
+    /// Its number; the one before without it.
+    pub to: Option<u64>,
+    /// Take it back by itself unless it is confirmed within so many seconds.
+    #[schema(minimum = 1, maximum = 86_400)]
+    pub confirm_within_s: Option<u32>,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Event {
+    /// Events have numbers without gaps.
+    pub number: u64,
+    /// When, seconds since 1970-01-01 UTC.
+    pub at: u64,
+    /// `check`, `request`, `config`, `dataplane`, `user`, …
+    pub kind: String,
+    /// The service, where it is about one.
+    pub service: Option<String>,
+    /// The real server, where it is about one.
+    pub real_server: Option<String>,
+    /// What happened, in a sentence.
+    pub text: String,
+}
+
+/// The last events.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Events {
+    /// Newest first.
+    pub events: Vec<Event>,
+}

@@ -1,0 +1,234 @@
+//! Every operation of the document, called by nobody and by each role.
+
+use axum::body::Body;
+use axum::http::{HeaderMap, Method, Request, StatusCode};
+use rest::types::*;
+use rest::{Caller, Control, Gate, Problem, Role, document, router};
+use std::sync::Arc;
+use tokio::sync::broadcast;
+use tower::ServiceExt;
+
+/// Answers everything with a status that no gate gives.
+struct Reached;
+
+const REACHED: StatusCode = StatusCode::IM_A_TEAPOT;
+
+fn reached<T>() -> Result<T, Problem> {
+    Err(Problem::new(REACHED, "reached", "nothing"))
+}
+
+#[async_trait::async_trait]
+impl Control for Reached {
+    async fn status(&self) -> Result<Status, Problem> {
+        reached()
+    }
+    async fn services(&self, _: Page) -> Result<Services, Problem> {
+        reached()
+    }
+    async fn service(&self, _: &str) -> Result<Service, Problem> {
+        reached()
+    }
+    async fn connections(&self, _: Page) -> Result<Connections, Problem> {
+        reached()
+    }
+    async fn counters(&self) -> Result<Counters, Problem> {
+        reached()
+    }
+    async fn metrics(&self, _: Option<&str>) -> Result<String, Problem> {
+        reached()
+    }
+    async fn request(
+        &self,
+        _: &str,
+        _: &str,
+        _: &str,
+        _: Requested,
+    ) -> Result<RequestNoted, Problem> {
+        reached()
+    }
+    async fn config(&self) -> Result<ConfigText, Problem> {
+        reached()
+    }
+    async fn check(&self, _: &str) -> Result<Checked, Problem> {
+        reached()
+    }
+    async fn plan(&self, _: &str) -> Result<Plan, Problem> {
+        reached()
+    }
+    async fn apply(
+        &self,
+        who: &str,
+        _: Candidate,
+        expected: Option<u64>,
+    ) -> Result<Applied, Problem> {
+        assert_eq!(who, "somebody");
+        Err(Problem::new(REACHED, format!("{expected:?}"), "nothing"))
+    }
+    async fn confirm(&self, _: &str) -> Result<Revision, Problem> {
+        reached()
+    }
+    async fn rollback(&self, _: &str, _: Rollback) -> Result<Applied, Problem> {
+        reached()
+    }
+    async fn revisions(&self, _: Page) -> Result<Revisions, Problem> {
+        reached()
+    }
+    async fn revision(&self, _: u64) -> Result<RevisionText, Problem> {
+        reached()
+    }
+    async fn events(&self) -> Result<Events, Problem> {
+        reached()
+    }
+    fn follow(&self) -> broadcast::Receiver<Event> {
+        broadcast::channel(1).1
+    }
+}
+
+/// Believes the header `role`.
+struct Believing;
+
+#[async_trait::async_trait]
+impl Gate for Believing {
+    async fn caller(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
+        let role = match headers.get("role").map(|v| v.as_bytes()) {
+            Some(b"viewer") => Role::Viewer,
+            Some(b"operator") => Role::Operator,
+            Some(b"admin") => Role::Admin,
+            _ => return Err(Problem::new(StatusCode::UNAUTHORIZED, "who is it?", "log in")),
+        };
+        Ok(Caller { name: "somebody".into(), role })
+    }
+}
+
+struct Operation {
+    method: Method,
+    path: String,
+    role: Role,
+}
+
+fn operations() -> Vec<Operation> {
+    let document = document();
+    let mut all = Vec::new();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            let role = match operation["x-role"].as_str().unwrap() {
+                "viewer" => Role::Viewer,
+                "operator" => Role::Operator,
+                "admin" => Role::Admin,
+                other => panic!("{other}"),
+            };
+            let method = method.to_uppercase().parse().unwrap();
+            all.push(Operation { method, path: path.clone(), role });
+        }
+    }
+    all
+}
+
+async fn call(
+    method: &Method,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> (StatusCode, String) {
+    let path = path.replace("{action}", "drain").replace("{number}", "1").replace(['{', '}'], "");
+    let mut request = Request::builder().method(method).uri(path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Body::from(body.to_owned())).unwrap();
+    let response = router(Arc::new(Reached), Arc::new(Believing)).oneshot(request).await.unwrap();
+    let status = response.status();
+    // The stream of events has no end.
+    if response.headers()["content-type"] == "text/event-stream" {
+        return (REACHED, String::new());
+    }
+    let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    (status, String::from_utf8(bytes.to_vec()).unwrap())
+}
+
+fn a_body(path: &str) -> &'static str {
+    if path.ends_with("rollback") { r#"{"to": 1}"# } else { r#"{"text": ""}"# }
+}
+
+#[tokio::test]
+async fn nobody_and_the_wrong_role_are_refused_everywhere() {
+    let operations = operations();
+    assert!(operations.len() >= 17, "{}", operations.len());
+    let json = ("content-type", "application/json");
+    for Operation { method, path, role } in &operations {
+        let name = format!("{method} {path}");
+        let (status, text) = call(method, path, &[json], a_body(path)).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "{name}: {text}");
+        for caller in [Role::Viewer, Role::Operator, Role::Admin] {
+            let headers = [json, ("role", caller.text())];
+            let (status, text) = call(method, path, &headers, a_body(path)).await;
+            let expected = if caller < *role { StatusCode::FORBIDDEN } else { REACHED };
+            assert_eq!(status, expected, "{name} as {}: {text}", caller.text());
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_reading_is_for_viewers() {
+    for Operation { method, path, role } in operations() {
+        if role == Role::Viewer {
+            assert_eq!(method, Method::GET, "{path}");
+        }
+    }
+    let config = operations().into_iter().find(|o| o.method == Method::PUT).unwrap();
+    assert_eq!((config.path.as_str(), config.role), ("/api/v1/config", Role::Admin));
+}
+
+#[tokio::test]
+async fn what_is_malformed_is_said() {
+    let admin = ("role", "admin");
+    let json = ("content-type", "application/json");
+    let cases = [
+        ("GET", "/api/v1/connections?limit=0", "", 400),
+        ("GET", "/api/v1/connections?limit=10001", "", 400),
+        ("GET", "/api/v1/connections?cursor=-1", "", 400),
+        ("GET", "/api/v1/services/%ff", "", 400),
+        ("GET", "/api/v1/config/revisions/none", "", 400),
+        ("PUT", "/api/v1/config", "", 400),
+        ("PUT", "/api/v1/config", "{\"text\": 1}", 422),
+        ("PUT", "/api/v1/config", "{\"text\": \"\", \"txet\": \"\"}", 422),
+        ("PUT", "/api/v1/config", "{\"text\": \"\", \"confirm_within_s\": 0}", 400),
+        ("POST", "/api/v1/services/a/real-servers/b/explode", "", 404),
+        ("DELETE", "/api/v1/config", "", 405),
+        ("GET", "/api/v2/config", "", 404),
+    ];
+    for (method, path, body, expected) in cases {
+        let (status, text) = call(&method.parse().unwrap(), path, &[admin, json], body).await;
+        assert_eq!(status, expected, "{method} {path}: {text}");
+        let said: rest::problem::Body = serde_json::from_str(&text).unwrap();
+        assert!(!said.error.is_empty() && !said.remedy.is_empty(), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn if_match_names_a_revision() {
+    let headers =
+        |value| [("role", "admin"), ("content-type", "application/json"), ("if-match", value)];
+    let put = Method::PUT;
+    for (value, expected) in [("\"7\"", "Some(7)"), ("*", "None")] {
+        let (status, text) = call(&put, "/api/v1/config", &headers(value), BODY_TEXT).await;
+        assert!(status == REACHED && text.contains(expected), "{value}: {text}");
+    }
+    for value in ["7", "\"x\"", "W/\"7\"", ""] {
+        let (status, text) = call(&put, "/api/v1/config", &headers(value), BODY_TEXT).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{value}: {text}");
+    }
+}
+
+const BODY_TEXT: &str = r#"{"text": ""}"#;
+
+#[test]
+fn the_document_is_of_version_3_1_and_describes_everything() {
+    let document = document();
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"), "{}", document["openapi"]);
+    for Operation { method, path, .. } in operations() {
+        let operation = &document["paths"][&path][method.as_str().to_lowercase()];
+        assert!(operation["summary"].is_string(), "{method} {path} says nothing of itself");
+        assert!(operation["responses"]["default"].is_object(), "{method} {path}: errors?");
+    }
+}
