@@ -33,12 +33,14 @@ pub struct OutOfIds(pub &'static str);
 
 /// What a backend is. A real server that gets another address or port, or a service that begins or
 /// ceases to translate addresses, is another backend: entries of the old one would send to the
-/// old address.
+/// old address. So is one of a service that moves to another virtual address: nobody answers for
+/// the old one any more, and whoever still speaks to it shall be told at once.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct BackendKey {
     service: String,
     /// `None` is the fallback.
     real_server: Option<String>,
+    vip: IpAddr,
     address: IpAddr,
     port: Option<u16>,
     translates: bool,
@@ -79,6 +81,7 @@ impl Ids {
                 let key = BackendKey {
                     service: service.name.clone(),
                     real_server,
+                    vip: service.address,
                     address: backend.address,
                     port: backend.port,
                     translates: backend.local || translates(service.mode),
@@ -180,6 +183,7 @@ impl BackendKey {
         Self {
             service: service.name.clone(),
             real_server: Some(real_server.name.clone()),
+            vip: service.address,
             address: real_server.address,
             port: real_server.port,
             translates: !service.mode.keeps_destination(),
@@ -195,6 +199,7 @@ impl BackendKey {
         Some(Self {
             service: service.name.clone(),
             real_server: None,
+            vip: service.address,
             address,
             port,
             translates: local || !service.mode.keeps_destination(),

@@ -3,6 +3,7 @@
 //! a clock or remembers.
 #![forbid(unsafe_code)]
 
+mod change;
 mod hops;
 mod host;
 mod ids;
@@ -10,6 +11,7 @@ mod observed;
 mod snapshot;
 mod targets;
 
+pub use change::{Change, broken, changes};
 pub use hops::{Reason, wanted_neighbours};
 pub use host::{HostAddress, Role, host_addresses};
 pub use ids::{Carrying, Ids, OutOfIds};
