@@ -30,6 +30,17 @@ pub fn load(path: &Path) -> Result<Accepted, Refused> {
     parse_bytes(&bytes, &name).map_err(Refused::Wrong)
 }
 
+/// A file's text as it is; whether it is a good one is for control to say.
+///
+/// # Errors
+/// When it cannot be read, or is no text.
+pub fn text(path: &Path) -> Result<String, String> {
+    let name = path.display().to_string();
+    let bytes = read(path).map_err(|e| unreadable(&name, &e))?;
+    String::from_utf8(bytes)
+        .map_err(|_| format!("{name} is not text in UTF-8; is it the right file?"))
+}
+
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     // One more than allowed, so that a longer file is noticed; it may be a pipe without a length.

@@ -48,6 +48,15 @@ enum Command {
     },
     /// What became of every packet.
     Counters(ask::Options),
+    /// What a configuration file would change, and how many live connections it would break.
+    Plan {
+        /// The configuration file.
+        file: PathBuf,
+        #[command(flatten)]
+        options: ask::Options,
+    },
+    /// What happened lately: checks, requests, processes.
+    Events(ask::Options),
     /// Takes a real server out of service, or back in.
     RealServer {
         #[command(subcommand)]
@@ -84,6 +93,14 @@ fn main() -> ExitCode {
             ask::ask(&Question::Connections { limit }, &options)
         }
         Command::Counters(options) => ask::ask(&Question::Counters, &options),
+        Command::Events(options) => ask::ask(&Question::Events, &options),
+        Command::Plan { file, options } => match file::text(&file) {
+            Ok(text) => ask::ask(&Question::Plan { text }, &options),
+            Err(what) => {
+                eprintln!("fulcrum: {what}");
+                ExitCode::FAILURE
+            }
+        },
         Command::RealServer { command } => {
             let (target, state) = match command {
                 RealServerCommand::Drain(target) => (target, "drain"),

@@ -30,6 +30,7 @@ fn every_question_goes_to_its_path_and_json_comes_back_whole() {
         (&["status"][..], "GET /api/v1/status".to_owned()),
         (&["service", "list"], "GET /api/v1/services".into()),
         (&["counters"], "GET /api/v1/counters".into()),
+        (&["events"], "GET /api/v1/events".into()),
         (&["connections", "--limit", "7"], "GET /api/v1/connections?cursor=0&limit=7".into()),
         (&["real-server", "halt", "S", "R"], format!("{post}/halt")),
         (&["real-server", "online", "S", "R"], format!("{post}/online")),

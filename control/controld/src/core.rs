@@ -2,13 +2,16 @@
 //! to change the world: a new whole snapshot.
 
 use crate::checks::Checks;
+use crate::events::{About, Events};
 use crate::host::{self, Host};
 use crate::overrides::Overrides;
 use crate::plane::{self, Plane};
 use anyhow::{Context, Result, ensure};
-use api::{BackendState, Counters, Snapshot};
+use api::{BackendState, ConnectionRow, Counters, Snapshot};
 use config::{Config, State};
 use lower::{Carrying, Health, Ids, Observed, RealServerKey, Unresolved};
+use rest::types::{Plan, PlannedChange};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -34,6 +37,12 @@ pub struct Core {
     pub unresolved: Vec<Unresolved>,
     /// What last went wrong, until it works again.
     pub trouble: Option<String>,
+    /// What happened.
+    pub events: Events,
+    /// The world as the last snapshot was made for it.
+    observed: Observed,
+    /// What the checks said last.
+    states: BTreeMap<RealServerKey, health::State>,
     host: Host,
     ids: Ids,
     carrying: Carrying,
@@ -57,6 +66,9 @@ impl Core {
             asked: 0,
             unresolved: Vec::new(),
             trouble: None,
+            events: Events::default(),
+            observed: Observed::default(),
+            states: BTreeMap::new(),
             host: Host::new()?,
             ids: Ids::default(),
             carrying: Carrying::default(),
@@ -119,6 +131,37 @@ impl Core {
         self.plane.counters().await
     }
 
+    /// What `config` would touch instead of the one in force, and which of these connections it
+    /// would break.
+    ///
+    /// # Errors
+    /// When it cannot be brought to the data plane.
+    pub async fn plan(&self, config: &Config, rows: &[ConnectionRow]) -> Result<Plan> {
+        let next = self.asked + 1;
+        let lowered = lower::lower(config, &self.observed, &self.ids, &self.carrying, next)
+            .context("the configuration cannot be brought to the data plane")?;
+        let old = self.applied.clone().unwrap_or_default();
+        let mut broken = lower::broken(&old, (&lowered.snapshot, config), rows);
+        let breaks = broken.values().sum();
+        let mut changes = Vec::new();
+        for change in lower::changes(&self.config, config) {
+            // Said once, with the first change that names the real server or its whole service.
+            let is_named = |key: &RealServerKey| {
+                Some(&key.service) == change.service.as_ref()
+                    && change.real_server.as_ref().is_none_or(|name| *name == key.real_server)
+            };
+            let mut here = 0;
+            broken.retain(|key, count| {
+                let named = is_named(key);
+                here += if named { *count } else { 0 };
+                !named
+            });
+            let lower::Change { service, real_server, what } = change;
+            changes.push(PlannedChange { service, real_server, what, breaks: here });
+        }
+        Ok(Plan { revision: 0, changes, breaks, findings: Vec::new() })
+    }
+
     /// Whether every check has decided.
     pub fn decided(&self) -> bool {
         self.checks_run
@@ -142,8 +185,29 @@ impl Core {
         self.checks.go_through(self.pid);
         let mut observed = self.observed();
         host::observe(&mirror, &mut observed);
-        self.bring(&observed).await?;
+        self.observed = observed;
+        self.tell_changes();
+        self.bring().await?;
         Ok(trouble)
+    }
+
+    /// Notes what the checks found since the last round.
+    fn tell_changes(&mut self) {
+        let verdicts = self.checks.verdicts.all();
+        for (key, verdict) in &verdicts {
+            let before = self.states.insert(key.clone(), verdict.state);
+            if before == Some(verdict.state) || verdict.state == health::State::Checking {
+                continue;
+            }
+            let about = About { service: Some(&key.service), real_server: Some(&key.real_server) };
+            let text = match (verdict.state, &verdict.reason) {
+                (health::State::Up, _) => "up: the check succeeds".to_owned(),
+                (_, Some(reason)) => format!("down: {reason}"),
+                (_, None) => "down".to_owned(),
+            };
+            self.events.note("check", about, text);
+        }
+        self.states.retain(|key, _| verdicts.contains_key(key));
     }
 
     /// Connects if need be, and learns what the data plane runs.
@@ -162,6 +226,8 @@ impl Core {
                 .map_or("nothing yet".into(), |s| format!("generation {}", s.generation))
         );
         self.pid = Some(met.pid);
+        let text = format!("the data plane is process {}", met.pid);
+        self.events.note("dataplane", About::default(), text);
         if let Some(snapshot) = met.snapshot {
             self.ids = Ids::from_snapshot(&snapshot);
             self.asked = self.asked.max(snapshot.generation);
@@ -207,14 +273,15 @@ impl Core {
     }
 
     /// Lowers, and sends the snapshot if it says anything new.
-    async fn bring(&mut self, observed: &Observed) -> Result<()> {
+    async fn bring(&mut self) -> Result<()> {
         let next = self.asked + 1;
-        let mut lowered = lower::lower(&self.config, observed, &self.ids, &self.carrying, next);
+        let mut lowered =
+            lower::lower(&self.config, &self.observed, &self.ids, &self.carrying, next);
         if lowered.is_err() {
             // Numbers may have become free since they were last looked at.
             let generation = self.applied.as_ref().map_or(0, |s| s.generation);
             self.carry(generation).await?;
-            lowered = lower::lower(&self.config, observed, &self.ids, &self.carrying, next);
+            lowered = lower::lower(&self.config, &self.observed, &self.ids, &self.carrying, next);
         }
         let lowered = lowered.context("the configuration cannot be brought to the data plane")?;
         self.unresolved = lowered.unresolved;

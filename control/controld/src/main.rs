@@ -4,9 +4,12 @@
 
 mod checks;
 mod core;
+mod events;
 mod fallback;
+mod findings;
 mod host;
-mod http;
+mod local;
+mod node;
 mod overrides;
 mod plane;
 mod views;
@@ -69,7 +72,7 @@ async fn run(args: &Args) -> Result<()> {
     log::info!("the API answers at {} under /api/v1", socket.display());
     let served = tokio::spawn({
         let (socket, core) = (socket.clone(), core.clone());
-        async move { http::serve(&socket, core).await }
+        async move { local::serve(&socket, core).await }
     });
     loop {
         tokio::select! {
@@ -89,7 +92,7 @@ async fn run(args: &Args) -> Result<()> {
 }
 
 /// Round after round: at once when a check changes its mind, else a few times a second.
-async fn rounds(core: http::Shared, changed: Arc<Notify>) {
+async fn rounds(core: node::Shared, changed: Arc<Notify>) {
     loop {
         core.lock().await.round().await;
         tokio::select! {
@@ -100,7 +103,7 @@ async fn rounds(core: http::Shared, changed: Arc<Notify>) {
 }
 
 /// Reads the file anew. One with errors is refused and the running state untouched.
-async fn reload(file: &Path, core: &http::Shared) {
+async fn reload(file: &Path, core: &node::Shared) {
     let result = match read(file) {
         Ok(config) => core.lock().await.replace(config).await,
         Err(e) => Err(e),

@@ -20,7 +20,8 @@ fn every_answer_has_the_agreed_shape() {
             ["config", "dataplane", "generation", "node", "ready", "version"]
         );
         assert_eq!(status["node"], "lab");
-        assert_eq!(keys(&status["config"]), ["file", "trouble"], "{status}");
+        let config = ["file", "returns_in_s", "revision", "trouble"];
+        assert_eq!(keys(&status["config"]), config, "{status}");
         assert_eq!(status["generation"]["asked"], status["generation"]["applied"]);
         assert_eq!(status["dataplane"]["connected"], true);
         assert_eq!(status["dataplane"]["ports"][0]["mac"], "02:00:00:00:00:01");
@@ -49,6 +50,7 @@ fn every_answer_has_the_agreed_shape() {
                 "address",
                 "bytes",
                 "connections",
+                "history",
                 "name",
                 "observed",
                 "packets",

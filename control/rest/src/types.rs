@@ -53,7 +53,7 @@ pub struct Dataplane {
     /// Its process number.
     pub pid: Option<u32>,
     /// Forwarding threads.
-    pub workers: Option<u16>,
+    pub workers: Option<u32>,
     /// Seconds since it started.
     pub uptime_s: Option<u64>,
     /// Its ports.
@@ -224,7 +224,7 @@ pub struct Page {
     /// `next` of the page before; 0 or nothing to begin.
     #[param(minimum = 0)]
     pub cursor: Option<u32>,
-    /// Most rows of this page.
+    /// Most rows of this page; services are all shown without it.
     #[param(minimum = 1, maximum = 10_000)]
     pub limit: Option<u32>,
 }

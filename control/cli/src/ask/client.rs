@@ -1,6 +1,6 @@
 //! HTTP over control's Unix socket.
 
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper::{Method, Request, StatusCode};
@@ -54,12 +54,26 @@ impl Client {
     /// # Errors
     /// When control cannot be reached, does not answer in time, or answers with an error.
     pub fn call(&self, method: &Method, path: &str) -> Result<Value, Failure> {
+        self.send(method, path, None)
+    }
+
+    /// As [`Self::call`], with a body in JSON.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub fn send(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, Failure> {
+        let body = body.map(Value::to_string);
         self.runtime.block_on(async {
             let stream = timeout(PATIENCE, UnixStream::connect(&self.socket))
                 .await
                 .map_err(|_| self.too_slow())?
                 .map_err(|e| self.unreachable(&e))?;
-            let (status, body) = timeout(PATIENCE, exchange(stream, method, path))
+            let (status, body) = timeout(PATIENCE, exchange(stream, method, path, body))
                 .await
                 .map_err(|_| self.too_slow())?
                 .map_err(|e| self.broken(e.as_ref()))?;
@@ -109,6 +123,7 @@ async fn exchange(
     stream: UnixStream,
     method: &Method,
     path: &str,
+    body: Option<String>,
 ) -> Result<(StatusCode, Bytes), Anything> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     // Its errors come out of the request as well.
@@ -117,7 +132,8 @@ async fn exchange(
         .method(method)
         .uri(path)
         .header("host", "fulcrum")
-        .body(Empty::<Bytes>::new())?;
+        .header("content-type", "application/json")
+        .body(Full::<Bytes>::from(body.unwrap_or_default()))?;
     let response = sender.send_request(request).await?;
     let status = response.status();
     let body = Limited::new(response.into_body(), MOST_BYTES).collect().await?.to_bytes();
@@ -128,8 +144,15 @@ async fn exchange(
 /// Control says itself what is wrong and what to do.
 fn refusal(status: StatusCode, value: &Value) -> Failure {
     let text = |key: &str| value[key].as_str().map(str::to_owned);
+    let mut what = text("error").unwrap_or_else(|| format!("control refused this with {status}"));
+    for finding in value["findings"].as_array().into_iter().flatten() {
+        let word = |key: &str| finding[key].as_str().unwrap_or_default();
+        let line = finding["line"].as_u64().map_or(String::new(), |line| format!("line {line}: "));
+        let (severity, key) = (word("severity"), word("key"));
+        what += &format!(" | {line}{severity}: {key}: {}; write: {}", word("what"), word("remedy"));
+    }
     Failure {
-        what: text("error").unwrap_or_else(|| format!("control refused this with {status}")),
+        what,
         remedy: text("remedy").unwrap_or_else(|| "look at the log of `fulcrum run`".into()),
     }
 }

@@ -3,7 +3,9 @@
 mod client;
 mod connections;
 mod counters;
+mod events;
 mod path;
+mod plan;
 mod requested;
 mod services;
 mod status;
@@ -62,6 +64,13 @@ pub enum Question {
     },
     /// Counters of ports and of the table.
     Counters,
+    /// What happened lately.
+    Events,
+    /// What a configuration would change.
+    Plan {
+        /// The configuration.
+        text: String,
+    },
     /// A real server shall be `online`, `drain` or `halt`.
     Request {
         /// The service's name.
@@ -101,6 +110,10 @@ impl Question {
             Self::Status => client.call(&Method::GET, "/api/v1/status"),
             Self::Services => client.call(&Method::GET, "/api/v1/services"),
             Self::Counters => client.call(&Method::GET, "/api/v1/counters"),
+            Self::Events => client.call(&Method::GET, "/api/v1/events"),
+            Self::Plan { text } => {
+                client.send(&Method::POST, "/api/v1/config/plan", Some(&json!({"text": text})))
+            }
             Self::Connections { limit } => pages(client, *limit),
             Self::Request { service, real_server, state } => {
                 let path = path::real_server(service, real_server, state);
@@ -114,6 +127,8 @@ impl Question {
             Self::Status => status::render(&read(value)?),
             Self::Services => services::render(&read(value)?),
             Self::Counters => counters::render(&read(value)?),
+            Self::Events => events::render(&read(value)?),
+            Self::Plan { .. } => plan::render(&read(value)?),
             Self::Connections { .. } => connections::render(&read(value)?),
             Self::Request { .. } => requested::render(&read(value)?),
         })

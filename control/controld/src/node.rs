@@ -1,0 +1,161 @@
+//! What is behind the API: the running node.
+
+use crate::core::Core;
+use crate::events::About;
+use crate::findings::told;
+use crate::views::{self, View};
+use anyhow::Result;
+use api::{ConnectionRow, Reply, Request};
+use lower::RealServerKey;
+use rest::types::*;
+use rest::{Control, Problem};
+use std::sync::Arc;
+use tokio::sync::{Mutex, broadcast};
+
+/// Control's state as handlers share it.
+pub type Shared = Arc<Mutex<Core>>;
+
+/// Rows of one page, unless asked otherwise.
+const PAGE: u32 = 1_000;
+/// Rows of one question to the data plane.
+const ROWS: u32 = 10_000;
+/// What findings call a text that came by the API.
+const NAME: &str = "configuration";
+
+/// The running node.
+pub struct Node(pub Shared);
+
+#[async_trait::async_trait]
+impl Control for Node {
+    async fn status(&self) -> Result<Status, Problem> {
+        let mut core = self.0.lock().await;
+        let plane = match core.plane.ask(&Request::Status).await {
+            Ok(Reply::Status(status)) => Some(status),
+            _ => None,
+        };
+        Ok(views::status(&core, plane.as_ref()))
+    }
+
+    async fn services(&self, page: Page) -> Result<Services, Problem> {
+        let mut core = self.0.lock().await;
+        // Without a data plane the list is still worth showing.
+        let counters = core.counters().await.unwrap_or_default();
+        let view = View::new(&core, &counters);
+        let begin = page.cursor.unwrap_or(0) as usize;
+        let limit = page.limit.map_or(usize::MAX, |limit| limit as usize);
+        let all = &core.config.services;
+        let some = all.iter().skip(begin).take(limit);
+        let services: Vec<_> = some.map(|service| view.service(service)).collect();
+        let end = begin.saturating_add(services.len());
+        Ok(Services { next: (end < all.len()).then_some(end as u32), services })
+    }
+
+    async fn service(&self, name: &str) -> Result<Service, Problem> {
+        let mut core = self.0.lock().await;
+        let counters = core.counters().await.unwrap_or_default();
+        let service = core.config.service(name).ok_or_else(|| no_service(name))?;
+        Ok(View::new(&core, &counters).service(service))
+    }
+
+    async fn connections(&self, page: Page) -> Result<Connections, Problem> {
+        let mut core = self.0.lock().await;
+        let (cursor, limit) = (page.cursor.unwrap_or(0), page.limit.unwrap_or(PAGE));
+        let (rows, next) = rows(&mut core, cursor, limit).await?;
+        Ok(views::connections(&core, &rows, next))
+    }
+
+    async fn counters(&self) -> Result<Counters, Problem> {
+        let mut core = self.0.lock().await;
+        let counters = core.counters().await.map_err(unavailable)?;
+        Ok(views::counters(&core, &counters))
+    }
+
+    async fn request(
+        &self,
+        who: &str,
+        service: &str,
+        real_server: &str,
+        state: Requested,
+    ) -> Result<RequestNoted, Problem> {
+        let mut core = self.0.lock().await;
+        let known = core.config.service(service).ok_or_else(|| no_service(service))?;
+        if known.real_server(real_server).is_none() {
+            let what =
+                format!("there is no real server {real_server:?} in the service {service:?}");
+            return Err(Problem::not_found(what, "see the list of services"));
+        }
+        let wanted = match state {
+            Requested::Online => config::State::Online,
+            Requested::Drain => config::State::Drain,
+            Requested::Halt => config::State::Halt,
+        };
+        let key = RealServerKey::new(service, real_server);
+        let generation = core.request(key, wanted).await.map_err(unavailable)?;
+        let about = About { service: Some(service), real_server: Some(real_server) };
+        core.events.note("request", about, format!("{who} asks for {}", wanted.text()));
+        let (service, real_server) = (service.to_owned(), real_server.to_owned());
+        Ok(RequestNoted { service, real_server, requested: state, generation })
+    }
+
+    async fn check(&self, text: &str) -> Result<Checked, Problem> {
+        Ok(match config::parse(text, NAME) {
+            Ok(accepted) => Checked { usable: true, findings: told(text, &accepted.findings) },
+            Err(findings) => Checked { usable: false, findings: told(text, &findings) },
+        })
+    }
+
+    async fn plan(&self, text: &str) -> Result<Plan, Problem> {
+        let accepted = parsed(text)?;
+        let mut core = self.0.lock().await;
+        let rows = all_rows(&mut core).await?;
+        let mut plan = core.plan(&accepted.config, &rows).await.map_err(unavailable)?;
+        plan.findings = told(text, &accepted.findings);
+        Ok(plan)
+    }
+
+    async fn events(&self) -> Result<Events, Problem> {
+        Ok(Events { events: self.0.lock().await.events.recent() })
+    }
+
+    async fn follow(&self) -> broadcast::Receiver<Event> {
+        self.0.lock().await.events.follow()
+    }
+}
+
+/// A configuration without errors, or what is wrong with it.
+fn parsed(text: &str) -> Result<config::Accepted, Problem> {
+    config::parse(text, NAME).map_err(|findings| Problem::findings(told(text, &findings)))
+}
+
+fn no_service(name: &str) -> Problem {
+    Problem::not_found(format!("there is no service {name:?}"), "see the list of services")
+}
+
+fn unavailable(e: anyhow::Error) -> Problem {
+    Problem::unavailable(format!("{e:#}"))
+}
+
+async fn rows(
+    core: &mut Core,
+    cursor: u32,
+    limit: u32,
+) -> Result<(Vec<ConnectionRow>, Option<u32>), Problem> {
+    match core.plane.ask(&Request::Connections { cursor, limit }).await.map_err(unavailable)? {
+        Reply::Connections { rows, next } => Ok((rows, next)),
+        _ => Err(Problem::unavailable("the data plane answered something else")),
+    }
+}
+
+/// Every connection there is. It changes while it is read: what is old enough to be in it is.
+async fn all_rows(core: &mut Core) -> Result<Vec<ConnectionRow>, Problem> {
+    let (mut all, mut cursor) = (Vec::new(), 0);
+    loop {
+        let (mut some, next) = rows(core, cursor, ROWS).await?;
+        all.append(&mut some);
+        match next {
+            // A cursor that does not advance would never end.
+            Some(next) if next > cursor => cursor = next,
+            _ => return Ok(all),
+        }
+    }
+}
