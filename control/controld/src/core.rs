@@ -120,6 +120,7 @@ impl Core {
         self.config = config;
         self.start_checks();
         self.round().await;
+        self.events.note("config", About::default(), "the configuration was read anew");
         Ok(())
     }
 

@@ -52,7 +52,9 @@ pub fn broken<'r>(
 ) -> BTreeMap<RealServerKey, u64> {
     let (before, after) = (Standing::new(old, None), Standing::new(new.0, Some(new.1)));
     let mut broken = BTreeMap::new();
-    for row in rows {
+    // Those that are over need not be cut.
+    let live = |row: &&ConnectionRow| !["closed", "time-wait"].contains(&row.state.as_str());
+    for row in rows.into_iter().filter(live) {
         if before.serves(row) && !after.serves(row) {
             let key = before.names.get(&row.backend).cloned();
             let unknown = || RealServerKey::new("", "");

@@ -62,7 +62,7 @@ fn row(protocol: u8, vip: (&str, u16), backend: u32, source: Option<&str>) -> Co
     }
 }
 
-/// Three TCP and two UDP connections on WEB1, one on WEB2; two on MX, from both pool addresses.
+/// Three TCP and two UDP connections on WEB1, one on WEB2, and some that are over; two on MX, from both pool addresses.
 fn look(from: &str, to: &str) -> (Vec<String>, Vec<(String, u64)>) {
     let new_text = FILE.replacen(from, to, 1);
     assert_ne!(new_text, FILE, "{from:?} is not in the file");
@@ -85,6 +85,8 @@ fn look(from: &str, to: &str) -> (Vec<String>, Vec<(String, u64)>) {
         row(17, web, web1, None),
         row(17, web, web1, None),
         row(6, web, web2, None),
+        ConnectionRow { state: "closed".into(), ..row(6, web, web1, None) },
+        ConnectionRow { state: "time-wait".into(), ..row(6, web, web2, None) },
         row(6, mail, mx, Some("10.0.0.5")),
         row(6, mail, mx, Some("10.0.0.6")),
     ];

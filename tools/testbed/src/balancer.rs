@@ -92,16 +92,49 @@ impl Balancer {
 
     /// The API's answer to a GET.
     pub fn get(&self, path: &str) -> Result<Value> {
+        self.exchange(&format!("GET {path} HTTP/1.0\r\nHost: fulcrum\r\n\r\n"))
+    }
+
+    fn exchange(&self, request: &str) -> Result<Value> {
         let mut socket = UnixStream::connect(self.control_socket())?;
         socket.set_read_timeout(Some(Duration::from_secs(10)))?;
-        write!(socket, "GET {path} HTTP/1.0\r\nHost: fulcrum\r\n\r\n")?;
+        socket.write_all(request.as_bytes())?;
         let mut answer = String::new();
         socket.read_to_string(&mut answer)?;
         let (head, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
         if head.split(' ').nth(1) != Some("200") {
-            bail!("GET {path}: {answer}");
+            bail!("{}: {answer}", request.lines().next().unwrap_or_default());
         }
         serde_json::from_str(body).with_context(|| body.to_owned())
+    }
+
+    /// The API's answer to a POST of JSON.
+    pub fn post(&self, path: &str, body: &Value) -> Result<Value> {
+        let body = body.to_string();
+        self.exchange(&format!(
+            "POST {path} HTTP/1.0\r\nHost: fulcrum\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        ))
+    }
+
+    /// Writes another configuration and has it read; returns when it is in force.
+    pub fn reload(&self, config: &str) -> Result<()> {
+        let before = self.reloads()?;
+        std::fs::write(self.host.folder().join("fulcrum.toml"), config)?;
+        let [pid] = self.pids("fulcrum")?[..] else { bail!("not one fulcrum") };
+        rustix::process::kill_process(pid, rustix::process::Signal::HUP)?;
+        until("reload", LIMIT, || {
+            let generation = &self.get("/api/v1/status")?["generation"];
+            let in_force = generation["asked"] == generation["applied"];
+            Ok((self.reloads()? > before && in_force).then_some(()))
+        })
+    }
+
+    fn reloads(&self) -> Result<usize> {
+        let events = self.get("/api/v1/events")?;
+        let events = events["events"].as_array().context("no events")?;
+        Ok(events.iter().filter(|event| event["kind"] == "config").count())
     }
 
     /// The data plane's counters.

@@ -3,6 +3,7 @@
 mod bed;
 mod datagrams;
 mod deployments;
+mod edits;
 mod failures;
 mod files;
 mod limits;
@@ -22,6 +23,7 @@ pub fn all() -> Vec<Test> {
     shares::add(&mut tests);
     failures::add(&mut tests);
     limits::add(&mut tests);
+    edits::add(&mut tests);
     deployments::add(&mut tests);
     files::add(&mut tests);
     tests
