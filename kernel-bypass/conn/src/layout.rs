@@ -152,18 +152,22 @@ impl Geometry {
         // better of two buckets is practically never full. (At two thirds, one insert in 2,600
         // of a full table finds no cell, by simulation; at one half, none of 20 million.)
         let buckets = (u64::from(units) * 2).div_ceil(CELLS as u64) as u32;
-        Self { units, slab_units, buckets: buckets.max(1), backends }
+        Self { units, slab_units, buckets: buckets.max(2), backends }
     }
 
     pub const fn slabs(&self) -> u32 {
         self.units / self.slab_units
     }
 
-    /// The two buckets of a hash (which may be one and the same).
+    /// The two buckets of a hash. They differ: where both are one, that one would be full soon.
     #[inline]
     pub fn buckets_of(&self, hash: u64) -> [usize; 2] {
-        let reduce = |h: u64| (((h & 0xffff_ffff) * u64::from(self.buckets)) >> 32) as usize;
-        [reduce(hash), reduce(hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32)]
+        let reduce = |h: u64, below: u64| ((h & 0xffff_ffff) * below) >> 32;
+        let buckets = u64::from(self.buckets);
+        let first = reduce(hash, buckets);
+        let distance = 1 + reduce(hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32, buckets - 1);
+        let second = first + distance;
+        [first, if second < buckets { second } else { second - buckets }].map(|n| n as usize)
     }
 }
 
@@ -175,6 +179,22 @@ mod tests {
     fn lines_are_lines() {
         assert_eq!((size_of::<Unit>(), align_of::<Unit>()), (64, 64));
         assert_eq!((size_of::<Bucket>(), align_of::<Bucket>()), (64, 64));
+    }
+
+    #[test]
+    fn the_two_buckets_differ_and_every_pair_is_possible() {
+        for units in [1, 2, 8, 12, 60, 4096] {
+            let geometry = Geometry::new(units, 1, 0);
+            let buckets = geometry.buckets as usize;
+            let (mut firsts, mut distances) = (vec![false; buckets], vec![false; buckets]);
+            for n in 0..buckets as u64 * 32 {
+                let [first, second] = geometry.buckets_of(n.wrapping_mul(0xd134_2543_de82_ef95));
+                firsts[first] = true;
+                distances[(second + buckets - first) % buckets] = true;
+            }
+            assert!(firsts.iter().all(|&seen| seen), "{units}");
+            assert!(!distances[0] && distances[1..].iter().all(|&seen| seen), "{units}");
+        }
     }
 
     #[test]
