@@ -37,7 +37,8 @@ impl<R: Rx<Packet = Buffer>> Faulty<R> {
         Self {
             inner,
             faults,
-            dice: seed | 1,
+            // Zero would stay zero.
+            dice: if seed == 0 { u64::MAX } else { seed },
             late: heapless::Vec::new(),
             ready: heapless::Deque::new(),
         }
@@ -180,5 +181,12 @@ mod tests {
         assert_eq!(seen, (0..200).collect::<Vec<_>>());
         assert!(run(Faults { repeat: 300, ..Faults::default() }, 3).len() > 220);
         assert!(run(Faults { lose: 300, ..Faults::default() }, 3).len() < 180);
+    }
+
+    #[test]
+    fn neighbouring_seeds_differ() {
+        let faults = Faults { lose: 300, ..Faults::default() };
+        assert_ne!(run(faults, 6), run(faults, 7));
+        assert_ne!(run(faults, 0), run(faults, 1));
     }
 }

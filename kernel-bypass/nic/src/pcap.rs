@@ -75,7 +75,13 @@ impl<R: Read> PcapReader<R> {
     /// See [`PcapError`].
     pub fn next_frame(&mut self) -> Result<Option<Vec<u8>>, PcapError> {
         let mut header = [0; 16];
-        if self.from.read(&mut header[..1])? == 0 {
+        let begun = loop {
+            match self.from.read(&mut header[..1]) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                result => break result?,
+            }
+        };
+        if begun == 0 {
             return Ok(None);
         }
         self.from.read_exact(&mut header[1..])?;
@@ -293,6 +299,22 @@ mod tests {
         writer.send(&mut burst);
         assert!(writer.error().is_some());
         assert_eq!(burst.iter().map(|p| p.bytes()[0]).collect::<Vec<_>>(), [1, 2, 3]);
+    }
+
+    /// A signal interrupts reading; that is neither end nor error.
+    #[test]
+    fn an_interruption_is_survived() {
+        struct Interrupted<'a>(&'a [u8], bool);
+        impl Read for Interrupted<'_> {
+            fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+                self.1 = !self.1;
+                if self.1 { Err(io::ErrorKind::Interrupted.into()) } else { self.0.read(into) }
+            }
+        }
+        let file = written(&[&[1; 60]]);
+        let mut reader = PcapReader::new(Interrupted(&file, false)).unwrap();
+        assert_eq!(reader.next_frame().unwrap(), Some(vec![1; 60]));
+        assert_eq!(reader.next_frame().unwrap(), None);
     }
 
     proptest! {
