@@ -1,10 +1,10 @@
 //! Network address translation of one packet, checksums by difference only: what was damaged
 //! before stays detectably damaged.
 
-use crate::address::v4;
-use crate::bytes::{be16, put, put16};
-use crate::checksum::{Change, patch};
-use crate::parse::{Fragment, IpVersion, L4, Parsed};
+use crate::address::{is_v4, v4};
+use crate::bytes::put;
+use crate::checksum::{Change, patch, patch_with};
+use crate::parse::{IpVersion, L4, Parsed};
 
 /// Addresses and ports of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,22 +31,19 @@ impl Parsed {
 #[inline]
 pub fn translate(frame: &mut [u8], parsed: &Parsed, new: &Flow) {
     let Some(change) = addresses(frame, parsed, &new.src, &new.dst) else { return };
-    if let Fragment::Later { .. } = parsed.fragment {
-        return;
-    }
-    let l4 = usize::from(parsed.l4_off);
+    let Some(l4) = frame.get_mut(usize::from(parsed.l4_off)..) else { return };
     match parsed.kind {
         L4::Tcp => {
-            let change = ports(frame, l4, parsed, new, change);
-            patch(frame, l4 + 16, change);
+            let change = ports(l4, parsed, new, change);
+            patch(l4, 16, change);
         }
         L4::Udp => {
-            let change = ports(frame, l4, parsed, new, change);
-            patch_udp(frame, l4 + 6, change);
+            let change = ports(l4, parsed, new, change);
+            patch_with(l4, 6, |old| udp_after(change, old));
         }
         // ICMPv6 has a pseudo header, ICMP has none.
-        L4::Icmp { .. } if parsed.version == IpVersion::V6 => patch(frame, l4 + 2, change),
-        _ => {}
+        L4::Icmp { .. } if parsed.version == IpVersion::V6 => patch(l4, 2, change),
+        L4::Icmp { .. } | L4::Other => {}
     }
 }
 
@@ -59,20 +56,22 @@ pub(crate) fn addresses(
     src: &[u8; 16],
     dst: &[u8; 16],
 ) -> Option<Change> {
-    let l3 = usize::from(parsed.l3_off);
+    let l3 = frame.get_mut(usize::from(parsed.l3_off)..)?;
     match parsed.version {
         IpVersion::V4 => {
             let (src, dst) = (v4(src)?, v4(dst)?);
             let change =
                 Change::default().replace(&parsed.src[12..], &src).replace(&parsed.dst[12..], &dst);
-            put(frame, l3 + 12, &src);
-            put(frame, l3 + 16, &dst);
-            patch(frame, l3 + 10, change);
+            let header: &mut [u8; 20] = l3.first_chunk_mut()?;
+            header[12..16].copy_from_slice(&src);
+            header[16..20].copy_from_slice(&dst);
+            patch(header, 10, change);
             Some(change)
         }
-        IpVersion::V6 if v4(src).is_none() && v4(dst).is_none() => {
-            put(frame, l3 + 8, src);
-            put(frame, l3 + 24, dst);
+        IpVersion::V6 if !is_v4(src) && !is_v4(dst) => {
+            let header: &mut [u8; 40] = l3.first_chunk_mut()?;
+            header[8..24].copy_from_slice(src);
+            header[24..40].copy_from_slice(dst);
             Some(Change::default().replace(&parsed.src, src).replace(&parsed.dst, dst))
         }
         IpVersion::V6 => None,
@@ -80,17 +79,12 @@ pub(crate) fn addresses(
 }
 
 #[inline]
-fn ports(frame: &mut [u8], l4: usize, old: &Parsed, new: &Flow, change: Change) -> Change {
-    put16(frame, l4, new.sport);
-    put16(frame, l4 + 2, new.dport);
-    change.replace16(old.sport, new.sport).replace16(old.dport, new.dport)
-}
-
-#[inline]
-fn patch_udp(frame: &mut [u8], at: usize, change: Change) {
-    if let Some(old) = be16(frame, at) {
-        put16(frame, at, udp_after(change, old));
+fn ports(l4: &mut [u8], old: &Parsed, new: &Flow, change: Change) -> Change {
+    if let Some(place) = l4.first_chunk_mut::<4>() {
+        place[..2].copy_from_slice(&new.sport.to_be_bytes());
+        place[2..].copy_from_slice(&new.dport.to_be_bytes());
     }
+    change.replace16(old.sport, new.sport).replace16(old.dport, new.dport)
 }
 
 /// A UDP checksum after a change: zero means "none" and stays (RFC 768); a result of zero is
