@@ -59,29 +59,56 @@ fn a_two_way_entry_is_found_from_both_sides() {
     assert!(handle.lookup(&second, handle.hash(&second)).is_none());
 }
 
+/// Several times as many entries as there are cells, so that none may stay behind.
 #[test]
 fn a_full_table_says_so_and_serves_again_after_removals() {
+    let shapes: [(u32, fn(u32) -> Other); 3] = [
+        (1, |_| Other::None),
+        (2, |n| Other::Reply(key(n).reversed())),
+        (2, |n| Other::Recipe(key(n).reversed())),
+    ];
+    for (units, other) in shapes {
+        let table = table(1024);
+        let mut handle = table.handle().unwrap();
+        let mut next = 0;
+        for round in 0..12 {
+            let begun = next;
+            while handle.insert(handle.hash(&key(next)), &new(key(next), other(next))).is_ok() {
+                next += 1;
+            }
+            let inserted = next - begun;
+            assert_eq!(inserted * units, 1024 - 1024 / 8, "7 of 8 slabs for one class, {round}");
+            for n in begun..next {
+                let found = handle.lookup(&key(n), handle.hash(&key(n))).unwrap();
+                assert!(handle.remove(&found.entry));
+            }
+            (0..64).for_each(|_| handle.quiesce());
+        }
+    }
+}
+
+#[test]
+fn who_sleeps_holds_nobody_up_and_who_is_awake_does() {
     let table = table(1024);
-    let mut handle = table.handle().unwrap();
-    let mut inserted = 0;
-    while handle.insert(handle.hash(&key(inserted)), &new(key(inserted), Other::None)).is_ok() {
-        inserted += 1;
-    }
-    assert_eq!(inserted, 1024 - 1024 / 8, "7 of 8 slabs for one class");
-    for round in 0..10 {
-        for n in 0..inserted {
-            let k = key(round * inserted + n);
-            let found = handle.lookup(&k, handle.hash(&k)).unwrap();
-            assert!(handle.remove(&found.entry));
+    let [mut worker, mut other] = [(), ()].map(|()| table.handle().unwrap());
+    let mut next = 0;
+    let mut fill_and_empty = |worker: &mut Handle| {
+        let begun = next;
+        while worker.insert(worker.hash(&key(next)), &new(key(next), Other::None)).is_ok() {
+            next += 1;
         }
-        for _ in 0..64 {
-            handle.quiesce();
-        }
-        for n in 0..inserted {
-            let k = key((round + 1) * inserted + n);
-            assert!(handle.insert(handle.hash(&k), &new(k, Other::None)).is_ok(), "{round} {n}");
-        }
-    }
+        while worker.sweep(1024, |_| Verdict::Remove) > 0 {}
+        (0..64).for_each(|_| worker.quiesce());
+        next - begun
+    };
+    assert_eq!(fill_and_empty(&mut worker), 896);
+    assert_eq!(fill_and_empty(&mut worker), 0, "the other one may hold any of them");
+    other.park();
+    assert_eq!(fill_and_empty(&mut worker), 0);
+    assert_eq!(fill_and_empty(&mut worker), 896);
+    other.unpark();
+    assert_eq!(fill_and_empty(&mut worker), 896);
+    assert_eq!(fill_and_empty(&mut worker), 0);
 }
 
 #[test]
