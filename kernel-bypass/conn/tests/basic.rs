@@ -62,12 +62,11 @@ fn a_two_way_entry_is_found_from_both_sides() {
 /// Several times as many entries as there are cells, so that none may stay behind.
 #[test]
 fn a_full_table_says_so_and_serves_again_after_removals() {
-    let shapes: [(u32, fn(u32) -> Other); 3] = [
-        (1, |_| Other::None),
-        (2, |n| Other::Reply(key(n).reversed())),
-        (2, |n| Other::Recipe(key(n).reversed())),
-    ];
-    for (units, other) in shapes {
+    for (shape, units) in [1, 2, 2].into_iter().enumerate() {
+        let other = |n| {
+            let second = key(n).reversed();
+            [Other::None, Other::Reply(second), Other::Recipe(second)][shape]
+        };
         let table = table(1024);
         let mut handle = table.handle().unwrap();
         let mut next = 0;
