@@ -17,6 +17,8 @@ use std::sync::Arc;
 /// Lost races after which an insert gives up. Each needs another insert of the same key within
 /// the same few nanoseconds.
 const ATTEMPTS: usize = 8;
+/// Pauses (some 10 to 50 ns each) between two attempts at most.
+const LONGEST_WAIT: usize = 1000;
 /// Quiescent points between two looks at everybody else's announcements.
 const ROUNDS_PER_ADVANCE: u32 = if cfg!(loom) { 2 } else { 8 };
 /// Free entries that change hands at once.
@@ -109,7 +111,7 @@ impl Handle {
             }
             _ => None,
         };
-        for _ in 0..ATTEMPTS {
+        for attempt in 0..ATTEMPTS {
             if let Some(entry) = self.find(hash, &words) {
                 return Err(InsertError::KeyExists(entry.entry));
             }
@@ -121,6 +123,7 @@ impl Handle {
             if let Some(result) = self.attempt(hash, &words, reply.as_ref(), new) {
                 return result;
             }
+            self.fall_out_of_step(attempt);
         }
         Err(InsertError::Contended)
     }
@@ -328,6 +331,15 @@ impl Handle {
         }
         self.account(&entry, 1);
         Some(Ok(entry))
+    }
+
+    /// Two inserts that run in step abort each other, and would do so again: every participant
+    /// waits for another time.
+    #[cold]
+    fn fall_out_of_step(&self, attempt: usize) {
+        if !cfg!(loom) {
+            (0..(self.index << attempt).min(LONGEST_WAIT)).for_each(|_| std::hint::spin_loop());
+        }
     }
 
     fn fill(&self, number: u32, words: &[u64; KEY_WORDS], new: &New) {
