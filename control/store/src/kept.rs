@@ -1,0 +1,80 @@
+//! State that is not configuration: one value in one file.
+
+use crate::disk::{Disk, Os};
+use crate::error::{Error, Result};
+use crate::finding::Finding;
+use crate::folder::set_aside;
+use crate::{sealed, whole};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Most bytes of a kept file.
+pub const MAX_KEPT_BYTES: u64 = 32 << 20;
+
+/// A value that outlives the process, with a checksum, replaced whole or not at all.
+pub struct Kept<T, D: Disk = Os> {
+    disk: D,
+    path: PathBuf,
+    value: T,
+}
+
+impl<T: Serialize + DeserializeOwned + Default> Kept<T> {
+    /// Reads the file, whose folder exists. Where there is none, the value is the default. It is
+    /// the default as well where the file is damaged, which is then set aside under another name,
+    /// and reported.
+    ///
+    /// # Errors
+    /// When there is a file that cannot be read now and may be readable later.
+    pub fn open(path: &Path) -> Result<(Self, Option<Finding>)> {
+        Self::open_on(Os, path)
+    }
+}
+
+impl<T: Serialize + DeserializeOwned + Default, D: Disk> Kept<T, D> {
+    /// As [`Kept::open`], on another disk.
+    ///
+    /// # Errors
+    /// As [`Kept::open`].
+    pub fn open_on(disk: D, path: &Path) -> Result<(Self, Option<Finding>)> {
+        let bytes = match disk.read(path, MAX_KEPT_BYTES) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+            read => Some(read.map_err(Error::disk("read", path))?),
+        };
+        let (value, finding) = match bytes.map(|bytes| sealed::unseal(&bytes)) {
+            None => (T::default(), None),
+            Some(Ok(value)) => (value, None),
+            Some(Err(damage)) => {
+                let finding = set_aside(&disk, path, &damage.to_string());
+                (T::default(), Some(finding))
+            }
+        };
+        Ok((Self { disk, path: path.to_owned(), value }, finding))
+    }
+
+    /// Replaces the value, on the medium before it returns.
+    ///
+    /// # Errors
+    /// When it cannot be kept; the old value stays, here and in the file.
+    pub fn set(&mut self, value: T) -> Result<()> {
+        let new = self.seal(&value)?;
+        let old = self.seal(&self.value)?;
+        whole::replace(&self.disk, &self.path, Some(&old), &new)?;
+        self.value = value;
+        Ok(())
+    }
+
+    /// The value.
+    pub const fn value(&self) -> &T {
+        &self.value
+    }
+
+    fn seal(&self, value: &T) -> Result<Vec<u8>> {
+        let bytes = sealed::seal(value).map_err(|e| Error::disk("write", &self.path)(e.into()))?;
+        match bytes.len() as u64 {
+            0..=MAX_KEPT_BYTES => Ok(bytes),
+            bytes => Err(Error::TooLong { what: "state", bytes, most: MAX_KEPT_BYTES }),
+        }
+    }
+}
