@@ -67,6 +67,17 @@ pub enum Error {
     /// The caller confirms what needs no confirmation.
     #[error("no revision waits to be confirmed; the deadline may have passed already")]
     NothingPending,
+    /// A comparison would take too long.
+    #[error(
+        "{lines} lines lie between the first difference and the last; at most {most} are \
+             compared, get both texts and compare them elsewhere"
+    )]
+    TooDifferent {
+        /// How many lines, of both texts.
+        lines: usize,
+        /// How many it may be.
+        most: usize,
+    },
     /// A file name in the folder holds the largest number there is.
     #[error("{0} holds the highest revision number there is; move that file away")]
     NoNumber(PathBuf),

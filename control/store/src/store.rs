@@ -176,14 +176,15 @@ impl<D: Disk> Store<D> {
         })
     }
 
-    /// What `new` changes in the text of `old`, as a unified diff; empty if nothing.
+    /// What `new` changes in the text of `old`, as a unified diff; empty if nothing. Large texts
+    /// that differ everywhere take seconds.
     ///
     /// # Errors
-    /// As [`Store::get`].
+    /// As [`Store::get`]; [`Error::TooDifferent`] when even that would not do.
     pub fn diff(&self, old: u64, new: u64) -> Result<String> {
         let ((_, before), (_, after)) = (self.get(old)?, self.get(new)?);
         let (old, new) = (format!("revision {old}"), format!("revision {new}"));
-        Ok(diff::unified((&old, &before), (&new, &after)))
+        diff::unified((&old, &before), (&new, &after), diff::MOST_LINES)
     }
 
     fn applied(&self) -> Option<u64> {
