@@ -43,7 +43,7 @@ fn control_stops_first_and_nothing_is_left() {
 #[test]
 fn what_the_operator_asked_for_outlives_a_stop() {
     let run = Run::started();
-    let requested = run.folder.write("run/requested.json", "[]");
+    let requested = run.folder.write("run/requested", "[]");
     run.signal(Signal::TERM);
     let folder = run.folder.clone();
     let (_, code) = run.end();

@@ -22,35 +22,26 @@ pub struct Kept<T, D: Disk = Os> {
 
 impl<T: Serialize + DeserializeOwned + Default> Kept<T> {
     /// Reads the file, whose folder exists. Where there is none, the value is the default. It is
-    /// the default as well where the file is damaged, which is then set aside under another name,
-    /// and reported.
-    ///
-    /// # Errors
-    /// When there is a file that cannot be read now and may be readable later.
-    pub fn open(path: &Path) -> Result<(Self, Option<Finding>)> {
+    /// the default as well where the file is damaged or cannot be read, which is then set aside
+    /// under another name, and reported.
+    pub fn open(path: &Path) -> (Self, Option<Finding>) {
         Self::open_on(Os, path)
     }
 }
 
 impl<T: Serialize + DeserializeOwned + Default, D: Disk> Kept<T, D> {
     /// As [`Kept::open`], on another disk.
-    ///
-    /// # Errors
-    /// As [`Kept::open`].
-    pub fn open_on(disk: D, path: &Path) -> Result<(Self, Option<Finding>)> {
-        let bytes = match disk.read(path, MAX_KEPT_BYTES) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
-            read => Some(read.map_err(Error::disk("read", path))?),
+    pub fn open_on(disk: D, path: &Path) -> (Self, Option<Finding>) {
+        let (value, flaw) = match disk.read(path, MAX_KEPT_BYTES) {
+            Ok(bytes) => match sealed::unseal(&bytes) {
+                Ok(value) => (value, None),
+                Err(damage) => (T::default(), Some(damage.to_string())),
+            },
+            Err(e) if e.kind() == io::ErrorKind::NotFound => (T::default(), None),
+            Err(e) => (T::default(), Some(format!("it cannot be read: {e}"))),
         };
-        let (value, finding) = match bytes.map(|bytes| sealed::unseal(&bytes)) {
-            None => (T::default(), None),
-            Some(Ok(value)) => (value, None),
-            Some(Err(damage)) => {
-                let finding = set_aside(&disk, path, &damage.to_string());
-                (T::default(), Some(finding))
-            }
-        };
-        Ok((Self { disk, path: path.to_owned(), value }, finding))
+        let finding = flaw.map(|why| set_aside(&disk, path, &why));
+        (Self { disk, path: path.to_owned(), value }, finding)
     }
 
     /// Replaces the value, on the medium before it returns.

@@ -150,28 +150,28 @@ fn a_kept_value_is_the_old_or_the_new_one() {
     let path = Path::new("/state/value");
     let base = {
         let disk = FaultDisk::default();
-        let (mut kept, _) = Kept::<String, _>::open_on(disk.clone(), path).unwrap();
+        let (mut kept, _) = Kept::<String, _>::open_on(disk.clone(), path);
         kept.set("old".into()).unwrap();
         disk.files()
     };
     for k in 1..=8 {
         let disk = FaultDisk::with(&base);
-        let (mut kept, _) = Kept::<String, _>::open_on(disk.clone(), path).unwrap();
+        let (mut kept, _) = Kept::<String, _>::open_on(disk.clone(), path);
         disk.arm(Fault::Once(k, ErrorKind::StorageFull));
         let result = kept.set("new".into());
         let want = if result.is_ok() { "new" } else { "old" };
         assert_eq!(kept.value(), want, "operation {k}");
         disk.arm(Fault::None);
-        let (kept, finding) = Kept::<String, _>::open_on(disk.clone(), path).unwrap();
+        let (kept, finding) = Kept::<String, _>::open_on(disk.clone(), path);
         assert_eq!((kept.value().as_str(), finding), (want, None), "operation {k}");
 
         let disk = FaultDisk::with(&base);
-        let (mut kept, _) = Kept::<String, _>::open_on(disk.clone(), path).unwrap();
+        let (mut kept, _) = Kept::<String, _>::open_on(disk.clone(), path);
         disk.arm(Fault::Crash(k));
         let done = kept.set("new".into()).is_ok();
         disk.after_power_cut(|files| {
             let disk = FaultDisk::with(files);
-            let (kept, finding) = Kept::<String, _>::open_on(disk, path).unwrap();
+            let (kept, finding) = Kept::<String, _>::open_on(disk, path);
             assert_eq!(finding, None, "cut at {k}");
             let found = kept.value().as_str();
             assert!(found == "new" || (found == "old" && !done), "cut at {k}: {found:?}");

@@ -190,14 +190,14 @@ fn one_process_at_a_time() {
 fn other_state_is_kept_and_a_damaged_file_is_set_aside() {
     let disk = FaultDisk::default();
     let path = Path::new("/state/requested");
-    let (mut kept, finding) = Kept::<Vec<u32>, _>::open_on(disk.clone(), path).unwrap();
+    let (mut kept, finding) = Kept::<Vec<u32>, _>::open_on(disk.clone(), path);
     assert!(kept.value().is_empty() && finding.is_none());
     kept.set(vec![1, 2]).unwrap();
-    let (kept, _) = Kept::<Vec<u32>, _>::open_on(disk.clone(), path).unwrap();
+    let (kept, _) = Kept::<Vec<u32>, _>::open_on(disk.clone(), path);
     assert_eq!(kept.value().as_slice(), [1, 2]);
     for aside in ["/state/requested.damaged", "/state/requested.2.damaged"] {
         disk.tamper(path, |bytes| *bytes.last_mut().unwrap() ^= 1);
-        let (mut kept, finding) = Kept::<Vec<u32>, _>::open_on(disk.clone(), path).unwrap();
+        let (mut kept, finding) = Kept::<Vec<u32>, _>::open_on(disk.clone(), path);
         assert!(kept.value().is_empty());
         assert!(finding.unwrap().what.contains("checksum"));
         assert!(disk.files().contains_key(Path::new(aside)), "{:?}", disk.files().keys());

@@ -212,7 +212,7 @@ impl Balancer {
         let files: Vec<_> = std::fs::read_dir(&self.runtime)
             .map(|entries| entries.flatten().map(|entry| entry.file_name()).collect())
             .unwrap_or_default();
-        let files: Vec<_> = files.iter().filter(|name| *name != "requested.json").collect();
+        let files: Vec<_> = files.iter().filter(|name| *name != "requested").collect();
         if !files.is_empty() {
             bail!("files left behind: {files:?}");
         }
