@@ -1,0 +1,94 @@
+//! Virtual services.
+
+use crate::series::{Family, Kind, Labels, Series, Subject};
+use crate::{RealServerStatus, Service, ServiceState, Traffic};
+
+impl Subject for Service {
+    fn labels(&self, labels: &mut Labels<'_>) {
+        labels.add("service", &self.name);
+        labels.add("mode", &self.mode);
+    }
+}
+
+pub(super) fn families() -> [Family<Service>; 9] {
+    [
+        Family {
+            name: "fulcrum_service_client_bytes",
+            help: "Layer 3 bytes from clients to real servers.",
+            kind: Kind::Counter,
+            series: |service, out| out.maybe(service.traffic.map(|t| t.bytes)),
+        },
+        Family {
+            name: "fulcrum_service_client_packets",
+            help: "Packets from clients to real servers.",
+            kind: Kind::Counter,
+            series: |service, out| out.maybe(service.traffic.map(|t| t.packets)),
+        },
+        Family {
+            name: "fulcrum_service_connections",
+            help: "Connections given to real servers.",
+            kind: Kind::Counter,
+            series: |service, out| out.maybe(service.traffic.map(|t| t.total)),
+        },
+        Family {
+            name: "fulcrum_service_current_connections",
+            help: "Connections that real servers have.",
+            kind: Kind::Gauge,
+            series: |service, out| out.maybe(service.traffic.map(|t| t.connections)),
+        },
+        Family {
+            name: "fulcrum_service",
+            help: "The service's address, ports, protocol and scheduler.",
+            kind: Kind::Info,
+            series: info,
+        },
+        Family {
+            name: "fulcrum_service_real_servers",
+            help: "Real servers, by what they do now.",
+            kind: Kind::Gauge,
+            series: real_servers,
+        },
+        Family {
+            name: "fulcrum_service_reply_bytes",
+            help: "Layer 3 bytes from real servers to clients, where they come by us.",
+            kind: Kind::Counter,
+            series: |service, out| out.maybe(replies(service).map(|t| t.reply_bytes)),
+        },
+        Family {
+            name: "fulcrum_service_reply_packets",
+            help: "Packets from real servers to clients, where they come by us.",
+            kind: Kind::Counter,
+            series: |service, out| out.maybe(replies(service).map(|t| t.reply_packets)),
+        },
+        Family {
+            name: "fulcrum_service_status",
+            help: "Whether real servers take connections: all (up), some (degraded) or none (down).",
+            kind: Kind::Gauge,
+            series: |service, out| {
+                out.one_of(service.state.text(), ServiceState::ALL.map(ServiceState::text))
+            },
+        },
+    ]
+}
+
+fn replies(service: &Service) -> Option<Traffic> {
+    service.traffic.filter(|_| service.sees_replies)
+}
+
+fn info(service: &Service, out: &mut Series<'_>) {
+    let address = service.address.to_string();
+    let labels = [
+        ("address", &*address),
+        ("ports", &service.ports),
+        ("protocol", &service.protocol),
+        ("scheduler", &service.scheduler),
+    ];
+    out.labelled(&labels, 1);
+}
+
+fn real_servers(service: &Service, out: &mut Series<'_>) {
+    for status in RealServerStatus::ALL {
+        let such = service.real_servers.iter().filter(|r| r.status() == status).count();
+        out.labelled(&[("state", status.text())], such);
+    }
+}

@@ -1,0 +1,287 @@
+//! What is exposed, before it is text.
+
+use api::{PortCounters, TableCounters};
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// Everything at one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sample {
+    /// The node itself.
+    pub node: Node,
+    /// The data plane's ports; none while control does not know them.
+    pub ports: Vec<Port>,
+    /// The connection table; `None` while the data plane does not answer.
+    pub table: Option<TableCounters>,
+    /// Virtual services, in any order.
+    pub services: Vec<Service>,
+}
+
+/// The node and its processes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// What runs here.
+    pub build: Build,
+    /// Whether what was asked for is applied, and every check has decided.
+    pub ready: bool,
+    /// The configuration.
+    pub configuration: Configuration,
+    /// The forwarding process as control sees it.
+    pub data_plane: DataPlane,
+    /// Fulcrum's processes that run now, in any order.
+    pub processes: Vec<Process>,
+}
+
+/// What was built.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Build {
+    /// Fulcrum's version.
+    pub version: String,
+    /// The commit, where the build knew it.
+    pub commit: Option<String>,
+}
+
+/// The configuration's state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Configuration {
+    /// Whether the last one could not be used.
+    pub trouble: bool,
+    /// The revision in force, where revisions are kept.
+    pub revision: Option<u64>,
+    /// How long until the revision in force is taken back unless it is confirmed; `None` if it
+    /// needs no confirmation.
+    pub returns_in: Option<Duration>,
+    /// Number of the snapshot sent last.
+    pub generation_asked: u64,
+    /// Number of the snapshot that every worker forwards by.
+    pub generation_applied: u64,
+}
+
+/// The forwarding process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DataPlane {
+    /// Whether control speaks with it.
+    pub connected: bool,
+    /// Forwarding threads, where known.
+    pub workers: Option<u32>,
+}
+
+/// A process of Fulcrum.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Process {
+    /// Which one: `control`, `dataplane`, …
+    pub name: String,
+    /// Since it started.
+    pub uptime: Duration,
+    /// CPU time of all its threads, where known.
+    pub cpu: Option<Duration>,
+    /// Resident memory in bytes, where known.
+    pub resident_bytes: Option<u64>,
+    /// Open file descriptors, where known.
+    pub open_files: Option<u64>,
+}
+
+/// A port of the data plane.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Port {
+    /// The companion interface's name.
+    pub name: String,
+    /// The device as configured.
+    pub device: String,
+    /// Its driver.
+    pub driver: String,
+    /// Whether its link is up.
+    pub link_up: bool,
+    /// What it counted; `None` while the data plane does not answer.
+    pub counters: Option<PortCounters>,
+}
+
+/// A virtual service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Its name.
+    pub name: String,
+    /// How packets reach the real servers, `l4-dr` for example.
+    pub mode: String,
+    /// The virtual address.
+    pub address: IpAddr,
+    /// Its ports, `80,443` for example.
+    pub ports: String,
+    /// `tcp`, `udp` or `tcp+udp`.
+    pub protocol: String,
+    /// Who gets a new connection.
+    pub scheduler: String,
+    /// Whether its real servers take connections.
+    pub state: ServiceState,
+    /// Whether replies come by us (NAT, SNAT). Else nothing is written about replies.
+    pub sees_replies: bool,
+    /// What it counted over all real servers, those included that are gone. Filled in by
+    /// [`ServiceTotals`](crate::ServiceTotals).
+    pub traffic: Option<Traffic>,
+    /// Its real servers, in any order.
+    pub real_servers: Vec<RealServer>,
+}
+
+/// Whether a service's real servers take connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ServiceState {
+    /// All do.
+    Up,
+    /// Some do.
+    Degraded,
+    /// None does.
+    #[default]
+    Down,
+}
+
+/// A real server of a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RealServer {
+    /// Its name.
+    pub name: String,
+    /// The real address.
+    pub address: IpAddr,
+    /// Its port, where it is not the one the client came to.
+    pub port: Option<u16>,
+    /// Its weight.
+    pub weight: u16,
+    /// What the operator wants.
+    pub requested: Requested,
+    /// What is known of it.
+    pub observed: Observed,
+    /// Whether there is a way to it.
+    pub reachable: bool,
+    /// Its check, if it has one.
+    pub check: Option<Check>,
+    /// What it counted; `None` while the data plane does not answer.
+    pub traffic: Option<Traffic>,
+}
+
+/// What the operator asks of a real server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Requested {
+    /// In service, as far as its check agrees.
+    #[default]
+    Online,
+    /// No new connections; those that it has go on.
+    Drain,
+    /// No connections at all.
+    Halt,
+}
+
+/// What is known of a real server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Observed {
+    /// Its check says that it works.
+    Up,
+    /// Its check says that it does not.
+    Down,
+    /// Its check has not decided yet.
+    Checking,
+    /// Nobody looks.
+    #[default]
+    Unchecked,
+}
+
+/// A health check.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Check {
+    /// How long the last successful probe took; `None` before the first.
+    pub took: Option<Duration>,
+    /// Since it last changed its mind.
+    pub since: Duration,
+}
+
+/// What real servers counted since the data plane began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Connections now.
+    pub connections: u64,
+    /// Connections in all.
+    pub total: u64,
+    /// Packets from clients.
+    pub packets: u64,
+    /// Layer 3 bytes from clients.
+    pub bytes: u64,
+    /// Packets to clients, where they come by us.
+    pub reply_packets: u64,
+    /// Layer 3 bytes to clients, where they come by us.
+    pub reply_bytes: u64,
+}
+
+/// What a real server does now: asked and observed in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RealServerStatus {
+    /// It takes new connections.
+    Up,
+    /// Its check says that it does not work.
+    Down,
+    /// Its check has not decided yet.
+    Checking,
+    /// The operator lets it finish.
+    Drain,
+    /// The operator stopped it.
+    Halt,
+    /// There is no way to it.
+    Unreachable,
+}
+
+impl RealServerStatus {
+    /// Every status, as they are written.
+    pub const ALL: [Self; 6] =
+        [Self::Checking, Self::Down, Self::Drain, Self::Halt, Self::Unreachable, Self::Up];
+
+    /// The word in labels and in `?only=`.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Down => "down",
+            Self::Checking => "checking",
+            Self::Drain => "drain",
+            Self::Halt => "halt",
+            Self::Unreachable => "unreachable",
+        }
+    }
+}
+
+impl ServiceState {
+    /// Every state, as they are written.
+    pub const ALL: [Self; 3] = [Self::Degraded, Self::Down, Self::Up];
+
+    /// The word in labels.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Degraded => "degraded",
+            Self::Down => "down",
+        }
+    }
+}
+
+impl RealServer {
+    /// What it does now. The operator's word comes first, then the way to it, then the check.
+    pub fn status(&self) -> RealServerStatus {
+        match (self.requested, self.reachable, self.observed) {
+            (Requested::Halt, ..) => RealServerStatus::Halt,
+            (Requested::Drain, ..) => RealServerStatus::Drain,
+            (_, false, _) => RealServerStatus::Unreachable,
+            (.., Observed::Up | Observed::Unchecked) => RealServerStatus::Up,
+            (.., Observed::Down) => RealServerStatus::Down,
+            (.., Observed::Checking) => RealServerStatus::Checking,
+        }
+    }
+}
+
+impl std::ops::AddAssign for Traffic {
+    /// Saturates.
+    fn add_assign(&mut self, other: Self) {
+        self.connections = self.connections.saturating_add(other.connections);
+        self.total = self.total.saturating_add(other.total);
+        self.packets = self.packets.saturating_add(other.packets);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.reply_packets = self.reply_packets.saturating_add(other.reply_packets);
+        self.reply_bytes = self.reply_bytes.saturating_add(other.reply_bytes);
+    }
+}
