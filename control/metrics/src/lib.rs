@@ -31,7 +31,7 @@ pub use sample::{
 pub use totals::ServiceTotals;
 
 /// The answer to a scrape: every family that `filter` leaves, sorted by name, the series of each
-/// sorted by label. About 1.5 kB for each real server.
+/// sorted by label. About 1.7 kB for each real server.
 ///
 /// Names of ports, of services, and of real servers within their service must be unique, as the
 /// configuration makes sure; a reader refuses a series that comes twice.
