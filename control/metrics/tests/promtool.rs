@@ -3,29 +3,38 @@
 mod common;
 
 use metrics::{Filter, Format, render};
-use std::io::{ErrorKind, Write};
-use std::process::{Command, Stdio};
+use std::fs::File;
+use std::path::Path;
+use std::process::Command;
 
 #[test]
 fn promtool_has_no_complaint() {
-    let command = Command::new("promtool")
-        .args(["check", "metrics"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
-    let mut promtool = match command {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            eprintln!("SKIPPED: no promtool here; Debian's package prometheus has it");
-            return;
-        }
-        other => other.expect("promtool starts"),
-    };
     let text = render(&common::full(), &Filter::default(), Format::Text);
-    let mut stdin = promtool.stdin.take().expect("its input is ours");
-    stdin.write_all(text.as_bytes()).expect("it reads");
-    drop(stdin);
-    let output = promtool.wait_with_output().expect("it ends");
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("full.prom");
+    std::fs::write(&path, text).expect("the text can be written");
+    let file = File::open(&path).expect("and read");
+    let mut promtool = Command::new("promtool");
+    let Some(output) = common::promtool(promtool.args(["check", "metrics"]).stdin(file)) else {
+        return;
+    };
     let said = [output.stdout, output.stderr].concat();
     assert!(output.status.success() && said.is_empty(), "{}", String::from_utf8_lossy(&said));
+}
+
+/// Its reader of OpenMetrics is only to be had for files to import, and those have times.
+#[test]
+fn promtool_imports_open_metrics() {
+    let text = render(&common::full(), &Filter::default(), Format::OpenMetrics);
+    let timed = text.lines().map(|line| match line.starts_with('#') {
+        true => format!("{line}\n"),
+        false => format!("{line} 1700000000\n"),
+    });
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let path = folder.join("full.openmetrics");
+    std::fs::write(&path, timed.collect::<String>()).expect("the text can be written");
+    let mut promtool = Command::new("promtool");
+    promtool.args(["tsdb", "create-blocks-from", "openmetrics"]).arg(&path);
+    let Some(output) = common::promtool(promtool.arg(folder.join("blocks"))) else { return };
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
 }

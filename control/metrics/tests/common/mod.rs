@@ -8,7 +8,9 @@ use metrics::{
     Build, Check, Configuration, DataPlane, Node, Observed, Port, Process, RealServer, Requested,
     Sample, Service, ServiceState, Traffic,
 };
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr};
+use std::process::{Command, Output};
 use std::time::Duration;
 
 /// A node that has some of everything.
@@ -152,5 +154,16 @@ pub fn traffic(first: u64) -> Traffic {
         bytes: first * 30,
         reply_packets: first * 40,
         reply_bytes: first * 50,
+    }
+}
+
+/// Runs Prometheus' own tool; `None`, with a word about it, where there is none.
+pub fn promtool(command: &mut Command) -> Option<Output> {
+    match command.output() {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            eprintln!("SKIPPED: no promtool here; Debian's package prometheus has it");
+            None
+        }
+        output => Some(output.expect("promtool runs")),
     }
 }
