@@ -42,7 +42,7 @@ pub(crate) fn pairs(names: &[String]) -> (BTreeMap<u64, Pair>, u64) {
     (pairs, highest)
 }
 
-/// The number that a name begins with, as [`file`] writes it, and what follows.
+/// The number that a name begins with, as [`file()`] writes it, and what follows.
 fn number(name: &str) -> Option<(u64, &str)> {
     let (digits, rest) = name.split_once('.')?;
     let number = digits.parse().ok()?;
