@@ -182,6 +182,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "many hashes and no memory")]
     fn the_two_buckets_differ_and_every_pair_is_possible() {
         for units in [1, 2, 8, 12, 60, 4096] {
             let geometry = Geometry::new(units, 1, 0);

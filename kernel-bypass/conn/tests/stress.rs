@@ -8,15 +8,15 @@ use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::thread;
 
 const THREADS: u32 = 4;
-const OPERATIONS: u32 = if cfg!(miri) { 150 } else { 200_000 };
+const OPERATIONS: u32 = 200_000;
 /// Fewer than all keys would take, and in slabs that both sizes of entries get some of.
-const UNITS: u32 = if cfg!(miri) { 16 } else { 64 };
-const SLAB_UNITS: u32 = if cfg!(miri) { 2 } else { 4 };
+const UNITS: u32 = 64;
+const SLAB_UNITS: u32 = 4;
 /// Keys; few, so that threads meet on them.
-const KEYS: u32 = if cfg!(miri) { 8 } else { 96 };
+const KEYS: u32 = 96;
 const BACKENDS: u32 = 3;
 /// Connections that a backend takes.
-const LIMIT: u32 = if cfg!(miri) { 2 } else { 16 };
+const LIMIT: u32 = 16;
 
 fn table(units: u32) -> Arc<Table> {
     let config = TableConfig { units, backends: BACKENDS, participants: THREADS + 1 };

@@ -247,10 +247,11 @@ impl World {
         assert!(self.table.handle().is_none(), "a place too many");
         drop((self.handles, self.observer));
         let mut handle = self.table.handle().expect("all places are free");
+        let mut zones = 1..;
         // Twice: an insert without a cell leaves its unit waiting.
         for _ in 0..2 {
             (0..SETTLED).for_each(|_| handle.quiesce());
-            fill(&handle);
+            fill(&handle, &mut zones);
         }
         assert_eq!(self.table.totals().units_used, u64::from(UNITS), "units are lost");
         handle.sweep(UNITS, |_| Verdict::Remove);

@@ -3,6 +3,7 @@
 use super::model::{BACKENDS, Facts, KEYS, LIMITS, key};
 use super::{Event, HANDLES, SETTLED, Second, TIMEOUT, UNITS, World};
 use conn::*;
+use std::ops::RangeFrom;
 
 impl World {
     pub(super) fn insert(&mut self, handle: u8, n: u16, second: Second) {
@@ -210,17 +211,17 @@ impl World {
 }
 
 /// Entries that the model does not know, until there is no room for either size.
-pub(super) fn fill(handle: &Handle) {
+pub(super) fn fill(handle: &Handle, zones: &mut RangeFrom<u16>) {
     for other in [Other::None, Other::Recipe(key(0))] {
-        while insert_stranger(handle, other).is_some() {}
+        while insert_stranger(handle, other, zones).is_some() {}
     }
 }
 
 /// Inserts until there is no room, and removes it all again; no entry may get this one's slot.
 fn occupy(handle: &Handle, held: &Facts) {
     let other = if held.units() == 1 { Other::None } else { Other::Recipe(key(0)) };
-    let mut all = Vec::new();
-    while let Some(entry) = insert_stranger(handle, other) {
+    let (mut all, mut zones) = (Vec::new(), 1..);
+    while let Some(entry) = insert_stranger(handle, other, &mut zones) {
         assert_ne!(entry.number(), held.number, "its slot was used again");
         all.push(entry);
     }
@@ -228,7 +229,11 @@ fn occupy(handle: &Handle, held: &Facts) {
 }
 
 /// An entry that the model does not know, which counts against no backend; `None` without room.
-fn insert_stranger(handle: &Handle, other: Other) -> Option<Entry<'_>> {
+fn insert_stranger<'h>(
+    handle: &'h Handle,
+    other: Other,
+    zones: &mut RangeFrom<u16>,
+) -> Option<Entry<'h>> {
     let new = |zone| New {
         key: Key { zone, ..key(0) },
         other,
@@ -239,6 +244,6 @@ fn insert_stranger(handle: &Handle, other: Other) -> Option<Entry<'_>> {
         last_hop: LastHop::UNKNOWN,
         now: 0,
     };
-    // A key that is there already, or once in a while has no cell left, is not the table's end.
-    (1..200).map(new).find_map(|new| handle.insert(handle.hash(&new.key), &new).ok())
+    // Once in a while a key finds no cell where there is a unit; three do not.
+    zones.take(3).map(new).find_map(|new| handle.insert(handle.hash(&new.key), &new).ok())
 }
