@@ -61,10 +61,30 @@ impl Balancer {
 
     /// Waits until the configuration is forwarded by and every real server has been found up.
     pub fn wait_up(&mut self) -> Result<()> {
-        until("balancer up", LIMIT, || {
+        let up = until("balancer up", LIMIT, || {
             self.process.must_run()?;
             Ok(self.is_up().unwrap_or(false).then_some(()))
-        })
+        });
+        up.with_context(|| self.picture())
+    }
+
+    /// What its host looks like, for whoever reads of a failure.
+    fn picture(&self) -> String {
+        let mut picture = String::new();
+        for question in [
+            "ip -s address show",
+            "ip -4 route show; ip -6 route show",
+            "ip -s neighbour show nud all",
+            "nft list ruleset",
+        ] {
+            let answer = self.host.shell(question, LIMIT).unwrap_or_else(|e| format!("{e:#}"));
+            picture += &format!("$ {question}\n{answer}\n");
+        }
+        for path in ["/api/v1/services", "/api/v1/status", "/api/v1/counters"] {
+            let answer = self.get(path).map_or_else(|e| format!("{e:#}"), |v| v.to_string());
+            picture += &format!("GET {path}\n{answer}\n");
+        }
+        picture
     }
 
     fn is_up(&self) -> Result<bool> {
