@@ -66,7 +66,7 @@ pub enum PortFailure {
     /// The sockets behind an `af_packet` device could not be set up as needed.
     #[error("packet sockets: {0}")]
     PacketSocket(String),
-    /// The files behind a `tap` device could not be set up as needed.
-    #[error("TAP files: {0}")]
-    TapFile(String),
+    /// The signals that the `tap` driver must not use could not be kept from it.
+    #[error("real-time signals: {0}")]
+    TapSignals(String),
 }

@@ -32,7 +32,7 @@ mod pool;
 mod port;
 mod queue;
 mod setup;
-mod tap_files;
+mod tap_signals;
 
 pub use clock::{cycles, cycles_per_second};
 pub use companion::{Companion, CompanionKind};

@@ -15,6 +15,9 @@ const HARMLESS: &[&str] = &[
     "multiq qdisc",
     "Specified qdisc kind is unknown",
     "Disabling rte flow support",
+    // we keep them from it
+    "rt-signal",
+    "No Rx trigger signal available",
     // there are no secondary processes
     "Failed to send start req to secondary",
     "Failed to register mp action callback",

@@ -10,7 +10,7 @@ use crate::packet_socket;
 use crate::pool::Pool;
 use crate::queue::{RxQueue, TxQueue};
 use crate::setup::{Setup, TAP};
-use crate::tap_files;
+use crate::tap_signals;
 use dpdk_sys as sys;
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
@@ -218,10 +218,6 @@ impl Port<Probed> {
             Ok(hashes) => self.hashes = hashes,
             Err(failure) => return Err(self.fail(failure)),
         }
-        if self.driver == TAP {
-            tap_files::silence()
-                .map_err(|error| self.fail(PortFailure::TapFile(error.to_string())))?;
-        }
         Ok(self.into(Configured(())))
     }
 
@@ -252,6 +248,9 @@ impl Port<Probed> {
     ) -> Result<Self, PortError> {
         let failed = |failure| PortError { device: text.into(), failure };
         log::debug!("probing {devargs}");
+        if devargs.starts_with(TAP) {
+            tap_signals::withhold().map_err(|e| failed(PortFailure::TapSignals(e.to_string())))?;
+        }
         let handle =
             Handle::probe(eal, devargs).map_err(|errno| failed(PortFailure::Probe(errno)))?;
         let info = handle.info().map_err(|errno| failed(PortFailure::Describe(errno)))?;

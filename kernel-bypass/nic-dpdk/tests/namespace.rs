@@ -32,7 +32,8 @@ fn frames_pass_between_a_wire_and_the_kernel() {
     }
     let options = EalOptions { no_huge: true, ..EalOptions::default() };
     let eal = Eal::init(&options).unwrap_or_else(|error| panic!("{error}"));
-    for queues in [1, 2] {
+    // More than once: what goes wrong between two steps of a set-up goes wrong now and then.
+    for queues in [1, 2, 1, 2, 1, 2] {
         with_queues(&eal, queues);
     }
 }
@@ -72,12 +73,16 @@ fn with_queues(eal: &Eal, queues: u16) {
         mtu: MTU,
         by: CompanionKind::Tap,
     };
-    let (inside, to_host) = start(Port::companion(eal, &companion), &pool);
+    let probed = Port::companion(eal, &companion).unwrap_or_else(|error| panic!("{error}"));
+    ip(&format!("address add {HOST}/24 dev eth0"));
+    ip(&format!("neighbour add {FAR} lladdr {} dev eth0", colons([2, 0, 0, 0, 0, 9])));
+    ip("link set eth0 up");
+    let (inside, to_host) = while_the_host_sends(|| start(Ok(probed), &pool));
+    ip(&format!("neighbour del {FAR} dev eth0"));
     assert_eq!(inside.queues(), queues);
     assert_eq!(link("eth0", "link/ether"), colons(port.mac()), "the port's address");
     assert_eq!(link("eth0", "mtu"), MTU.to_string(), "the port's MTU");
     assert!(ip("link show dev eth0").contains(",UP,"), "up without being asked");
-    ip(&format!("address add {HOST}/24 dev eth0"));
 
     let seen = Seen::default();
     let (on_wire, to_host) = forwarding(&seen, on_wire, to_host, || {
@@ -98,6 +103,24 @@ fn with_queues(eal: &Eal, queues: u16) {
     drop((port, on_wire));
     assert!(ip("link").contains("lb0"), "the wire is not ours to remove");
     assert_eq!(pool.available(), pool.capacity(), "no buffer is lost");
+}
+
+/// The kernel has frames for a companion from the moment that it exists: whoever configures the host
+/// does not wait for the data plane.
+fn while_the_host_sends<T>(action: impl FnOnce() -> T) -> T {
+    let socket = UdpSocket::bind((HOST, 0)).expect("a socket at the host");
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                // Refused while no queue is there.
+                let _ = socket.send_to(b"early", (FAR, 9));
+            }
+        });
+        let result = action();
+        stop.store(true, Ordering::Relaxed);
+        result
+    })
 }
 
 fn start(
