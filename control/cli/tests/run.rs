@@ -17,7 +17,10 @@ fn both_get_their_arguments() {
         "dataplane started: --runtime-dir {folder}/run --port=eth0=af_packet:lb0 --workers=1 \
          --table-entries=1000000 --idle=adaptive --mtu=1500"
     );
-    let control = format!("control started: --runtime-dir {folder}/run --config {folder}/lb.toml");
+    let control = format!(
+        "control started: --runtime-dir {folder}/run --state-dir {folder}/state \
+         --config {folder}/lb.toml"
+    );
     assert!(lines.contains(&plane) && lines.contains(&control), "{lines:#?}");
     run.signal(Signal::TERM);
     assert_eq!(run.end().1, Some(0));

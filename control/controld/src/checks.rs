@@ -21,6 +21,8 @@ pub struct Verdict {
     pub state: State,
     /// The last failure's text.
     pub reason: Option<String>,
+    /// How long the last successful probe took.
+    pub took: Option<Duration>,
     /// When the state last changed.
     pub since: Instant,
     /// Whether it was down before: slow start is for those that return.
@@ -123,7 +125,7 @@ impl Checks {
 }
 
 fn anew(state: State) -> Verdict {
-    Verdict { state, reason: None, since: Instant::now(), returned: false }
+    Verdict { state, reason: None, took: None, since: Instant::now(), returned: false }
 }
 
 async fn run(
@@ -149,6 +151,7 @@ async fn run(
         };
         let outcome = connect(&target, probe.timeout).await;
         let before = verdict.reason.clone();
+        verdict.took = outcome.as_ref().ok().copied().or(verdict.took);
         verdict.reason = outcome.as_ref().err().map(|failure| failure.reason.clone());
         let change = match outcome {
             Ok(took) => machine.finished(probe.number, begun.elapsed(), Ok(took)),
@@ -165,8 +168,8 @@ async fn run(
             let address = SocketAddr::new(target.address, target.port);
             log::info!("check of {address}: {:?}: {}", change.to, change.reason);
         }
+        verdicts.set(&target.users, &verdict);
         if change.is_some() || verdict.reason != before {
-            verdicts.set(&target.users, &verdict);
             changed.notify_one();
         }
     }

@@ -6,6 +6,7 @@ use crate::events::{About, Events};
 use crate::host::{self, Host};
 use crate::overrides::Overrides;
 use crate::plane::{self, Plane};
+use crate::revisions::{self, Revisions};
 use anyhow::{Context, Result, ensure};
 use api::{BackendState, ConnectionRow, Counters, Snapshot};
 use config::{Config, State};
@@ -13,11 +14,12 @@ use lower::{Carrying, Health, Ids, Observed, RealServerKey, Unresolved};
 use rest::types::{Plan, PlannedChange};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 /// Everything control knows. One task at a time works on it.
 pub struct Core {
-    /// What the operator's file says.
+    /// What the applied revision says.
     pub config: Config,
     /// Where it is.
     pub file: PathBuf,
@@ -39,6 +41,10 @@ pub struct Core {
     pub trouble: Option<String>,
     /// What happened.
     pub events: Events,
+    /// What services counted, over all their real servers.
+    pub totals: metrics::ServiceTotals,
+    /// The operator's file through time.
+    revisions: revisions::Shared,
     /// The world as the last snapshot was made for it.
     observed: Observed,
     /// What the checks said last.
@@ -50,15 +56,17 @@ pub struct Core {
 }
 
 impl Core {
-    /// With this configuration; nothing has happened yet.
+    /// With the configuration to run by; nothing has happened yet.
     ///
     /// # Errors
-    /// When the kernel cannot be spoken to.
-    pub fn new(config: Config, file: PathBuf, runtime_dir: &Path) -> Result<Self> {
+    /// When there is none, its revisions cannot be kept, or the kernel cannot be spoken to.
+    pub fn new(file: PathBuf, runtime_dir: &Path, state_dir: &Path) -> Result<Self> {
+        let (revisions, accepted) = Revisions::open(state_dir, &file)?;
         Ok(Self {
-            config,
+            config: accepted.config,
             file,
-            overrides: Overrides::load(runtime_dir),
+            revisions: Arc::new(Mutex::new(revisions)),
+            overrides: Overrides::load(state_dir),
             checks: Checks::default(),
             plane: Plane::new(runtime_dir),
             pid: None,
@@ -67,6 +75,7 @@ impl Core {
             unresolved: Vec::new(),
             trouble: None,
             events: Events::default(),
+            totals: metrics::ServiceTotals::default(),
             observed: Observed::default(),
             states: BTreeMap::new(),
             host: Host::new()?,
@@ -76,8 +85,15 @@ impl Core {
         })
     }
 
-    /// One round. Trouble is remembered and logged once, and the next round tries again.
+    /// One round.
     pub async fn round(&mut self) {
+        self.return_if_due().await;
+        self.work().await;
+    }
+
+    /// Brings everything together. Trouble is remembered and logged once, and the next round tries
+    /// again.
+    async fn work(&mut self) {
         match self.try_round().await.and_then(|trouble| trouble.map_or(Ok(()), Err)) {
             Ok(()) => {
                 if let Some(trouble) = self.trouble.take() {
@@ -104,24 +120,48 @@ impl Core {
         Ok(self.asked)
     }
 
-    /// Takes a new configuration.
+    /// Whether a configuration could take the place of the one in force.
     ///
     /// # Errors
-    /// When it changes what only a new start can change; nothing has happened then.
-    pub async fn replace(&mut self, config: Config) -> Result<()> {
+    /// When it changes what only a new start can change, or cannot be brought to the data plane.
+    pub fn may_replace(&self, config: &Config) -> Result<()> {
         let devices = |c: &Config| -> Vec<_> {
             c.interfaces.iter().map(|i| (i.name.clone(), i.device.clone())).collect()
         };
         ensure!(
-            devices(&config) == devices(&self.config) && config.dataplane == self.config.dataplane,
+            devices(config) == devices(&self.config) && config.dataplane == self.config.dataplane,
             "interfaces, their ports and [dataplane] are read at the start; restart fulcrum run"
         );
+        lower::lower(config, &self.observed, &self.ids, &self.carrying, self.asked + 1)
+            .context("the configuration cannot be brought to the data plane")?;
+        Ok(())
+    }
+
+    /// Goes over to a configuration that [`Core::may_replace`] has let pass.
+    pub async fn replace(&mut self, config: Config) {
         self.host.forget(&self.config, &config).await;
         self.config = config;
         self.start_checks();
-        self.round().await;
-        self.events.note("config", About::default(), "the configuration was read anew");
-        Ok(())
+        self.work().await;
+    }
+
+    /// What the revisions know without the disk. Not to be nested.
+    pub fn revisions<T>(&self, ask: impl FnOnce(&Revisions) -> T) -> T {
+        ask(&self.revisions.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Something that waits for the disk, while everything else goes on.
+    ///
+    /// # Errors
+    /// When it panicked.
+    pub async fn on_disk<T: Send + 'static>(
+        &self,
+        action: impl FnOnce(&mut Revisions) -> T + Send + 'static,
+    ) -> Result<T> {
+        let revisions = self.revisions.clone();
+        let blocking =
+            move || action(&mut revisions.lock().unwrap_or_else(PoisonError::into_inner));
+        tokio::task::spawn_blocking(blocking).await.context("the disk's thread failed")
     }
 
     /// All counters, as they are now.
@@ -160,7 +200,8 @@ impl Core {
             let lower::Change { service, real_server, what } = change;
             changes.push(PlannedChange { service, real_server, what, breaks: here });
         }
-        Ok(Plan { revision: 0, changes, breaks, findings: Vec::new() })
+        let revision = self.revisions(Revisions::number).unwrap_or(0);
+        Ok(Plan { revision, changes, breaks, findings: Vec::new() })
     }
 
     /// Whether every check has decided.

@@ -2,6 +2,7 @@
 //! to the data plane, and answers the local API.
 #![forbid(unsafe_code)]
 
+mod applying;
 mod checks;
 mod core;
 mod events;
@@ -9,15 +10,16 @@ mod fallback;
 mod findings;
 mod host;
 mod local;
+mod measure;
 mod node;
 mod overrides;
 mod plane;
+mod revisions;
 mod views;
 
 use crate::core::Core;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Parser;
-use config::Config;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -37,6 +39,9 @@ struct Args {
     /// Folder of the sockets and of what outlives this process.
     #[arg(long, default_value = "/run/fulcrum")]
     runtime_dir: PathBuf,
+    /// Folder of what outlives this machine's power: revisions, requested states.
+    #[arg(long, default_value = "/var/lib/fulcrum")]
+    state_dir: PathBuf,
     /// The configuration file.
     #[arg(long)]
     config: PathBuf,
@@ -58,12 +63,13 @@ fn allow_many_files() {
 
 async fn run(args: &Args) -> Result<()> {
     allow_many_files();
-    let config = read(&args.config)?;
-    fs::create_dir_all(&args.runtime_dir)?;
+    for folder in [&args.runtime_dir, &args.state_dir] {
+        fs::create_dir_all(folder).with_context(|| format!("folder {}", folder.display()))?;
+    }
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
-    let core = Core::new(config, args.config.clone(), &args.runtime_dir)?;
+    let core = Core::new(args.config.clone(), &args.runtime_dir, &args.state_dir)?;
     let changed = core.checks.changed.clone();
     let core = Arc::new(Mutex::new(core));
     let socket = args.runtime_dir.join("control.sock");
@@ -104,30 +110,8 @@ async fn rounds(core: node::Shared, changed: Arc<Notify>) {
 
 /// Reads the file anew. One with errors is refused and the running state untouched.
 async fn reload(file: &Path, core: &node::Shared) {
-    let result = match read(file) {
-        Ok(config) => core.lock().await.replace(config).await,
-        Err(e) => Err(e),
-    };
-    match result {
+    match core.lock().await.reload().await {
         Ok(()) => log::info!("{} was read anew", file.display()),
         Err(e) => log::error!("nothing was changed: {e:#}"),
-    }
-}
-
-fn read(file: &Path) -> Result<Config> {
-    let name = file.display().to_string();
-    let length = fs::metadata(file).with_context(|| name.clone())?.len();
-    if length > config::MAX_FILE_BYTES as u64 {
-        bail!("{name} has {length} bytes, at most {} are read", config::MAX_FILE_BYTES);
-    }
-    let bytes = fs::read(file).with_context(|| name.clone())?;
-    match config::parse_bytes(&bytes, &name) {
-        Ok(accepted) => {
-            if !accepted.findings.is_empty() {
-                log::warn!("{name} is used as it is, but:\n{}", accepted.findings);
-            }
-            Ok(accepted.config)
-        }
-        Err(findings) => bail!("{name} cannot be used:\n{findings}"),
     }
 }

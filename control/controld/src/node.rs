@@ -1,8 +1,10 @@
 //! What is behind the API: the running node.
 
+use crate::applying::not_kept;
 use crate::core::Core;
 use crate::events::About;
 use crate::findings::told;
+use crate::measure;
 use crate::views::{self, View};
 use anyhow::Result;
 use api::{ConnectionRow, Reply, Request};
@@ -10,6 +12,7 @@ use lower::RealServerKey;
 use rest::types::*;
 use rest::{Control, Problem};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{Mutex, broadcast};
 
 /// Control's state as handlers share it.
@@ -20,7 +23,7 @@ const PAGE: u32 = 1_000;
 /// Rows of one question to the data plane.
 const ROWS: u32 = 10_000;
 /// What findings call a text that came by the API.
-const NAME: &str = "configuration";
+pub const NAME: &str = "configuration";
 
 /// The running node.
 pub struct Node(pub Shared);
@@ -70,6 +73,23 @@ impl Control for Node {
         Ok(views::counters(&core, &counters))
     }
 
+    async fn metrics(&self, query: &str, accept: &str) -> Result<(&'static str, String), Problem> {
+        let pairs = form_urlencoded::parse(query.as_bytes());
+        let filter = metrics::Filter::from_pairs(pairs)
+            .map_err(|e| Problem::malformed(format!("the query cannot be used: {e}")))?;
+        let mut core = self.0.lock().await;
+        let plane = match core.plane.ask(&Request::Status).await {
+            Ok(Reply::Status(status)) => Some(status),
+            _ => None,
+        };
+        let counters = core.counters().await.ok();
+        let mut sample = measure::sample(&core, plane.as_ref(), counters.as_ref());
+        core.totals.fill(&mut sample);
+        drop(core);
+        let format = metrics::Format::accepted(accept);
+        Ok((format.content_type(), metrics::render(&sample, &filter, format)))
+    }
+
     async fn request(
         &self,
         who: &str,
@@ -113,6 +133,52 @@ impl Control for Node {
         Ok(plan)
     }
 
+    async fn config(&self) -> Result<ConfigText, Problem> {
+        let core = self.0.lock().await;
+        let applied = core.on_disk(|r| r.applied()).await.map_err(unavailable)?;
+        match applied.map_err(not_kept)? {
+            Some((revision, text)) => Ok(ConfigText { text, revision: revision.number }),
+            None => Err(Problem::unavailable("no revision is in force")),
+        }
+    }
+
+    async fn apply(
+        &self,
+        who: &str,
+        candidate: Candidate,
+        expected: Option<u64>,
+    ) -> Result<Applied, Problem> {
+        self.0.lock().await.apply(who, candidate, expected).await
+    }
+
+    async fn confirm(&self, who: &str) -> Result<Revision, Problem> {
+        let mut core = self.0.lock().await;
+        let number = core.confirm(who).await?;
+        revision(&core, number).await.map(|found| found.revision)
+    }
+
+    async fn rollback(&self, who: &str, rollback: Rollback) -> Result<Applied, Problem> {
+        let wait = rollback.confirm_within_s.map(|s| Duration::from_secs(s.into()));
+        self.0.lock().await.roll_back(who, rollback.to, wait).await
+    }
+
+    async fn revisions(&self, page: Page) -> Result<Revisions, Problem> {
+        let core = self.0.lock().await;
+        let before = page.cursor.filter(|cursor| *cursor > 0).map(u64::from);
+        let limit = page.limit.map_or(store::MAX_PAGE, |limit| limit as usize);
+        let rows = core.revisions(|r| r.list(store::Page { before, limit }));
+        let last = rows.last().map_or(0, |row| row.number);
+        let rest = store::Page { before: Some(last), limit: 1 };
+        let more = core.revisions(|r| !r.list(rest).is_empty());
+        let next = u32::try_from(last).ok().filter(|_| more);
+        let revisions = rows.iter().map(|row| views::revision(&core, row)).collect();
+        Ok(Revisions { revisions, next })
+    }
+
+    async fn revision(&self, number: u64) -> Result<RevisionText, Problem> {
+        revision(&*self.0.lock().await, number).await
+    }
+
     async fn events(&self) -> Result<Events, Problem> {
         Ok(Events { events: self.0.lock().await.events.recent() })
     }
@@ -123,15 +189,22 @@ impl Control for Node {
 }
 
 /// A configuration without errors, or what is wrong with it.
-fn parsed(text: &str) -> Result<config::Accepted, Problem> {
+pub fn parsed(text: &str) -> Result<config::Accepted, Problem> {
     config::parse(text, NAME).map_err(|findings| Problem::findings(told(text, &findings)))
+}
+
+async fn revision(core: &Core, number: u64) -> Result<RevisionText, Problem> {
+    let found = core.on_disk(move |r| r.get(number)).await.map_err(unavailable)?;
+    let (revision, text, diff) = found.map_err(not_kept)?;
+    Ok(RevisionText { revision: views::revision(core, &revision), text, diff })
 }
 
 fn no_service(name: &str) -> Problem {
     Problem::not_found(format!("there is no service {name:?}"), "see the list of services")
 }
 
-fn unavailable(e: anyhow::Error) -> Problem {
+/// Something inside did not work.
+pub fn unavailable(e: anyhow::Error) -> Problem {
     Problem::unavailable(format!("{e:#}"))
 }
 

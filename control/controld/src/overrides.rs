@@ -23,8 +23,8 @@ struct Row {
 
 impl Overrides {
     /// Reads the file, if there is one. One that cannot be read is said so and begun anew.
-    pub fn load(runtime_dir: &Path) -> Self {
-        let (kept, finding): (Kept<Vec<Row>>, _) = Kept::open(&runtime_dir.join("requested"));
+    pub fn load(state_dir: &Path) -> Self {
+        let (kept, finding): (Kept<Vec<Row>>, _) = Kept::open(&state_dir.join("requested"));
         if let Some(finding) = finding {
             log::error!("requested states are lost, real servers are as the file says: {finding}");
         }

@@ -2,6 +2,7 @@
 
 use crate::checks::Verdict;
 use crate::core::Core;
+use crate::revisions::Revisions;
 use api::{
     BackendCounters, ConnectionRow, Counters, DropReason, PortCounters, PuntReason, Status,
     TableCounters,
@@ -30,8 +31,8 @@ pub fn status(core: &Core, plane: Option<&Status>) -> types::Status {
         config: types::ConfigState {
             file: core.file.display().to_string(),
             trouble: core.trouble.clone(),
-            revision: None,
-            returns_in_s: None,
+            revision: core.revisions(Revisions::number),
+            returns_in_s: core.revisions(Revisions::left).map(|left| left.as_secs()),
         },
         generation: types::Generation {
             asked: core.asked,
@@ -49,6 +50,20 @@ pub fn status(core: &Core, plane: Option<&Status>) -> types::Status {
             && applied > 0
             && core.asked == applied
             && core.decided(),
+    }
+}
+
+/// A revision as it is listed.
+pub fn revision(core: &Core, revision: &store::Revision) -> types::Revision {
+    let (applied, confirmed) = core.revisions(|r| (r.number(), r.confirmed()));
+    types::Revision {
+        number: revision.number,
+        author: revision.author.clone(),
+        at: u64::try_from(revision.at.as_second()).unwrap_or(0),
+        message: revision.message.clone(),
+        parent: revision.parent,
+        applied: applied == Some(revision.number),
+        confirmed: confirmed == Some(revision.number),
     }
 }
 
@@ -134,6 +149,7 @@ impl<'a> View<'a> {
             reason,
             reachable: unreachable.is_none(),
             since_s: verdict.map(|v| v.since.elapsed().as_secs()),
+            took_us: verdict.and_then(|v| u64::try_from(v.took?.as_micros()).ok()),
             connections: counted.connections,
             total: counted.total,
             packets: counted.packets,

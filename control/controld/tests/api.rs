@@ -61,6 +61,7 @@ fn every_answer_has_the_agreed_shape() {
                 "reply_packets",
                 "requested",
                 "since_s",
+                "took_us",
                 "total",
                 "weight"
             ]

@@ -17,6 +17,9 @@ pub trait Control: Send + Sync + 'static {
     async fn connections(&self, page: Page) -> Result<Connections, Problem>;
     /// What became of every packet.
     async fn counters(&self) -> Result<Counters, Problem>;
+    /// Prometheus' view: the media type, and the text. `query` is the request's, undecoded;
+    /// `accept` its header of that name.
+    async fn metrics(&self, query: &str, accept: &str) -> Result<(&'static str, String), Problem>;
     /// An operator wants something of a real server.
     async fn request(
         &self,
@@ -25,10 +28,27 @@ pub trait Control: Send + Sync + 'static {
         real_server: &str,
         state: Requested,
     ) -> Result<RequestNoted, Problem>;
+    /// The configuration in force.
+    async fn config(&self) -> Result<ConfigText, Problem>;
     /// Looks at a configuration; nothing is kept of it.
     async fn check(&self, text: &str) -> Result<Checked, Problem>;
     /// What a configuration would change.
     async fn plan(&self, text: &str) -> Result<Plan, Problem>;
+    /// Applies a configuration, if the one in force is still `expected` (where that is given).
+    async fn apply(
+        &self,
+        who: &str,
+        candidate: Candidate,
+        expected: Option<u64>,
+    ) -> Result<Applied, Problem>;
+    /// The applied revision stays.
+    async fn confirm(&self, who: &str) -> Result<Revision, Problem>;
+    /// Back to an earlier revision.
+    async fn rollback(&self, who: &str, rollback: Rollback) -> Result<Applied, Problem>;
+    /// Revisions, newest first.
+    async fn revisions(&self, page: Page) -> Result<Revisions, Problem>;
+    /// One revision.
+    async fn revision(&self, number: u64) -> Result<RevisionText, Problem>;
     /// The last events.
     async fn events(&self) -> Result<Events, Problem>;
     /// Events from now on.

@@ -5,8 +5,10 @@ use crate::problem::{Body, Problem};
 use crate::role::Caller;
 use crate::types::*;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
-use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::extract::{DefaultBodyLimit, Path, Query, RawQuery, State};
+use axum::http::{HeaderMap, header};
 use axum::response::sse::{KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use futures::stream::{self, Stream};
 use std::convert::Infallible;
@@ -32,10 +34,16 @@ pub fn all() -> OpenApiRouter<Behind> {
         .routes(routes!(request))
         .routes(routes!(connections))
         .routes(routes!(counters))
+        .routes(routes!(config, apply))
         .routes(routes!(check))
         .routes(routes!(plan))
+        .routes(routes!(confirm))
+        .routes(routes!(rollback))
+        .routes(routes!(revisions))
+        .routes(routes!(revision))
         .routes(routes!(events))
         .routes(routes!(follow))
+        .routes(routes!(metrics))
         .layer(DefaultBodyLimit::max(MOST_BYTES))
 }
 
@@ -111,6 +119,50 @@ async fn counters(State(behind): State<Behind>) -> Answer<Counters> {
     behind.counters().await.map(Json)
 }
 
+/// Prometheus' view, as text or as OpenMetrics. The query may name `scope`, `service` and `only`.
+#[utoipa::path(get, path = "/metrics", tag = "state",
+    responses((status = 200, content_type = "text/plain", body = String),
+        (status = "default", body = Body)))]
+async fn metrics(
+    State(behind): State<Behind>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let (kind, text) =
+        behind.metrics(&query.unwrap_or_default(), accept.unwrap_or_default()).await?;
+    Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
+}
+
+/// The configuration in force. Its revision is the `ETag`.
+#[utoipa::path(get, path = "/api/v1/config", tag = "configuration",
+    responses((status = 200, body = ConfigText, headers(("etag" = String))),
+        (status = "default", body = Body)))]
+async fn config(State(behind): State<Behind>) -> Result<Response, Problem> {
+    let config = behind.config().await?;
+    Ok(([(header::ETAG, format!("\"{}\"", config.revision))], Json(config)).into_response())
+}
+
+/// Applies a configuration. With `If-Match` only if the revision in force is still that one. With
+/// `confirm_within_s` it returns by itself unless it is confirmed in time.
+#[utoipa::path(put, path = "/api/v1/config", tag = "configuration", request_body = Candidate,
+    params(("if-match" = Option<String>, Header, description = "The `ETag` that was read")),
+    responses((status = 200, body = Applied), (status = "default", body = Body)))]
+async fn apply(
+    State(behind): State<Behind>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    candidate: Result<Json<Candidate>, JsonRejection>,
+) -> Answer<Applied> {
+    let expected = expected(&headers)?;
+    let candidate = body(candidate)?;
+    time_limit(candidate.confirm_within_s)?;
+    if candidate.message.chars().count() > 1_000 {
+        return Err(Problem::malformed("the message has more than 1000 characters"));
+    }
+    behind.apply(&caller.name, candidate, expected).await.map(Json)
+}
+
 /// Looks at a configuration. Nothing is kept of it, nothing is applied.
 #[utoipa::path(post, path = "/api/v1/config/check", tag = "configuration",
     request_body = Candidate,
@@ -132,6 +184,52 @@ async fn plan(
     candidate: Result<Json<Candidate>, JsonRejection>,
 ) -> Answer<Plan> {
     behind.plan(&body(candidate)?.text).await.map(Json)
+}
+
+/// The applied revision stays.
+#[utoipa::path(post, path = "/api/v1/config/confirm", tag = "configuration",
+    responses((status = 200, body = Revision), (status = "default", body = Body)))]
+async fn confirm(
+    State(behind): State<Behind>,
+    Extension(caller): Extension<Caller>,
+) -> Answer<Revision> {
+    behind.confirm(&caller.name).await.map(Json)
+}
+
+/// Back to an earlier revision.
+#[utoipa::path(post, path = "/api/v1/config/rollback", tag = "configuration",
+    request_body = Rollback,
+    responses((status = 200, body = Applied), (status = "default", body = Body)))]
+async fn rollback(
+    State(behind): State<Behind>,
+    Extension(caller): Extension<Caller>,
+    rollback: Result<Json<Rollback>, JsonRejection>,
+) -> Answer<Applied> {
+    let rollback = body(rollback)?;
+    time_limit(rollback.confirm_within_s)?;
+    behind.rollback(&caller.name, rollback).await.map(Json)
+}
+
+/// Revisions of the configuration, newest first.
+#[utoipa::path(get, path = "/api/v1/config/revisions", tag = "configuration", params(Page),
+    responses((status = 200, body = Revisions), (status = "default", body = Body)))]
+async fn revisions(
+    State(behind): State<Behind>,
+    page: Result<Query<Page>, QueryRejection>,
+) -> Answer<Revisions> {
+    behind.revisions(paged(page)?).await.map(Json)
+}
+
+/// One revision, with its text and how it differs from the one before.
+#[utoipa::path(get, path = "/api/v1/config/revisions/{number}", tag = "configuration",
+    params(("number" = u64, Path, description = "The revision's number")),
+    responses((status = 200, body = RevisionText), (status = "default", body = Body)))]
+async fn revision(
+    State(behind): State<Behind>,
+    number: Result<Path<u64>, PathRejection>,
+) -> Answer<RevisionText> {
+    let Path(number) = number.map_err(|e| Problem::malformed(e.body_text()))?;
+    behind.revision(number).await.map(Json)
 }
 
 /// The last events, newest first.
@@ -181,4 +279,27 @@ fn body<T>(json: Result<Json<T>, JsonRejection>) -> Result<T, Problem> {
         problem.status = e.status();
         problem
     })
+}
+
+fn time_limit(seconds: Option<u32>) -> Result<(), Problem> {
+    match seconds {
+        Some(0 | 86_401..) => {
+            Err(Problem::malformed("confirm_within_s is not between 1 and 86400 seconds"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The revision that `If-Match` names; `*` is any.
+fn expected(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default().trim();
+    if text == "*" {
+        return Ok(None);
+    }
+    let number = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).map(str::parse);
+    match number {
+        Some(Ok(number)) => Ok(Some(number)),
+        _ => Err(Problem::malformed("If-Match is not the ETag of a revision")),
+    }
 }

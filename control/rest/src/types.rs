@@ -149,6 +149,8 @@ pub struct RealServer {
     pub reachable: bool,
     /// Seconds since the check last changed its mind.
     pub since_s: Option<u64>,
+    /// How long the last successful probe took, in microseconds.
+    pub took_us: Option<u64>,
     /// Connections now.
     pub connections: u32,
     /// Connections since the data plane began.
@@ -397,6 +399,8 @@ pub struct Applied {
     pub generation: u64,
     /// Seconds until it is taken back, unless it is confirmed before.
     pub returns_in_s: Option<u64>,
+    /// What keeps it from being in force everywhere; tried again until it is.
+    pub trouble: Option<String>,
     /// Warnings and notes.
     pub findings: Vec<Finding>,
 }
@@ -425,7 +429,7 @@ pub struct Revision {
     pub parent: Option<u64>,
     /// Whether it is in force.
     pub applied: bool,
-    /// Whether it was confirmed (or needed no confirmation).
+    /// Whether it is what an unconfirmed revision returns to.
     pub confirmed: bool,
 }
 

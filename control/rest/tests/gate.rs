@@ -34,6 +34,9 @@ impl Control for Reached {
     async fn counters(&self) -> Result<Counters, Problem> {
         reached()
     }
+    async fn metrics(&self, _: &str, _: &str) -> Result<(&'static str, String), Problem> {
+        reached()
+    }
     async fn request(
         &self,
         _: &str,
@@ -43,10 +46,34 @@ impl Control for Reached {
     ) -> Result<RequestNoted, Problem> {
         reached()
     }
+    async fn config(&self) -> Result<ConfigText, Problem> {
+        reached()
+    }
     async fn check(&self, _: &str) -> Result<Checked, Problem> {
         reached()
     }
     async fn plan(&self, _: &str) -> Result<Plan, Problem> {
+        reached()
+    }
+    async fn apply(
+        &self,
+        who: &str,
+        _: Candidate,
+        expected: Option<u64>,
+    ) -> Result<Applied, Problem> {
+        assert_eq!(who, "somebody");
+        Err(Problem::new(REACHED, format!("{expected:?}"), "nothing"))
+    }
+    async fn confirm(&self, _: &str) -> Result<Revision, Problem> {
+        reached()
+    }
+    async fn rollback(&self, _: &str, _: Rollback) -> Result<Applied, Problem> {
+        reached()
+    }
+    async fn revisions(&self, _: Page) -> Result<Revisions, Problem> {
+        reached()
+    }
+    async fn revision(&self, _: u64) -> Result<RevisionText, Problem> {
         reached()
     }
     async fn events(&self) -> Result<Events, Problem> {
@@ -126,7 +153,7 @@ fn a_body(path: &str) -> &'static str {
 #[tokio::test]
 async fn nobody_and_the_wrong_role_are_refused_everywhere() {
     let operations = operations();
-    assert!(operations.len() >= 10, "{}", operations.len());
+    assert!(operations.len() >= 17, "{}", operations.len());
     let json = ("content-type", "application/json");
     for Operation { method, path, role } in &operations {
         let name = format!("{method} {path}");
@@ -148,6 +175,8 @@ async fn only_reading_is_for_viewers() {
             assert_eq!(method, Method::GET, "{path}");
         }
     }
+    let config = operations().into_iter().find(|o| o.method == Method::PUT).unwrap();
+    assert_eq!((config.path.as_str(), config.role), ("/api/v1/config", Role::Admin));
 }
 
 #[tokio::test]
@@ -159,11 +188,13 @@ async fn what_is_malformed_is_said() {
         ("GET", "/api/v1/connections?limit=10001", "", 400),
         ("GET", "/api/v1/connections?cursor=-1", "", 400),
         ("GET", "/api/v1/services/%ff", "", 400),
-        ("POST", "/api/v1/config/plan", "", 400),
-        ("POST", "/api/v1/config/plan", "{\"text\": 1}", 422),
-        ("POST", "/api/v1/config/plan", "{\"text\": \"\", \"txet\": \"\"}", 422),
+        ("GET", "/api/v1/config/revisions/none", "", 400),
+        ("PUT", "/api/v1/config", "", 400),
+        ("PUT", "/api/v1/config", "{\"text\": 1}", 422),
+        ("PUT", "/api/v1/config", "{\"text\": \"\", \"txet\": \"\"}", 422),
+        ("PUT", "/api/v1/config", "{\"text\": \"\", \"confirm_within_s\": 0}", 400),
         ("POST", "/api/v1/services/a/real-servers/b/explode", "", 404),
-        ("DELETE", "/api/v1/config/plan", "", 405),
+        ("DELETE", "/api/v1/config", "", 405),
         ("GET", "/api/v2/config", "", 404),
     ];
     for (method, path, body, expected) in cases {
@@ -173,6 +204,23 @@ async fn what_is_malformed_is_said() {
         assert!(!said.error.is_empty() && !said.remedy.is_empty(), "{text}");
     }
 }
+
+#[tokio::test]
+async fn if_match_names_a_revision() {
+    let headers =
+        |value| [("role", "admin"), ("content-type", "application/json"), ("if-match", value)];
+    let put = Method::PUT;
+    for (value, expected) in [("\"7\"", "Some(7)"), ("*", "None")] {
+        let (status, text) = call(&put, "/api/v1/config", &headers(value), BODY_TEXT).await;
+        assert!(status == REACHED && text.contains(expected), "{value}: {text}");
+    }
+    for value in ["7", "\"x\"", "W/\"7\"", ""] {
+        let (status, text) = call(&put, "/api/v1/config", &headers(value), BODY_TEXT).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{value}: {text}");
+    }
+}
+
+const BODY_TEXT: &str = r#"{"text": ""}"#;
 
 #[test]
 fn the_document_is_of_version_3_1_and_describes_everything() {

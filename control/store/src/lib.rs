@@ -41,4 +41,6 @@ pub use error::{Error, Result};
 pub use finding::{Finding, Severity};
 pub use kept::{Kept, MAX_KEPT_BYTES};
 pub use revision::{MAX_AUTHOR_BYTES, MAX_MESSAGE_BYTES, Meta, Revision};
+pub use sealed::sha256;
 pub use store::{Limits, MAX_PAGE, Page, Store};
+pub use whole::replace_file;

@@ -38,8 +38,8 @@ pub(crate) fn unseal<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Damage> {
     serde_json::from_slice(body).map_err(|e| Damage::Content(e.to_string()))
 }
 
-/// SHA-256 in lower-case hexadecimal.
-pub(crate) fn sha256(bytes: &[u8]) -> String {
+/// SHA-256 in lower-case hexadecimal (FIPS 180-4), as [`Revision::sha256`](crate::Revision).
+pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
         let _ = write!(text, "{byte:02x}"); // a String takes everything
         text

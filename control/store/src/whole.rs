@@ -1,9 +1,10 @@
 //! A file is there as it was or as it shall be, whatever happens in between.
 
 use crate::disk::Disk;
+use crate::disk::Os;
 use crate::error::{Error, Result};
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 /// Ends the name of a file that is still being written.
 pub(crate) const UNFINISHED: &str = ".new";
@@ -41,6 +42,23 @@ pub(crate) fn put_in_place(disk: &impl Disk, path: &Path) -> Result<()> {
         unstage(disk, path);
         Error::disk("replace", path)(e)
     })
+}
+
+/// Replaces a file of somebody else's, whole or not at all; on the medium before it returns. A link
+/// stays a link, and the file's permissions stay.
+///
+/// # Errors
+/// When there is no such file, or the disk does not take it; the old content stays then.
+pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    let path = &fs::canonicalize(path).map_err(Error::disk("find", path))?;
+    let permissions = fs::metadata(path).map_err(Error::disk("look at", path))?.permissions();
+    stage(&Os, path, bytes)?;
+    if let Err(e) = fs::set_permissions(aside(path), permissions) {
+        unstage(&Os, path);
+        return Err(Error::disk("write", path)(e));
+    }
+    put_in_place(&Os, path)?;
+    sync_folder_of(&Os, path).map_err(Error::disk("keep", path))
 }
 
 /// Replaces `path`, of which `old` is the content, whole or not at all.

@@ -55,6 +55,7 @@ impl Balancer {
         std::fs::create_dir_all(&runtime)?;
         let mut command = host.command(fulcrum()?);
         command.arg("run").arg(&file).arg("--runtime-dir").arg(&runtime);
+        command.arg("--state-dir").arg(host.folder().join("state"));
         let process = host.start("fulcrum", command)?;
         Ok(Self { host: host.clone(), runtime, process })
     }
@@ -228,11 +229,9 @@ impl Balancer {
         if !strange.is_empty() {
             bail!("interfaces left behind: {strange:?}");
         }
-        // What the operator asked for outlives every process, and is the only thing that does.
         let files: Vec<_> = std::fs::read_dir(&self.runtime)
             .map(|entries| entries.flatten().map(|entry| entry.file_name()).collect())
             .unwrap_or_default();
-        let files: Vec<_> = files.iter().filter(|name| *name != "requested").collect();
         if !files.is_empty() {
             bail!("files left behind: {files:?}");
         }

@@ -37,7 +37,7 @@ pub fn render(answer: &Events) -> String {
 }
 
 /// As the logs write it (RFC 3339, UTC).
-fn when(seconds: u64) -> String {
+pub fn when(seconds: u64) -> String {
     let moment = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
     moment.map_or_else(|| seconds.to_string(), |m| humantime::format_rfc3339_seconds(m).to_string())
 }

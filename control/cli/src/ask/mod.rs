@@ -7,6 +7,7 @@ mod events;
 mod path;
 mod plan;
 mod requested;
+mod revisions;
 mod services;
 mod status;
 mod table;
@@ -71,6 +72,33 @@ pub enum Question {
         /// The configuration.
         text: String,
     },
+    /// Makes a configuration the one in force.
+    Apply {
+        /// The configuration.
+        text: String,
+        /// Why.
+        message: String,
+        /// Unless it is confirmed within so many seconds.
+        confirm_within_s: Option<u64>,
+    },
+    /// The applied revision stays.
+    Confirm,
+    /// Back to an earlier revision.
+    Rollback {
+        /// Its number; the one before without it.
+        to: Option<u64>,
+        /// Unless that is confirmed within so many seconds.
+        confirm_within_s: Option<u64>,
+    },
+    /// Revisions, newest first.
+    Revisions,
+    /// One revision.
+    Revision {
+        /// Its number.
+        number: u64,
+    },
+    /// The configuration in force.
+    Config,
     /// A real server shall be `online`, `drain` or `halt`.
     Request {
         /// The service's name.
@@ -114,6 +142,21 @@ impl Question {
             Self::Plan { text } => {
                 client.send(&Method::POST, "/api/v1/config/plan", Some(&json!({"text": text})))
             }
+            Self::Apply { text, message, confirm_within_s } => {
+                let body = json!({"text": text, "message": message,
+                    "confirm_within_s": confirm_within_s});
+                client.send(&Method::PUT, "/api/v1/config", Some(&body))
+            }
+            Self::Confirm => client.call(&Method::POST, "/api/v1/config/confirm"),
+            Self::Rollback { to, confirm_within_s } => {
+                let body = json!({"to": to, "confirm_within_s": confirm_within_s});
+                client.send(&Method::POST, "/api/v1/config/rollback", Some(&body))
+            }
+            Self::Revisions => client.call(&Method::GET, "/api/v1/config/revisions"),
+            Self::Revision { number } => {
+                client.call(&Method::GET, &format!("/api/v1/config/revisions/{number}"))
+            }
+            Self::Config => client.call(&Method::GET, "/api/v1/config"),
             Self::Connections { limit } => pages(client, *limit),
             Self::Request { service, real_server, state } => {
                 let path = path::real_server(service, real_server, state);
@@ -129,6 +172,11 @@ impl Question {
             Self::Counters => counters::render(&read(value)?),
             Self::Events => events::render(&read(value)?),
             Self::Plan { .. } => plan::render(&read(value)?),
+            Self::Apply { .. } | Self::Rollback { .. } => revisions::applied(&read(value)?),
+            Self::Confirm => revisions::confirmed(&read(value)?),
+            Self::Revisions => revisions::list(&read(value)?),
+            Self::Revision { .. } => revisions::whole(&read(value)?),
+            Self::Config => revisions::config(read(value)?),
             Self::Connections { .. } => connections::render(&read(value)?),
             Self::Request { .. } => requested::render(&read(value)?),
         })

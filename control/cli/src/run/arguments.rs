@@ -53,8 +53,10 @@ pub fn dataplane(config: &Config, runtime_dir: &Path) -> Vec<OsString> {
 }
 
 /// Arguments of control.
-pub fn control(file: &Path, runtime_dir: &Path) -> Vec<OsString> {
-    vec!["--runtime-dir".into(), runtime_dir.into(), "--config".into(), file.into()]
+pub fn control(file: &Path, runtime_dir: &Path, state_dir: &Path) -> Vec<OsString> {
+    let folders =
+        ["--runtime-dir".into(), runtime_dir.into(), "--state-dir".into(), state_dir.into()];
+    folders.into_iter().chain(["--config".into(), file.into()]).collect()
 }
 
 #[cfg(test)]

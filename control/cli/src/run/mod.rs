@@ -21,8 +21,8 @@ use std::thread;
 use supervisor::Supervisor;
 
 /// Runs until told to stop. Success is a clean stop.
-pub fn run(file: &Path, runtime_dir: &Path) -> ExitCode {
-    match supervise(file, runtime_dir) {
+pub fn run(file: &Path, runtime_dir: &Path, state_dir: &Path) -> ExitCode {
+    match supervise(file, runtime_dir, state_dir) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
             eprintln!("fulcrum: {e:#}");
@@ -31,14 +31,14 @@ pub fn run(file: &Path, runtime_dir: &Path) -> ExitCode {
     }
 }
 
-fn supervise(file: &Path, runtime_dir: &Path) -> Result<()> {
+fn supervise(file: &Path, runtime_dir: &Path, state_dir: &Path) -> Result<()> {
     let config = match load(file) {
         Ok(accepted) => accepted.config,
         Err(Refused::Unreadable(what)) => anyhow::bail!(what),
         Err(Refused::Wrong(findings)) => anyhow::bail!("nothing was started:\n{findings}"),
     };
     let dataplane = Program::new(libexec("fulcrum-dataplane")?, dataplane(&config, runtime_dir));
-    let control = Program::new(libexec("fulcrum-control")?, control(file, runtime_dir));
+    let control = Program::new(libexec("fulcrum-control")?, control(file, runtime_dir, state_dir));
     // Before the first child: a signal that comes now is not lost, and stops it again.
     let signals = signals()?;
     let lock = Lock::take(runtime_dir)?;
@@ -47,7 +47,7 @@ fn supervise(file: &Path, runtime_dir: &Path) -> Result<()> {
         let _ = fs::remove_file(runtime_dir.join(name));
     }
     lock.release();
-    // Stays when it holds what the operator asked for, or a table for a successor.
+    // Stays when it holds a table for a successor.
     let _ = fs::remove_dir(runtime_dir);
     stopped
 }

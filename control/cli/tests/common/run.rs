@@ -157,6 +157,8 @@ fn command(folder: &Folder) -> Command {
         .arg(folder.path().join("lb.toml"))
         .arg("--runtime-dir")
         .arg(folder.path().join("run"))
+        .arg("--state-dir")
+        .arg(folder.path().join("state"))
         .env("FULCRUM_LIBEXEC", folder.path().join("bin"))
         .env_remove("RUST_LOG");
     command

@@ -24,7 +24,23 @@ pub fn get(socket: &Path, path: &str) -> Option<Answer> {
 }
 
 pub fn call(socket: &Path, method: &str, path: &str, body: &[u8]) -> Option<Answer> {
-    let mut stream = begin(socket, method, path, body)?;
+    call_with(socket, method, path, "", body)
+}
+
+/// As [`call`], with further header lines.
+pub fn call_with(
+    socket: &Path,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &[u8],
+) -> Option<Answer> {
+    let length = body.len();
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: control\r\nConnection: close\r\n\
+         Content-Type: application/json\r\n{headers}Content-Length: {length}\r\n\r\n"
+    );
+    let mut stream = raw(socket, &[head.as_bytes(), body].concat())?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).ok()?;
     parse(&bytes)

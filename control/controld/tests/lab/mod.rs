@@ -151,6 +151,8 @@ impl Lab {
         let child = Command::new(env!("CARGO_BIN_EXE_fulcrum-control"))
             .arg("--runtime-dir")
             .arg(&self.dir)
+            .arg("--state-dir")
+            .arg(self.dir.join("state"))
             .arg("--config")
             .arg(&self.config)
             .spawn()

@@ -1,0 +1,150 @@
+//! The node as Prometheus sees it.
+
+use crate::core::Core;
+use crate::views;
+use api::{Counters, Status};
+use metrics::{
+    Build, Check, Configuration, DataPlane, Node, Observed, Port, Process, RealServer, Requested,
+    Sample, Service, ServiceState, Traffic,
+};
+use rest::types;
+use std::time::Duration;
+
+/// Everything at this moment; without a data plane what is known without it.
+pub fn sample(core: &Core, plane: Option<&Status>, counters: Option<&Counters>) -> Sample {
+    let nothing = Counters::default();
+    let view = views::View::new(core, counters.unwrap_or(&nothing));
+    let told = counters.is_some();
+    Sample {
+        node: node(core, plane),
+        ports: ports(plane, counters),
+        table: counters.map(|c| c.table),
+        services: core.config.services.iter().map(|s| service(view.service(s), told)).collect(),
+    }
+}
+
+fn node(core: &Core, plane: Option<&Status>) -> Node {
+    let status = views::status(core, plane);
+    let (revision, returns_in) = core.revisions(|r| (r.number(), r.left()));
+    let known = [("control", Some(std::process::id())), ("dataplane", core.pid)];
+    let processes = known.iter().filter_map(|(name, pid)| process(name, (*pid)?)).collect();
+    Node {
+        name: status.node,
+        build: Build { version: status.version, commit: None },
+        ready: status.ready,
+        configuration: Configuration {
+            trouble: core.trouble.is_some(),
+            revision,
+            returns_in,
+            generation_asked: status.generation.asked,
+            generation_applied: status.generation.applied,
+        },
+        data_plane: DataPlane {
+            connected: status.dataplane.connected,
+            workers: status.dataplane.workers,
+        },
+        processes,
+    }
+}
+
+fn ports(plane: Option<&Status>, counters: Option<&Counters>) -> Vec<Port> {
+    let ports = plane.map_or(&[][..], |plane| &plane.ports);
+    let port = |(index, port): (usize, &api::PortStatus)| Port {
+        name: port.name.clone(),
+        device: port.device.clone(),
+        driver: port.driver.clone(),
+        link_up: port.link_up,
+        counters: counters.and_then(|c| c.ports.get(index).cloned()),
+    };
+    ports.iter().enumerate().map(port).collect()
+}
+
+fn service(service: types::Service, told: bool) -> Service {
+    Service {
+        sees_replies: matches!(&*service.mode, "l4-nat" | "l4-snat"),
+        name: service.name,
+        mode: service.mode,
+        address: service.address,
+        ports: service.ports,
+        protocol: service.protocol,
+        scheduler: service.scheduler,
+        state: match service.state {
+            types::ServiceState::Up => ServiceState::Up,
+            types::ServiceState::Degraded => ServiceState::Degraded,
+            types::ServiceState::Down => ServiceState::Down,
+        },
+        traffic: None,
+        real_servers: service.real_servers.into_iter().map(|r| real_server(r, told)).collect(),
+    }
+}
+
+fn real_server(real: types::RealServer, told: bool) -> RealServer {
+    let traffic = Traffic {
+        connections: real.connections.into(),
+        total: real.total,
+        packets: real.packets,
+        bytes: real.bytes,
+        reply_packets: real.reply_packets,
+        reply_bytes: real.reply_bytes,
+    };
+    let check = real.since_s.map(|since| Check {
+        took: real.took_us.map(Duration::from_micros),
+        since: Duration::from_secs(since),
+    });
+    RealServer {
+        name: real.name,
+        address: real.address,
+        port: real.port,
+        weight: real.weight,
+        requested: match real.requested {
+            types::Requested::Online => Requested::Online,
+            types::Requested::Drain => Requested::Drain,
+            types::Requested::Halt => Requested::Halt,
+        },
+        observed: match real.observed {
+            types::Observed::Up => Observed::Up,
+            types::Observed::Down => Observed::Down,
+            types::Observed::Checking => Observed::Checking,
+            types::Observed::Unchecked => Observed::Unchecked,
+        },
+        reachable: real.reachable,
+        check,
+        traffic: told.then_some(traffic),
+    }
+}
+
+/// What the kernel says of a process (proc(5)); `None` when it is gone.
+fn process(name: &str, pid: u32) -> Option<Process> {
+    let folder = format!("/proc/{pid}");
+    let stat = std::fs::read_to_string(format!("{folder}/stat")).ok()?;
+    // The second field is the program's name in brackets, and may hold anything.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
+    let ticks = rustix::param::clock_ticks_per_second();
+    let since_ticks = |count: u64| Duration::from_millis(count * 1_000 / ticks.max(1));
+    let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let now = Duration::try_from(boot).unwrap_or_default();
+    let page = rustix::param::page_size() as u64;
+    let files = std::fs::read_dir(format!("{folder}/fd")).ok();
+    Some(Process {
+        name: name.to_owned(),
+        uptime: now.saturating_sub(since_ticks(number(22)?)),
+        cpu: Some(since_ticks(number(14)? + number(15)?)),
+        resident_bytes: number(24).map(|pages| pages * page),
+        open_files: files.map(|files| files.count() as u64),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_is_told_of_and_nobody_is_not() {
+        let process = process("control", std::process::id()).expect("we live");
+        assert!(process.resident_bytes.is_some_and(|bytes| bytes > 100_000), "{process:?}");
+        assert!(process.open_files.is_some_and(|files| files >= 3), "{process:?}");
+        assert!(process.uptime < Duration::from_secs(3600), "{process:?}");
+        assert_eq!(super::process("nobody", u32::MAX), None);
+    }
+}
