@@ -14,6 +14,8 @@ pub(crate) enum Scope {
     Node,
     /// `[dataplane]`
     Dataplane,
+    /// `[api]`
+    Api,
     /// `[[interface]]`
     Interface(usize),
     /// `[[service]]`
@@ -126,6 +128,7 @@ impl<'t> Cx<'t> {
             Scope::File => String::new(),
             Scope::Node => "node".into(),
             Scope::Dataplane => "dataplane".into(),
+            Scope::Api => "api".into(),
             Scope::Interface(i) => format!("interface[{}]", self.label(scope, i)),
             Scope::Service(i) => format!("service[{}]", self.label(scope, i)),
             Scope::Neighbour(i, j) => {

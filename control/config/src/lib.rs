@@ -29,7 +29,7 @@ pub use service::{
     TunnelKind,
 };
 pub use types::{
-    Config, Dataplane, Idle, Interface, MAX_FILE_BYTES, MAX_INTERFACES, MAX_REAL_SERVERS,
+    Api, Config, Dataplane, Idle, Interface, MAX_FILE_BYTES, MAX_INTERFACES, MAX_REAL_SERVERS,
     MAX_SERVICES, Neighbour, Node,
 };
 

@@ -4,7 +4,7 @@
 use crate::device::Device;
 use crate::net::{Mac, Prefix};
 use crate::service::Service;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Most interfaces of one node.
 pub const MAX_INTERFACES: usize = 15;
@@ -22,6 +22,8 @@ pub struct Config {
     pub node: Node,
     /// `[dataplane]`
     pub dataplane: Dataplane,
+    /// `[api]`
+    pub api: Api,
     /// `[[interface]]`; the position is the port's number in the data plane.
     pub interfaces: Vec<Interface>,
     /// `[[service]]`
@@ -55,6 +57,14 @@ pub struct Dataplane {
     /// `hash_seed`: seed of the consistent hashes; nodes with the same seed pick the same real
     /// server for the same client. Default 0.
     pub hash_seed: u64,
+}
+
+/// `[api]`: where the API is besides the local socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Api {
+    /// `listen`: addresses and ports for HTTPS. `[]` is none. Default `["0.0.0.0:9443",
+    /// "[::]:9443"]`.
+    pub listen: Vec<SocketAddr>,
 }
 
 /// `dataplane.idle`

@@ -110,6 +110,9 @@ const ERRORS: &[Case] = &[
     (&[(3, "[dataplane]\nworkers = 0")], 4, "dataplane.workers", "0 is out of range", "1 to 64"),
     (&[(3, "[dataplane]\nworkers = 2\ncpus = [1]")], 5, "dataplane.cpus", "1 CPUs for 2 workers", "2 CPUs"),
     (&[(3, "[dataplane]\nhuge_pages = false"), (6, "port = \"03:00.0\"")], 4, "dataplane.huge_pages", "needs huge pages", "huge_pages = true"),
+    (&[(3, "[api]\nlisten = [\"10.0.0.1:0\"]")], 4, "api.listen[0]", "no address to listen on", "an address and a port"),
+    (&[(3, "[api]\nlisten = [\"10.0.0.1\", \"10.0.0.1:9443\"]")], 4, "api.listen", "is listed twice", "each address once"),
+    (&[(3, "[api]\nport = 9443")], 4, "api.port", "unknown key", "listen"),
     // between objects
     (&[(23, "name = \"WEB\"")], 23, "service[WEB].name", "already the name of the service in line 11", "a name of its own"),
     (&[(20, "[[service.real_server]]\nname = \"WEB1\"\naddress = \"192.168.100.111\"")], 21, "service[WEB].real_server[WEB1].name", "service's real server in line 18", "a name of its own"),

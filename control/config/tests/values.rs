@@ -41,6 +41,8 @@ fn defaults() {
     assert_eq!((dataplane.workers, dataplane.table_entries), (1, 1_000_000));
     assert_eq!((dataplane.huge_pages, dataplane.idle), (true, Idle::Adaptive));
     assert_eq!((dataplane.hash_seed, dataplane.eal.len(), dataplane.cpus.len()), (0, 0, 0));
+    let listen: Vec<String> = config.api.listen.iter().map(ToString::to_string).collect();
+    assert_eq!(listen, ["0.0.0.0:9443", "[::]:9443"]);
     let eth0 = &config.interfaces[0];
     assert_eq!(eth0.device, Device::Bus("0000:03:00.0".into()));
     assert_eq!((eth0.mtu, eth0.masquerade), (1_500, false));

@@ -18,7 +18,7 @@ pub(crate) use interface::check_driver;
 use table::Table;
 use toml::de::DeTable;
 
-const KEYS: &[&str] = &["node", "dataplane", "interface", "service"];
+const KEYS: &[&str] = &["node", "dataplane", "api", "interface", "service"];
 
 /// A file that has been read. It may still be wrong in itself.
 pub(crate) struct Draft {
@@ -52,6 +52,7 @@ pub(crate) fn draft(cx: &mut Cx<'_>, file: &DeTable<'_>) -> Draft {
     file.refuse_unknown(cx, KEYS);
     let node = node::node(cx, &file);
     let dataplane = node::dataplane(cx, &file);
+    let api = node::api(cx, &file);
     let example = "[[interface]] with name, port and addresses";
     let interfaces = file
         .tables(cx, "interface", MAX_INTERFACES, example)
@@ -64,7 +65,7 @@ pub(crate) fn draft(cx: &mut Cx<'_>, file: &DeTable<'_>) -> Draft {
         .enumerate()
         .filter_map(|(i, (span, table))| Some((i, service::service(cx, i, span, table)?)))
         .unzip();
-    let mut config = Config { node, dataplane, interfaces, services };
+    let mut config = Config { node, dataplane, api, interfaces, services };
     pool::fill(&mut config);
     Draft { config, service_positions }
 }

@@ -1,13 +1,15 @@
-//! `[node]` and `[dataplane]`.
+//! `[node]`, `[dataplane]` and `[api]`.
 
 use super::table::Table;
 use crate::cx::{Cx, Scope};
 use crate::finding::Problem;
 use crate::net::clip;
-use crate::types::{Dataplane, Idle, Node};
+use crate::types::{Api, Dataplane, Idle, Node};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use toml::de::DeTable;
 
 const NODE_KEYS: &[&str] = &["name"];
+const API_KEYS: &[&str] = &["listen"];
 const DATAPLANE_KEYS: &[&str] =
     &["workers", "cpus", "eal", "table_entries", "huge_pages", "idle", "hash_seed"];
 
@@ -37,6 +39,40 @@ pub(super) fn dataplane(cx: &mut Cx<'_>, file: &Table<'_, '_>) -> Dataplane {
     };
     check_cpus(cx, &dataplane);
     dataplane
+}
+
+/// The port of the API, where no other is given.
+const API_PORT: u16 = 9443;
+
+pub(super) fn api(cx: &mut Cx<'_>, file: &Table<'_, '_>) -> Api {
+    let empty = DeTable::new();
+    let table = section(cx, file, "api", Scope::Api, &empty);
+    table.refuse_unknown(cx, API_KEYS);
+    let example = "[\"192.168.100.10:9443\"]";
+    let listen = match table.has("listen") {
+        true => table.all_parsed(cx, "listen", 16, example, listener),
+        false => vec![
+            SocketAddr::from((Ipv4Addr::UNSPECIFIED, API_PORT)),
+            SocketAddr::from((Ipv6Addr::UNSPECIFIED, API_PORT)),
+        ],
+    };
+    let twice = listen.iter().enumerate().find(|(i, it)| listen[..*i].contains(it));
+    if let Some((_, address)) = twice {
+        let what = format!("{address} is listed twice");
+        cx.error(Scope::Api, "listen", what, "each address once");
+    }
+    Api { listen }
+}
+
+/// An address of ours with a port, or an address alone.
+fn listener(text: &str) -> Result<SocketAddr, Problem> {
+    let with_port = || text.parse::<SocketAddr>().ok().filter(|address| address.port() != 0);
+    let alone = || text.parse().ok().map(|address| SocketAddr::new(address, API_PORT));
+    let listener = with_port().or_else(alone);
+    listener.ok_or_else(|| {
+        let what = format!("\"{}\" is no address to listen on", clip(text));
+        Problem::new(what, "an address and a port, such as \"0.0.0.0:9443\" or \"[::]:9443\"")
+    })
 }
 
 /// A name that fits into paths, file names and one column of a listing.
