@@ -44,14 +44,14 @@ fn control_stops_first_and_nothing_is_left() {
 }
 
 #[test]
-fn what_the_operator_asked_for_outlives_a_stop() {
+fn what_a_successor_takes_over_outlives_a_stop() {
     let run = Run::started();
-    let requested = run.folder.write("run/requested", "[]");
+    let table = run.folder.write("run/table", "[]");
     run.signal(Signal::TERM);
     let folder = run.folder.clone();
     let (_, code) = run.end();
     assert_eq!(code, Some(0));
-    assert!(requested.exists());
+    assert!(table.exists());
     assert_eq!(fs::read_dir(folder.path().join("run")).unwrap().count(), 1);
 }
 

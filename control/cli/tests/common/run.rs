@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 /// Says its arguments, then does what lines in its FIFO and signals ask for.
-const STUB: &str = r#"#!/bin/sh
+const STUB: &str = r#"#!/bin/bash
 me=${0##*/fulcrum-}
 mkfifo "$0.in" 2>/dev/null
 exec 3<>"$0.in"
@@ -23,7 +23,8 @@ test -e "$0.broken" && exit 3
 echo "$me is $$" >&2
 echo "$me started: $*" >&2
 while :; do
-    read word <&3 && test "$word" = die && exit 1
+    # A signal that comes just before the read is noticed after it.
+    read -t 0.2 word <&3 && test "$word" = die && exit 1
 done
 "#;
 
