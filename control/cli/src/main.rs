@@ -4,6 +4,7 @@
 mod ask;
 mod check;
 mod file;
+mod password;
 mod run;
 
 use ask::{Place, Question, Target};
@@ -93,6 +94,18 @@ enum Command {
     },
     /// The configuration in force, as it was written.
     Config(ask::Options),
+    /// Users: who may come in over the network, and what they may do.
+    User {
+        #[command(subcommand)]
+        command: UserCommand,
+    },
+    /// API tokens, for programs.
+    Token {
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
+    /// The audit log: what was done or refused lately, by whom, from where.
+    Audit(ask::Options),
     /// What happened lately: checks, requests, processes.
     Events(ask::Options),
     /// Takes a real server out of service, or back in.
@@ -133,6 +146,77 @@ enum RealServerCommand {
     Online(Target),
 }
 
+#[derive(Subcommand)]
+enum UserCommand {
+    /// Every user.
+    List(ask::Options),
+    /// A new user; the password is asked for, or read from standard input.
+    Add {
+        /// The name.
+        name: String,
+        /// What they may do.
+        #[arg(long, value_parser = ["viewer", "operator", "admin"])]
+        role: String,
+        #[command(flatten)]
+        options: ask::Options,
+    },
+    /// Sets a password, which is asked for, or read from standard input. The first user of all is
+    /// made by it, an administrator.
+    SetPassword {
+        /// The name.
+        #[arg(default_value = "loadbalancer")]
+        name: String,
+        #[command(flatten)]
+        options: ask::Options,
+    },
+    /// Gives another role.
+    Role {
+        /// The name.
+        name: String,
+        /// What they may do from now on.
+        #[arg(value_parser = ["viewer", "operator", "admin"])]
+        role: String,
+        #[command(flatten)]
+        options: ask::Options,
+    },
+    /// Removes a user with their tokens.
+    Remove {
+        /// The name.
+        name: String,
+        #[command(flatten)]
+        options: ask::Options,
+    },
+}
+
+#[derive(Subcommand)]
+enum TokenCommand {
+    /// Every token; never its text.
+    List(ask::Options),
+    /// A new token, whose text is shown this once.
+    Add {
+        /// The name.
+        name: String,
+        /// Whose it is.
+        #[arg(long, default_value = "loadbalancer")]
+        owner: String,
+        /// What it may do.
+        #[arg(long, default_value = "viewer", value_parser = ["viewer", "operator", "admin"])]
+        role: String,
+        /// It ends after this time (12h, 90d); never without it.
+        #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+        expires_in: Option<Duration>,
+        #[command(flatten)]
+        options: ask::Options,
+    },
+    /// Removes a token.
+    Remove {
+        /// The name.
+        name: String,
+        #[command(flatten)]
+        options: ask::Options,
+    },
+}
+
 fn main() -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
     match Cli::parse().command {
@@ -162,6 +246,9 @@ fn main() -> ExitCode {
         Command::Revisions(options) => ask::ask(&Question::Revisions, &options),
         Command::Revision { number, options } => ask::ask(&Question::Revision { number }, &options),
         Command::Config(options) => ask::ask(&Question::Config, &options),
+        Command::User { command } => user(command),
+        Command::Token { command } => token(command),
+        Command::Audit(options) => ask::ask(&Question::Audit, &options),
         Command::RealServer { command } => {
             let (target, state) = match command {
                 RealServerCommand::Drain(target) => (target, "drain"),
@@ -180,6 +267,46 @@ fn with_text(file: &Path, action: impl FnOnce(String) -> ExitCode) -> ExitCode {
         Ok(text) => action(text),
         Err(what) => {
             eprintln!("fulcrum: {what}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn user(command: UserCommand) -> ExitCode {
+    match command {
+        UserCommand::List(options) => ask::ask(&Question::Users, &options),
+        UserCommand::Add { name, role, options } => with_password(|password| {
+            ask::ask(&Question::AddUser { name, role, password }, &options)
+        }),
+        UserCommand::SetPassword { name, options } => {
+            with_password(|password| ask::ask(&Question::SetPassword { name, password }, &options))
+        }
+        UserCommand::Role { name, role, options } => {
+            ask::ask(&Question::SetRole { name, role }, &options)
+        }
+        UserCommand::Remove { name, options } => ask::ask(&Question::RemoveUser { name }, &options),
+    }
+}
+
+fn token(command: TokenCommand) -> ExitCode {
+    match command {
+        TokenCommand::List(options) => ask::ask(&Question::Tokens, &options),
+        TokenCommand::Add { name, owner, role, expires_in, options } => {
+            let expires_in_s = expires_in.map(|time| time.as_secs().max(1));
+            ask::ask(&Question::AddToken { name, owner, role, expires_in_s }, &options)
+        }
+        TokenCommand::Remove { name, options } => {
+            ask::ask(&Question::RemoveToken { name }, &options)
+        }
+    }
+}
+
+/// Does something with a password, if one is given.
+fn with_password(action: impl FnOnce(String) -> ExitCode) -> ExitCode {
+    match password::ask() {
+        Ok(password) => action(password),
+        Err(e) => {
+            eprintln!("fulcrum: no password: {e}");
             ExitCode::FAILURE
         }
     }

@@ -13,9 +13,11 @@ use config::{Config, State};
 use lower::{Carrying, Health, Ids, Observed, RealServerKey, Unresolved};
 use rest::types::{Plan, PlannedChange};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
+use tokio::sync::watch;
 
 /// Everything control knows. One task at a time works on it.
 pub struct Core {
@@ -41,6 +43,8 @@ pub struct Core {
     pub trouble: Option<String>,
     /// What happened.
     pub events: Events,
+    /// Where the API listens.
+    pub listen: watch::Sender<Vec<SocketAddr>>,
     /// What services counted, over all their real servers.
     pub totals: metrics::ServiceTotals,
     /// The operator's file through time.
@@ -63,6 +67,7 @@ impl Core {
     pub fn new(file: PathBuf, runtime_dir: &Path, state_dir: &Path) -> Result<Self> {
         let (revisions, accepted) = Revisions::open(state_dir, &file)?;
         Ok(Self {
+            listen: watch::Sender::new(accepted.config.api.listen.clone()),
             config: accepted.config,
             file,
             revisions: Arc::new(Mutex::new(revisions)),
@@ -141,6 +146,11 @@ impl Core {
     pub async fn replace(&mut self, config: Config) {
         self.host.forget(&self.config, &config).await;
         self.config = config;
+        self.listen.send_if_modified(|listen| {
+            let changed = *listen != self.config.api.listen;
+            listen.clone_from(&self.config.api.listen);
+            changed
+        });
         self.start_checks();
         self.work().await;
     }

@@ -5,10 +5,12 @@
 mod applying;
 mod checks;
 mod core;
+mod door;
 mod events;
 mod fallback;
 mod findings;
 mod host;
+mod https;
 mod local;
 mod measure;
 mod node;
@@ -18,10 +20,13 @@ mod revisions;
 mod views;
 
 use crate::core::Core;
+use crate::door::{Door, Network};
+use crate::node::Node;
 use anyhow::{Context, Result};
 use clap::Parser;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fs;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,21 +69,34 @@ fn allow_many_files() {
 async fn run(args: &Args) -> Result<()> {
     allow_many_files();
     for folder in [&args.runtime_dir, &args.state_dir] {
-        fs::create_dir_all(folder).with_context(|| format!("folder {}", folder.display()))?;
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        made.with_context(|| format!("folder {}", folder.display()))?;
     }
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
     let core = Core::new(args.config.clone(), &args.runtime_dir, &args.state_dir)?;
     let changed = core.checks.changed.clone();
+    let (listen, node_name) = (core.listen.subscribe(), core.config.node.name.clone());
     let core = Arc::new(Mutex::new(core));
     let socket = args.runtime_dir.join("control.sock");
     let rounds = tokio::spawn(rounds(core.clone(), changed));
     let page = tokio::spawn(fallback::serve());
     log::info!("the API answers at {} under /api/v1", socket.display());
+    let door = Arc::new(Door::open(&args.state_dir)?);
+    let node = Arc::new(Node { core: core.clone(), door: door.clone() });
     let served = tokio::spawn({
-        let (socket, core) = (socket.clone(), core.clone());
-        async move { local::serve(&socket, core).await }
+        let (socket, router) = (socket.clone(), rest::router(node.clone(), door.local()));
+        async move { local::serve(&socket, router).await }
+    });
+    let network = tokio::spawn({
+        let (state_dir, router) =
+            (args.state_dir.clone(), rest::router(node, Arc::new(Network(door))));
+        async move {
+            if let Err(e) = https::serve(&state_dir, &node_name, router, listen).await {
+                log::error!("the API is on the local socket only: {e:#}");
+            }
+        }
     });
     loop {
         tokio::select! {
@@ -87,7 +105,7 @@ async fn run(args: &Args) -> Result<()> {
             _ = hangup.recv() => reload(&args.config, &core).await,
         }
     }
-    for task in [rounds, page] {
+    for task in [rounds, page, network] {
         task.abort();
     }
     served.abort();

@@ -2,6 +2,7 @@
 
 use crate::applying::not_kept;
 use crate::core::Core;
+use crate::door::{Door, refused, seconds};
 use crate::events::About;
 use crate::findings::told;
 use crate::measure;
@@ -10,7 +11,7 @@ use anyhow::Result;
 use api::{ConnectionRow, Reply, Request};
 use lower::RealServerKey;
 use rest::types::*;
-use rest::{Control, Problem};
+use rest::{Control, Problem, Role};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, broadcast};
@@ -22,16 +23,23 @@ pub type Shared = Arc<Mutex<Core>>;
 const PAGE: u32 = 1_000;
 /// Rows of one question to the data plane.
 const ROWS: u32 = 10_000;
+/// Rows of the audit log that are shown.
+const AUDIT_ROWS: usize = 1_000;
 /// What findings call a text that came by the API.
 pub const NAME: &str = "configuration";
 
 /// The running node.
-pub struct Node(pub Shared);
+pub struct Node {
+    /// What it does.
+    pub core: Shared,
+    /// Who comes in.
+    pub door: Arc<Door>,
+}
 
 #[async_trait::async_trait]
 impl Control for Node {
     async fn status(&self) -> Result<Status, Problem> {
-        let mut core = self.0.lock().await;
+        let mut core = self.core.lock().await;
         let plane = match core.plane.ask(&Request::Status).await {
             Ok(Reply::Status(status)) => Some(status),
             _ => None,
@@ -40,7 +48,7 @@ impl Control for Node {
     }
 
     async fn services(&self, page: Page) -> Result<Services, Problem> {
-        let mut core = self.0.lock().await;
+        let mut core = self.core.lock().await;
         // Without a data plane the list is still worth showing.
         let counters = core.counters().await.unwrap_or_default();
         let view = View::new(&core, &counters);
@@ -54,21 +62,21 @@ impl Control for Node {
     }
 
     async fn service(&self, name: &str) -> Result<Service, Problem> {
-        let mut core = self.0.lock().await;
+        let mut core = self.core.lock().await;
         let counters = core.counters().await.unwrap_or_default();
         let service = core.config.service(name).ok_or_else(|| no_service(name))?;
         Ok(View::new(&core, &counters).service(service))
     }
 
     async fn connections(&self, page: Page) -> Result<Connections, Problem> {
-        let mut core = self.0.lock().await;
+        let mut core = self.core.lock().await;
         let (cursor, limit) = (page.cursor.unwrap_or(0), page.limit.unwrap_or(PAGE));
         let (rows, next) = rows(&mut core, cursor, limit).await?;
         Ok(views::connections(&core, &rows, next))
     }
 
     async fn counters(&self) -> Result<Counters, Problem> {
-        let mut core = self.0.lock().await;
+        let mut core = self.core.lock().await;
         let counters = core.counters().await.map_err(unavailable)?;
         Ok(views::counters(&core, &counters))
     }
@@ -77,7 +85,7 @@ impl Control for Node {
         let pairs = form_urlencoded::parse(query.as_bytes());
         let filter = metrics::Filter::from_pairs(pairs)
             .map_err(|e| Problem::malformed(format!("the query cannot be used: {e}")))?;
-        let mut core = self.0.lock().await;
+        let mut core = self.core.lock().await;
         let plane = match core.plane.ask(&Request::Status).await {
             Ok(Reply::Status(status)) => Some(status),
             _ => None,
@@ -97,7 +105,7 @@ impl Control for Node {
         real_server: &str,
         state: Requested,
     ) -> Result<RequestNoted, Problem> {
-        let mut core = self.0.lock().await;
+        let mut core = self.core.lock().await;
         let known = core.config.service(service).ok_or_else(|| no_service(service))?;
         if known.real_server(real_server).is_none() {
             let what =
@@ -126,7 +134,7 @@ impl Control for Node {
 
     async fn plan(&self, text: &str) -> Result<Plan, Problem> {
         let accepted = parsed(text)?;
-        let mut core = self.0.lock().await;
+        let mut core = self.core.lock().await;
         let rows = all_rows(&mut core).await?;
         let mut plan = core.plan(&accepted.config, &rows).await.map_err(unavailable)?;
         plan.findings = told(text, &accepted.findings);
@@ -134,7 +142,7 @@ impl Control for Node {
     }
 
     async fn config(&self) -> Result<ConfigText, Problem> {
-        let core = self.0.lock().await;
+        let core = self.core.lock().await;
         let applied = core.on_disk(|r| r.applied()).await.map_err(unavailable)?;
         match applied.map_err(not_kept)? {
             Some((revision, text)) => Ok(ConfigText { text, revision: revision.number }),
@@ -148,22 +156,22 @@ impl Control for Node {
         candidate: Candidate,
         expected: Option<u64>,
     ) -> Result<Applied, Problem> {
-        self.0.lock().await.apply(who, candidate, expected).await
+        self.core.lock().await.apply(who, candidate, expected).await
     }
 
     async fn confirm(&self, who: &str) -> Result<Revision, Problem> {
-        let mut core = self.0.lock().await;
+        let mut core = self.core.lock().await;
         let number = core.confirm(who).await?;
         revision(&core, number).await.map(|found| found.revision)
     }
 
     async fn rollback(&self, who: &str, rollback: Rollback) -> Result<Applied, Problem> {
         let wait = rollback.confirm_within_s.map(|s| Duration::from_secs(s.into()));
-        self.0.lock().await.roll_back(who, rollback.to, wait).await
+        self.core.lock().await.roll_back(who, rollback.to, wait).await
     }
 
     async fn revisions(&self, page: Page) -> Result<Revisions, Problem> {
-        let core = self.0.lock().await;
+        let core = self.core.lock().await;
         let before = page.cursor.filter(|cursor| *cursor > 0).map(u64::from);
         let limit = page.limit.map_or(store::MAX_PAGE, |limit| limit as usize);
         let rows = core.revisions(|r| r.list(store::Page { before, limit }));
@@ -176,21 +184,109 @@ impl Control for Node {
     }
 
     async fn revision(&self, number: u64) -> Result<RevisionText, Problem> {
-        revision(&*self.0.lock().await, number).await
+        revision(&*self.core.lock().await, number).await
+    }
+
+    async fn users(&self) -> Result<Users, Problem> {
+        let user = |(name, account): (&str, &users::Account)| User {
+            name: name.to_owned(),
+            role: account.role,
+            changed: account.changed,
+        };
+        Ok(Users { users: self.door.accounts(|a| a.users().map(user).collect()) })
+    }
+
+    async fn add_user(&self, user: NewUser) -> Result<User, Problem> {
+        let hash = hashed(user.password).await?;
+        let NewUser { name, role, .. } = user;
+        self.door.change(|a| a.add(&name, role, hash, seconds()))?;
+        Ok(User { name, role, changed: seconds() })
+    }
+
+    async fn set_password(&self, user: &str, password: NewPassword) -> Result<User, Problem> {
+        let hash = hashed(password.password).await?;
+        let role = self.door.change(|accounts| {
+            match accounts.is_empty() {
+                false => accounts.set_password(user, hash, seconds())?,
+                true => accounts.add(user, Role::Admin, hash, seconds())?,
+            }
+            Ok(accounts.role(user).unwrap_or(Role::Viewer))
+        })?;
+        Ok(User { name: user.to_owned(), role, changed: seconds() })
+    }
+
+    async fn set_role(&self, user: &str, NewRole { role }: NewRole) -> Result<User, Problem> {
+        let changed = self.door.change(|accounts| {
+            accounts.set_role(user, role)?;
+            let mut all = accounts.users();
+            Ok(all.find(|(name, _)| *name == user).map_or(0, |(_, account)| account.changed))
+        })?;
+        Ok(User { name: user.to_owned(), role, changed })
+    }
+
+    async fn remove_user(&self, user: &str) -> Result<Nothing, Problem> {
+        self.door.change(|accounts| accounts.remove(user))?;
+        Ok(Nothing {})
+    }
+
+    async fn tokens(&self) -> Result<Tokens, Problem> {
+        let token = |(name, token): (&str, &users::Token)| Token {
+            name: name.to_owned(),
+            owner: token.owner.clone(),
+            role: token.role,
+            created: token.created,
+            expires: token.expires,
+        };
+        Ok(Tokens { tokens: self.door.accounts(|a| a.tokens().map(token).collect()) })
+    }
+
+    async fn add_token(&self, token: NewToken) -> Result<TokenMade, Problem> {
+        let NewToken { name, owner, role, expires_in_s } = token;
+        let (text, now) = (self.door.token()?, seconds());
+        let expires = expires_in_s.map(|seconds| now.saturating_add(seconds));
+        self.door.change(|a| a.add_token(&name, (&owner, role), &text, (now, expires)))?;
+        Ok(TokenMade { name, token: text.reveal().to_owned() })
+    }
+
+    async fn remove_token(&self, token: &str) -> Result<Nothing, Problem> {
+        self.door.change(|accounts| accounts.remove_token(token))?;
+        Ok(Nothing {})
+    }
+
+    async fn audit(&self) -> Result<AuditLog, Problem> {
+        let door = self.door.clone();
+        let read = tokio::task::spawn_blocking(move || door.written(AUDIT_ROWS)).await;
+        let read = read.map_err(|e| unavailable(e.into()))?;
+        let (entries, torn) = read.map_err(|e| unavailable(e.into()))?;
+        let entry = |users::Entry { at, who, from, action, outcome }| AuditEntry {
+            at,
+            who,
+            from,
+            action,
+            outcome,
+        };
+        Ok(AuditLog { entries: entries.into_iter().map(entry).collect(), torn: torn as u64 })
     }
 
     async fn events(&self) -> Result<Events, Problem> {
-        Ok(Events { events: self.0.lock().await.events.recent() })
+        Ok(Events { events: self.core.lock().await.events.recent() })
     }
 
     async fn follow(&self) -> broadcast::Receiver<Event> {
-        self.0.lock().await.events.follow()
+        self.core.lock().await.events.follow()
     }
 }
 
 /// A configuration without errors, or what is wrong with it.
 pub fn parsed(text: &str) -> Result<config::Accepted, Problem> {
     config::parse(text, NAME).map_err(|findings| Problem::findings(told(text, &findings)))
+}
+
+/// Hashing takes a while, and nobody else shall wait for it.
+async fn hashed(password: String) -> Result<String, Problem> {
+    let hash = move || users::hash(&users::Secret::new(password), users::Cost::STRONG);
+    let hashed = tokio::task::spawn_blocking(hash).await;
+    hashed.map_err(|e| unavailable(e.into()))?.map_err(refused)
 }
 
 async fn revision(core: &Core, number: u64) -> Result<RevisionText, Problem> {

@@ -49,6 +49,24 @@ pub trait Control: Send + Sync + 'static {
     async fn revisions(&self, page: Page) -> Result<Revisions, Problem>;
     /// One revision.
     async fn revision(&self, number: u64) -> Result<RevisionText, Problem>;
+    /// All users.
+    async fn users(&self) -> Result<Users, Problem>;
+    /// A new user.
+    async fn add_user(&self, user: NewUser) -> Result<User, Problem>;
+    /// Another password. The first user of all is made by it, as an administrator.
+    async fn set_password(&self, user: &str, password: NewPassword) -> Result<User, Problem>;
+    /// Another role.
+    async fn set_role(&self, user: &str, role: NewRole) -> Result<User, Problem>;
+    /// Removes a user with their tokens.
+    async fn remove_user(&self, user: &str) -> Result<Nothing, Problem>;
+    /// All tokens.
+    async fn tokens(&self) -> Result<Tokens, Problem>;
+    /// A new token.
+    async fn add_token(&self, token: NewToken) -> Result<TokenMade, Problem>;
+    /// Removes a token.
+    async fn remove_token(&self, token: &str) -> Result<Nothing, Problem>;
+    /// What was done lately, and by whom.
+    async fn audit(&self) -> Result<AuditLog, Problem>;
     /// The last events.
     async fn events(&self) -> Result<Events, Problem>;
     /// Events from now on.

@@ -11,5 +11,6 @@ pub mod types;
 
 pub use control::Control;
 pub use problem::Problem;
-pub use role::{Caller, Role};
-pub use router::{Gate, Root, document, router};
+pub use role::{Caller, needed};
+pub use router::{Done, Gate, Peer, document, router};
+pub use users::Role;

@@ -2,36 +2,49 @@
 
 use crate::paths::{self, Behind};
 use crate::problem::Problem;
-use crate::role::{Caller, Role};
+use crate::role::{Caller, needed};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use serde_json::{Value, json};
+use std::net::IpAddr;
 use std::sync::Arc;
+use users::Role;
 use utoipa::openapi::{Info, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 
-/// Says who calls.
+/// Says who calls, and writes down what they did.
 #[async_trait::async_trait]
 pub trait Gate: Send + Sync + 'static {
-    /// Whose request has these headers.
+    /// Whose request from there has these headers.
     ///
     /// # Errors
     /// 401 when it is nobody's, 429 when somebody tries too often.
-    async fn caller(&self, headers: &HeaderMap) -> Result<Caller, Problem>;
+    async fn caller(&self, from: Option<Peer>, headers: &HeaderMap) -> Result<Caller, Problem>;
+    /// Something was done, or refused to a caller. Reading is not told. Of those that it did not let
+    /// in the gate knows itself.
+    async fn done(&self, done: Done);
 }
 
-/// A gate for a socket that only root can open: everybody is root.
-pub struct Root;
-
-#[async_trait::async_trait]
-impl Gate for Root {
-    async fn caller(&self, _: &HeaderMap) -> Result<Caller, Problem> {
-        Ok(Caller { name: "root".into(), role: Role::Admin })
-    }
+/// What the audit log is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Done {
+    /// Who.
+    pub who: String,
+    /// From where; `None` is the local socket.
+    pub from: Option<Peer>,
+    /// Method and path.
+    pub action: String,
+    /// What came of it.
+    pub outcome: StatusCode,
 }
+
+/// Where a request comes from. Whoever serves [`router`] over a network puts it among the request's
+/// extensions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer(pub IpAddr);
 
 /// Every operation; callers come through `gate`.
 pub fn router(behind: Behind, gate: Arc<dyn Gate>) -> Router {
@@ -85,32 +98,43 @@ fn described(document: OpenApi) -> Value {
     for (path, operations) in paths {
         for (method, operation) in operations.as_object_mut().into_iter().flatten() {
             let method = method.to_uppercase().parse().unwrap_or_default();
-            operation["x-role"] = json!(Role::needed(&method, path).text());
+            operation["x-role"] = json!(needed(&method, path).text());
         }
     }
     document
 }
 
-/// Nobody passes without a name, and nobody does what their role does not allow.
+/// Nobody passes without a name, nobody does what their role does not allow, and nothing is done
+/// that is not written down.
 async fn guard(State(gate): State<Arc<dyn Gate>>, mut request: Request, next: Next) -> Response {
-    let caller = match gate.caller(request.headers()).await {
+    let from = request.extensions().get().copied();
+    let reading = request.method().is_safe();
+    let action = format!("{} {}", request.method(), request.uri().path());
+    let caller = match gate.caller(from, request.headers()).await {
         Ok(caller) => caller,
         Err(problem) => return challenged(problem),
     };
     let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    let needed = Role::needed(request.method(), path);
-    if caller.role < needed {
-        let what = format!(
-            "{} is a {}, this needs the role {}",
-            caller.name,
-            caller.role.text(),
-            needed.text()
-        );
-        let remedy = "ask an administrator: `fulcrum user role NAME ROLE`";
-        return Problem::new(StatusCode::FORBIDDEN, what, remedy).into_response();
+    let least = needed(request.method(), path);
+    let who = caller.name.clone();
+    let response = if caller.role < least {
+        forbidden(&caller, least)
+    } else {
+        request.extensions_mut().insert(caller);
+        next.run(request).await
+    };
+    let outcome = response.status();
+    if !reading || outcome == StatusCode::FORBIDDEN {
+        gate.done(Done { who, from, action, outcome }).await;
     }
-    request.extensions_mut().insert(caller);
-    next.run(request).await
+    response
+}
+
+fn forbidden(caller: &Caller, least: Role) -> Response {
+    let Caller { name, role } = caller;
+    let what = format!("{name} is a {}, this needs the role {}", role.text(), least.text());
+    let remedy = "ask an administrator: `fulcrum user role NAME ROLE`";
+    Problem::new(StatusCode::FORBIDDEN, what, remedy).into_response()
 }
 
 fn challenged(problem: Problem) -> Response {

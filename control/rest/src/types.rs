@@ -4,6 +4,7 @@ use crate::problem::Finding;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use users::Role;
 use utoipa::{IntoParams, ToSchema};
 
 /// Is all well?
@@ -478,3 +479,145 @@ pub struct Events {
     /// Newest first.
     pub events: Vec<Event>,
 }
+
+/// What somebody may do; each role may do what those before it may.
+#[derive(Clone, Copy, Debug, ToSchema)]
+#[schema(as = Role, rename_all = "lowercase")]
+#[allow(dead_code, reason = "its schema stands for that of `users::Role`")]
+enum RoleSchema {
+    /// Look.
+    Viewer,
+    /// Take real servers out of service and back in.
+    Operator,
+    /// Everything.
+    Admin,
+}
+
+/// All users.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Users {
+    /// By name.
+    pub users: Vec<User>,
+}
+
+/// A user.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct User {
+    /// Their name.
+    pub name: String,
+    /// What they may do.
+    #[schema(value_type = RoleSchema)]
+    pub role: Role,
+    /// When the password was set, seconds since 1970-01-01 UTC.
+    pub changed: u64,
+}
+
+/// A user to make.
+#[derive(Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewUser {
+    /// 1 to 64 letters, digits and `_ - .`
+    #[schema(min_length = 1, max_length = 64)]
+    pub name: String,
+    /// What they may do.
+    #[schema(value_type = RoleSchema)]
+    pub role: Role,
+    /// At least 12 characters.
+    #[schema(min_length = 12, max_length = 1024)]
+    pub password: String,
+}
+
+/// A password to set.
+#[derive(Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewPassword {
+    /// At least 12 characters.
+    #[schema(min_length = 12, max_length = 1024)]
+    pub password: String,
+}
+
+/// A role to give.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewRole {
+    /// What they may do from now on.
+    #[schema(value_type = RoleSchema)]
+    pub role: Role,
+}
+
+/// All API tokens; never their texts.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Tokens {
+    /// By name.
+    pub tokens: Vec<Token>,
+}
+
+/// An API token.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Token {
+    /// Its name.
+    pub name: String,
+    /// Whose it is.
+    pub owner: String,
+    /// What it may do, as long as its owner may.
+    #[schema(value_type = RoleSchema)]
+    pub role: Role,
+    /// When it was made, seconds since 1970-01-01 UTC.
+    pub created: u64,
+    /// When it ends; `null` is never.
+    pub expires: Option<u64>,
+}
+
+/// A token to make.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewToken {
+    /// 1 to 64 letters, digits and `_ - .`
+    #[schema(min_length = 1, max_length = 64)]
+    pub name: String,
+    /// Whose it is.
+    pub owner: String,
+    /// What it may do; no more than its owner.
+    #[schema(value_type = RoleSchema)]
+    pub role: Role,
+    /// It ends after so many seconds; never without it.
+    #[schema(minimum = 1, maximum = 3_153_600_000_u64)]
+    pub expires_in_s: Option<u64>,
+}
+
+/// A token that was made.
+#[derive(Clone, Deserialize, Serialize, ToSchema)]
+pub struct TokenMade {
+    /// Its name.
+    pub name: String,
+    /// Its text, which is shown this once: `Authorization: Bearer TEXT`.
+    pub token: String,
+}
+
+/// The audit log.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct AuditLog {
+    /// Newest first, at most 1000.
+    pub entries: Vec<AuditEntry>,
+    /// Lines that cannot be read: a power cut tore them.
+    pub torn: u64,
+}
+
+/// Something that was done, or refused.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct AuditEntry {
+    /// When, seconds since 1970-01-01 UTC.
+    pub at: u64,
+    /// Who.
+    pub who: String,
+    /// From where: an address, or `local`.
+    pub from: String,
+    /// Method and path.
+    pub action: String,
+    /// The HTTP status that it was answered with.
+    pub outcome: u16,
+}
+
+/// It was done, and there is nothing more to say.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Nothing {}

@@ -3,8 +3,8 @@
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use rest::types::*;
-use rest::{Caller, Control, Gate, Problem, Role, document, router};
-use std::sync::Arc;
+use rest::{Caller, Control, Done, Gate, Problem, Role, document, router};
+use std::sync::{Arc, Mutex};
 use tokio::sync::broadcast;
 use tower::ServiceExt;
 
@@ -76,6 +76,33 @@ impl Control for Reached {
     async fn revision(&self, _: u64) -> Result<RevisionText, Problem> {
         reached()
     }
+    async fn users(&self) -> Result<Users, Problem> {
+        reached()
+    }
+    async fn add_user(&self, _: NewUser) -> Result<User, Problem> {
+        reached()
+    }
+    async fn set_password(&self, _: &str, _: NewPassword) -> Result<User, Problem> {
+        reached()
+    }
+    async fn set_role(&self, _: &str, _: NewRole) -> Result<User, Problem> {
+        reached()
+    }
+    async fn remove_user(&self, _: &str) -> Result<Nothing, Problem> {
+        reached()
+    }
+    async fn tokens(&self) -> Result<Tokens, Problem> {
+        reached()
+    }
+    async fn add_token(&self, _: NewToken) -> Result<TokenMade, Problem> {
+        reached()
+    }
+    async fn remove_token(&self, _: &str) -> Result<Nothing, Problem> {
+        reached()
+    }
+    async fn audit(&self) -> Result<AuditLog, Problem> {
+        reached()
+    }
     async fn events(&self) -> Result<Events, Problem> {
         reached()
     }
@@ -84,12 +111,13 @@ impl Control for Reached {
     }
 }
 
-/// Believes the header `role`.
-struct Believing;
+/// Believes the header `role`, and remembers what was done.
+#[derive(Default)]
+struct Believing(Arc<Mutex<Vec<Done>>>);
 
 #[async_trait::async_trait]
 impl Gate for Believing {
-    async fn caller(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
+    async fn caller(&self, _: Option<rest::Peer>, headers: &HeaderMap) -> Result<Caller, Problem> {
         let role = match headers.get("role").map(|v| v.as_bytes()) {
             Some(b"viewer") => Role::Viewer,
             Some(b"operator") => Role::Operator,
@@ -97,6 +125,9 @@ impl Gate for Believing {
             _ => return Err(Problem::new(StatusCode::UNAUTHORIZED, "who is it?", "log in")),
         };
         Ok(Caller { name: "somebody".into(), role })
+    }
+    async fn done(&self, done: Done) {
+        self.0.lock().unwrap().push(done);
     }
 }
 
@@ -136,7 +167,8 @@ async fn call(
         request = request.header(*name, *value);
     }
     let request = request.body(Body::from(body.to_owned())).unwrap();
-    let response = router(Arc::new(Reached), Arc::new(Believing)).oneshot(request).await.unwrap();
+    let response =
+        router(Arc::new(Reached), Arc::new(Believing::default())).oneshot(request).await.unwrap();
     let status = response.status();
     // The stream of events has no end.
     if response.headers()["content-type"] == "text/event-stream" {
@@ -147,7 +179,37 @@ async fn call(
 }
 
 fn a_body(path: &str) -> &'static str {
-    if path.ends_with("rollback") { r#"{"to": 1}"# } else { r#"{"text": ""}"# }
+    match path.rsplit('/').next() {
+        Some("rollback") => r#"{"to": 1}"#,
+        Some("users") => r#"{"name": "eve", "role": "viewer", "password": "x"}"#,
+        Some("password") => r#"{"password": "x"}"#,
+        Some("role") => r#"{"role": "viewer"}"#,
+        Some("tokens") => r#"{"name": "t", "owner": "eve", "role": "viewer"}"#,
+        _ => r#"{"text": ""}"#,
+    }
+}
+
+#[tokio::test]
+async fn what_is_done_or_refused_is_written_down() {
+    let written = Arc::new(Mutex::new(Vec::new()));
+    let ask = async |method: Method, path: &str, role: &str| {
+        let request = Request::builder().method(method).uri(path).header("role", role);
+        let mut request = request.body(Body::empty()).unwrap();
+        request.extensions_mut().insert(rest::Peer([192, 0, 2, 7].into()));
+        let gate = Arc::new(Believing(written.clone()));
+        router(Arc::new(Reached), gate).oneshot(request).await.unwrap();
+    };
+    ask(Method::GET, "/api/v1/status", "viewer").await;
+    ask(Method::GET, "/api/v1/users", "viewer").await;
+    ask(Method::DELETE, "/api/v1/users/eve?x", "admin").await;
+    ask(Method::GET, "/api/v1/status", "nobody").await;
+    let written = written.lock().unwrap();
+    let rows: Vec<_> = written.iter().map(|done| (&*done.who, &*done.action)).collect();
+    let expected = [("somebody", "GET /api/v1/users"), ("somebody", "DELETE /api/v1/users/eve")];
+    assert_eq!(rows, expected);
+    let outcomes: Vec<_> = written.iter().map(|done| done.outcome.as_u16()).collect();
+    assert_eq!(outcomes, [403, REACHED.as_u16()]);
+    assert!(written.iter().all(|done| done.from == Some(rest::Peer([192, 0, 2, 7].into()))));
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// File operations. What [`Disk::sync`] and [`Disk::sync_dir`] did not cover may be lost, or torn,
@@ -112,7 +113,8 @@ impl Disk for Os {
     }
 
     fn create(&self, path: &Path) -> io::Result<File> {
-        File::create(path)
+        // For its owner alone: some of what is kept guards the rest.
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
     }
 
     fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<()> {

@@ -5,6 +5,7 @@ mod connections;
 mod counters;
 mod events;
 mod path;
+mod people;
 mod plan;
 mod requested;
 mod revisions;
@@ -99,6 +100,56 @@ pub enum Question {
     },
     /// The configuration in force.
     Config,
+    /// All users.
+    Users,
+    /// A new user.
+    AddUser {
+        /// The name.
+        name: String,
+        /// The role's word.
+        role: String,
+        /// The password.
+        password: String,
+    },
+    /// Another password.
+    SetPassword {
+        /// Whose.
+        name: String,
+        /// The password.
+        password: String,
+    },
+    /// Another role.
+    SetRole {
+        /// Whose.
+        name: String,
+        /// The role's word.
+        role: String,
+    },
+    /// A user goes.
+    RemoveUser {
+        /// The name.
+        name: String,
+    },
+    /// All API tokens.
+    Tokens,
+    /// A new API token.
+    AddToken {
+        /// The name.
+        name: String,
+        /// Whose it is.
+        owner: String,
+        /// The role's word.
+        role: String,
+        /// It ends after so many seconds.
+        expires_in_s: Option<u64>,
+    },
+    /// An API token goes.
+    RemoveToken {
+        /// The name.
+        name: String,
+    },
+    /// The audit log.
+    Audit,
     /// A real server shall be `online`, `drain` or `halt`.
     Request {
         /// The service's name.
@@ -157,6 +208,15 @@ impl Question {
                 client.call(&Method::GET, &format!("/api/v1/config/revisions/{number}"))
             }
             Self::Config => client.call(&Method::GET, "/api/v1/config"),
+            Self::Users
+            | Self::AddUser { .. }
+            | Self::SetPassword { .. }
+            | Self::SetRole { .. }
+            | Self::RemoveUser { .. }
+            | Self::Tokens
+            | Self::AddToken { .. }
+            | Self::RemoveToken { .. }
+            | Self::Audit => people::put(self, client),
             Self::Connections { limit } => pages(client, *limit),
             Self::Request { service, real_server, state } => {
                 let path = path::real_server(service, real_server, state);
@@ -177,6 +237,14 @@ impl Question {
             Self::Revisions => revisions::list(&read(value)?),
             Self::Revision { .. } => revisions::whole(&read(value)?),
             Self::Config => revisions::config(read(value)?),
+            Self::Users => people::users(&read(value)?),
+            Self::AddUser { .. } | Self::SetPassword { .. } | Self::SetRole { .. } => {
+                people::user(&read(value)?)
+            }
+            Self::RemoveUser { .. } | Self::RemoveToken { .. } => "Removed.\n".into(),
+            Self::Tokens => people::tokens(&read(value)?),
+            Self::AddToken { .. } => people::made(&read(value)?),
+            Self::Audit => people::audit(&read(value)?),
             Self::Connections { .. } => connections::render(&read(value)?),
             Self::Request { .. } => requested::render(&read(value)?),
         })

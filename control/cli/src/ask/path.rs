@@ -9,7 +9,7 @@ pub fn real_server(service: &str, real_server: &str, state: &str) -> String {
 }
 
 /// Percent-encoded as one segment (RFC 3986, section 2.1): only unreserved characters stay.
-fn encoded(text: &str) -> String {
+pub fn encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {

@@ -1,5 +1,7 @@
 //! The operations. Each is documented where it is; the document is made of that.
 
+mod people;
+
 use crate::control::Control;
 use crate::problem::{Body, Problem};
 use crate::role::Caller;
@@ -44,6 +46,7 @@ pub fn all() -> OpenApiRouter<Behind> {
         .routes(routes!(events))
         .routes(routes!(follow))
         .routes(routes!(metrics))
+        .merge(people::all())
         .layer(DefaultBodyLimit::max(MOST_BYTES))
 }
 
