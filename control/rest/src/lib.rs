@@ -8,6 +8,7 @@ pub mod problem;
 pub mod role;
 pub mod router;
 pub mod types;
+mod whole;
 
 pub use control::Control;
 pub use problem::Problem;

@@ -1,6 +1,7 @@
 //! What the API shows. Asked, observed and applied are told apart.
 
 use crate::problem::Finding;
+use crate::whole;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -225,7 +226,7 @@ pub struct RequestNoted {
 #[into_params(parameter_in = Query)]
 pub struct Page {
     /// `next` of the page before; 0 or nothing to begin.
-    #[param(minimum = 0)]
+    #[param(value_type = Option<u64>, minimum = 0, maximum = 4_294_967_295_u64)]
     pub cursor: Option<u32>,
     /// Most rows of this page; services are all shown without it.
     #[param(minimum = 1, maximum = 10_000)]
@@ -340,18 +341,28 @@ pub struct ConfigText {
     pub revision: u64,
 }
 
-/// A configuration to look at or to apply.
+/// A configuration to look at.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Look {
+    /// The whole configuration (TOML).
+    #[schema(max_length = 33_554_432)]
+    pub text: String,
+}
+
+/// A configuration to apply.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Candidate {
     /// The whole configuration (TOML).
     #[schema(max_length = 33_554_432)]
     pub text: String,
-    /// Why, for the list of revisions.
+    /// Why, for the list of revisions: text without control characters.
     #[serde(default)]
-    #[schema(max_length = 1000)]
+    #[schema(max_length = 1000, pattern = r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]*$")]
     pub message: String,
     /// Take it back by itself unless it is confirmed within so many seconds.
+    #[serde(default, deserialize_with = "whole::read")]
     #[schema(minimum = 1, maximum = 86_400)]
     pub confirm_within_s: Option<u32>,
 }
@@ -450,8 +461,10 @@ pub struct RevisionText {
 #[serde(deny_unknown_fields)]
 pub struct Rollback {
     /// Its number; the one before without it.
+    #[serde(default, deserialize_with = "whole::read")]
     pub to: Option<u64>,
     /// Take it back by itself unless it is confirmed within so many seconds.
+    #[serde(default, deserialize_with = "whole::read")]
     #[schema(minimum = 1, maximum = 86_400)]
     pub confirm_within_s: Option<u32>,
 }
@@ -517,7 +530,7 @@ pub struct User {
 #[serde(deny_unknown_fields)]
 pub struct NewUser {
     /// 1 to 64 letters, digits and `_ - .`
-    #[schema(min_length = 1, max_length = 64)]
+    #[schema(pattern = r"^[A-Za-z0-9_.\-]{1,64}$")]
     pub name: String,
     /// What they may do.
     #[schema(value_type = RoleSchema)]
@@ -573,7 +586,7 @@ pub struct Token {
 #[serde(deny_unknown_fields)]
 pub struct NewToken {
     /// 1 to 64 letters, digits and `_ - .`
-    #[schema(min_length = 1, max_length = 64)]
+    #[schema(pattern = r"^[A-Za-z0-9_.\-]{1,64}$")]
     pub name: String,
     /// Whose it is.
     pub owner: String,
@@ -581,6 +594,7 @@ pub struct NewToken {
     #[schema(value_type = RoleSchema)]
     pub role: Role,
     /// It ends after so many seconds; never without it.
+    #[serde(default, deserialize_with = "whole::read")]
     #[schema(minimum = 1, maximum = 3_153_600_000_u64)]
     pub expires_in_s: Option<u64>,
 }

@@ -113,30 +113,42 @@ impl Balancer {
 
     /// The API's answer to a GET.
     pub fn get(&self, path: &str) -> Result<Value> {
-        self.exchange(&format!("GET {path} HTTP/1.0\r\nHost: fulcrum\r\n\r\n"))
-    }
-
-    fn exchange(&self, request: &str) -> Result<Value> {
-        let mut socket = UnixStream::connect(self.control_socket())?;
-        socket.set_read_timeout(Some(Duration::from_secs(10)))?;
-        socket.write_all(request.as_bytes())?;
-        let mut answer = String::new();
-        socket.read_to_string(&mut answer)?;
-        let (head, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
-        if head.split(' ').nth(1) != Some("200") {
-            bail!("{}: {answer}", request.lines().next().unwrap_or_default());
-        }
-        serde_json::from_str(body).with_context(|| body.to_owned())
+        self.must_do("GET", path, None)
     }
 
     /// The API's answer to a POST of JSON.
     pub fn post(&self, path: &str, body: &Value) -> Result<Value> {
-        let body = body.to_string();
-        self.exchange(&format!(
-            "POST {path} HTTP/1.0\r\nHost: fulcrum\r\nContent-Type: application/json\r\n\
-             Content-Length: {}\r\n\r\n{body}",
-            body.len()
-        ))
+        self.must_do("POST", path, Some(body))
+    }
+
+    /// The API's answer to a PUT of JSON.
+    pub fn put(&self, path: &str, body: &Value) -> Result<Value> {
+        self.must_do("PUT", path, Some(body))
+    }
+
+    fn must_do(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
+        match self.ask(method, path, body)? {
+            (200, answer) => Ok(answer),
+            (status, answer) => bail!("{method} {path}: {status} {answer}"),
+        }
+    }
+
+    /// Status and answer, whatever they are.
+    pub fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Result<(u16, Value)> {
+        let mut request = format!("{method} {path} HTTP/1.0\r\nHost: fulcrum\r\n");
+        let body = body.map(Value::to_string).unwrap_or_default();
+        if !body.is_empty() {
+            let length = body.len();
+            request += &format!("Content-Type: application/json\r\nContent-Length: {length}\r\n");
+        }
+        let mut socket = UnixStream::connect(self.control_socket())?;
+        socket.set_read_timeout(Some(Duration::from_secs(30)))?;
+        socket.write_all(format!("{request}\r\n{body}").as_bytes())?;
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer)?;
+        let (head, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
+        let status = head.split(' ').nth(1).context("no status")?.parse()?;
+        Ok((status, serde_json::from_str(body).with_context(|| body.to_owned())?))
     }
 
     /// Writes another configuration and has it read; returns when it is in force.

@@ -4,7 +4,7 @@ use crate::deny;
 use crate::report::Report;
 use crate::step::{cargo, count, run};
 use anyhow::{Context, Result};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
@@ -70,12 +70,30 @@ pub fn e2e(full: bool, report: &mut Report) {
         Ok(())
     });
     let Some(folder) = folder else { return };
+    report.check("schemathesis", || schemathesis(&folder));
     let mut tests = Command::new(folder.join("testbed"));
     tests.arg("run");
     if full {
         tests.arg("--full");
     }
     counted("end to end", &mut tests, report);
+}
+
+/// The version of the program that calls the whole API by its document.
+const SCHEMATHESIS: &str = "schemathesis==4.32.5";
+
+/// Installs that program beside the binaries, once.
+fn schemathesis(binaries: &Path) -> Result<()> {
+    let folder = binaries.with_file_name("schemathesis");
+    let done = folder.join(SCHEMATHESIS);
+    if done.exists() {
+        return Ok(());
+    }
+    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
+    let mut pip = Command::new(folder.join("bin/pip"));
+    run(pip.args(["install", "--quiet", SCHEMATHESIS]))?;
+    std::fs::write(done, "")?;
+    Ok(())
 }
 
 /// Builds and shows what Fulcrum does; whether all went well.

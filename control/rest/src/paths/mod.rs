@@ -149,7 +149,8 @@ async fn config(State(behind): State<Behind>) -> Result<Response, Problem> {
 /// Applies a configuration. With `If-Match` only if the revision in force is still that one. With
 /// `confirm_within_s` it returns by itself unless it is confirmed in time.
 #[utoipa::path(put, path = "/api/v1/config", tag = "configuration", request_body = Candidate,
-    params(("if-match" = Option<String>, Header, description = "The `ETag` that was read")),
+    params(("if-match" = Option<String>, Header, pattern = r#"^("[0-9]{1,18}"|\*)$"#,
+        description = "The `ETag` that was read")),
     responses((status = 200, body = Applied), (status = "default", body = Body)))]
 async fn apply(
     State(behind): State<Behind>,
@@ -168,25 +169,25 @@ async fn apply(
 
 /// Looks at a configuration. Nothing is kept of it, nothing is applied.
 #[utoipa::path(post, path = "/api/v1/config/check", tag = "configuration",
-    request_body = Candidate,
+    request_body = Look,
     responses((status = 200, body = Checked), (status = "default", body = Body)))]
 async fn check(
     State(behind): State<Behind>,
-    candidate: Result<Json<Candidate>, JsonRejection>,
+    look: Result<Json<Look>, JsonRejection>,
 ) -> Answer<Checked> {
-    behind.check(&body(candidate)?.text).await.map(Json)
+    behind.check(&body(look)?.text).await.map(Json)
 }
 
 /// What a configuration would touch, and how many live connections it would break. Nothing is
 /// applied.
 #[utoipa::path(post, path = "/api/v1/config/plan", tag = "configuration",
-    request_body = Candidate,
+    request_body = Look,
     responses((status = 200, body = Plan), (status = "default", body = Body)))]
 async fn plan(
     State(behind): State<Behind>,
-    candidate: Result<Json<Candidate>, JsonRejection>,
+    look: Result<Json<Look>, JsonRejection>,
 ) -> Answer<Plan> {
-    behind.plan(&body(candidate)?.text).await.map(Json)
+    behind.plan(&body(look)?.text).await.map(Json)
 }
 
 /// The applied revision stays.

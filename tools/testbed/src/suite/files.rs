@@ -80,13 +80,7 @@ fn right() -> Result<()> {
 }
 
 fn wrong() -> Result<()> {
-    let replaced = WRONG.iter().map(|(old, new, line, key)| {
-        let text = GOOD.replacen(old, new, 1);
-        assert_ne!(text, GOOD, "{old} is not in the file");
-        (text, *line, *key)
-    });
-    let doubled = DOUBLE.iter().map(|(more, line, key)| (format!("{GOOD}{more}"), *line, *key));
-    for (text, line, key) in replaced.chain(doubled) {
+    for (text, line, key) in wrong_ones() {
         let (code, said) = checked(&text)?;
         let place = format!("wrong.toml:{line}:");
         let named = said.lines().any(|finding| {
@@ -97,6 +91,17 @@ fn wrong() -> Result<()> {
         ensure!(said.contains("write: "), "no remedy: {said}");
     }
     Ok(())
+}
+
+/// Each wrong file, with the line and the key that a finding must name.
+pub fn wrong_ones() -> impl Iterator<Item = (String, usize, &'static str)> {
+    let replaced = WRONG.iter().map(|(old, new, line, key)| {
+        let text = GOOD.replacen(old, new, 1);
+        assert_ne!(text, GOOD, "{old} is not in the file");
+        (text, *line, *key)
+    });
+    let doubled = DOUBLE.iter().map(|(more, line, key)| (format!("{GOOD}{more}"), *line, *key));
+    replaced.chain(doubled)
 }
 
 fn checked(text: &str) -> Result<(i32, String)> {

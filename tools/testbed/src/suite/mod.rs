@@ -1,5 +1,6 @@
 //! The end-to-end tests.
 
+mod api;
 mod bed;
 mod datagrams;
 mod deployments;
@@ -26,5 +27,6 @@ pub fn all() -> Vec<Test> {
     edits::add(&mut tests);
     deployments::add(&mut tests);
     files::add(&mut tests);
+    api::add(&mut tests);
     tests
 }
