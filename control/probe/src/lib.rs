@@ -1,0 +1,34 @@
+//! One probe of a real server: whom to ask, what, and how long to wait go in; how long it took or
+//! why it failed comes out. When to probe and what failures mean is the `health` crate's business.
+//!
+//! A real server is hostile input here: whatever it sends, a probe takes no more memory than its
+//! bounds say and ends when the patience does.
+#![forbid(unsafe_code)]
+
+mod connect;
+mod failure;
+mod patience;
+mod socket;
+mod target;
+
+pub use failure::Failure;
+pub use target::{Probe, Target};
+
+use patience::Patience;
+use std::time::Duration;
+
+/// Asks once and returns how long a good answer took.
+///
+/// Needs a tokio runtime with I/O and time enabled. Ends within `patience` whatever the real
+/// server does. Dropping the future ends the probe.
+///
+/// # Errors
+///
+/// [`Failure`] says what the real server did wrong, or that it could not be asked.
+pub async fn run(target: &Target, patience: Duration) -> Result<Duration, Failure> {
+    let patience = Patience::begin(patience);
+    match &target.probe {
+        Probe::Connect => connect::probe(target, &patience).await?,
+    }
+    Ok(patience.used())
+}
