@@ -7,12 +7,14 @@
 
 mod connect;
 mod failure;
+mod http;
 mod patience;
 mod socket;
 mod target;
+mod tls;
 
 pub use failure::Failure;
-pub use target::{Probe, Target};
+pub use target::{Http, Method, Probe, Target, Tls};
 
 use patience::Patience;
 use std::time::Duration;
@@ -29,6 +31,7 @@ pub async fn run(target: &Target, patience: Duration) -> Result<Duration, Failur
     let patience = Patience::begin(patience);
     match &target.probe {
         Probe::Connect => connect::probe(target, &patience).await?,
+        Probe::Http(http) => http::probe(target, http, &patience).await?,
     }
     Ok(patience.used())
 }

@@ -1,24 +1,71 @@
 //! What can be asked of whom.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 
 /// What to ask of whom.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Target {
-    /// The real server. A [`Probe::Ping`] leaves the port aside.
+    /// The real server. A ping leaves the port aside.
     pub address: SocketAddr,
     /// The address to ask from; without one the host's routes choose.
     pub source: Option<IpAddr>,
     /// The firewall mark of all packets (`SO_MARK`), by which the host's policy routes can take
-    /// them to a real server that does not own `address`. Needs `CAP_NET_ADMIN`.
+    /// them to a real server that `address` does not lead to. Needs `CAP_NET_ADMIN`.
     pub mark: Option<u32>,
     /// What to ask.
     pub probe: Probe,
 }
 
 /// What to ask.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Probe {
     /// A TCP connection can be opened.
     Connect,
+    /// An HTTP request has the right answer.
+    Http(Http),
+}
+
+/// An HTTP/1.1 request, and what is a good answer. Redirections are not followed: they are answers
+/// like any other.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Http {
+    /// HTTPS. Without it plain HTTP.
+    pub tls: Option<Tls>,
+    /// The request's method.
+    pub method: Method,
+    /// The request's target: a path with or without a query, or `*` for `OPTIONS`.
+    pub path: String,
+    /// The `Host` header; without it the address and port.
+    pub host: Option<String>,
+    /// Further headers; they replace those that a probe sends of its own.
+    pub headers: Vec<(String, String)>,
+    /// Good statuses; if empty, 200 is the only one.
+    pub statuses: Vec<u16>,
+    /// What the first 64 KiB of the body must contain. Without it the body is not looked at.
+    pub text: Option<String>,
+}
+
+/// The request methods that change nothing on a server (RFC 9110, section 9.2.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Method {
+    /// With a body in the answer.
+    #[default]
+    Get,
+    /// Without one.
+    Head,
+    /// What the server can do.
+    Options,
+}
+
+/// TLS 1.2 or 1.3.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Tls {
+    /// Whether the certificate is looked at. If not, any is good, even none that is readable.
+    pub verify: bool,
+    /// The server name that is asked for (RFC 6066, section 3) and that the certificate must be
+    /// for; without it that of the `Host` header, and without that the address.
+    pub name: Option<String>,
+    /// A PEM file of the authorities that may have signed; without it the system's.
+    pub ca: Option<PathBuf>,
 }

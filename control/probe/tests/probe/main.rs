@@ -2,6 +2,9 @@
 //! real ones do.
 
 mod connect;
+mod http;
+mod script;
+mod tls;
 
 use probe::{Failure, Probe, Target};
 use std::net::SocketAddr;
