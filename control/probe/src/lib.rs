@@ -9,6 +9,7 @@ mod connect;
 mod failure;
 mod http;
 mod patience;
+mod ping;
 mod socket;
 mod target;
 mod tls;
@@ -32,6 +33,7 @@ pub async fn run(target: &Target, patience: Duration) -> Result<Duration, Failur
     match &target.probe {
         Probe::Connect => connect::probe(target, &patience).await?,
         Probe::Http(http) => http::probe(target, http, &patience).await?,
+        Probe::Ping => ping::probe(target, &patience).await?,
     }
     Ok(patience.used())
 }

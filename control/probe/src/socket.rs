@@ -5,7 +5,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
-use tokio::net::TcpSocket;
+use tokio::net::{TcpSocket, UdpSocket};
 
 /// A TCP socket that is not connected yet. When it is closed the connection is reset: nothing of
 /// it stays behind, neither here nor on the real server.
@@ -15,6 +15,28 @@ pub fn tcp(target: &Target) -> Result<TcpSocket, Failure> {
         Ok(TcpSocket::from_std_stream(socket.into()))
     });
     made.map_err(|e| Failure::ours(target.address, e))
+}
+
+/// A socket that sends ICMP or ICMPv6 messages to the real server and hears what it sends of them.
+///
+/// Unprivileged if the host allows that (`net.ipv4.ping_group_range`), otherwise a raw one, which
+/// needs `CAP_NET_RAW`. Either is a datagram socket to the runtime, whatever its protocol.
+pub fn icmp(target: &Target) -> Result<UdpSocket, Failure> {
+    let protocol = if target.address.is_ipv4() { Protocol::ICMPV4 } else { Protocol::ICMPV6 };
+    let made = open(target, Type::DGRAM, protocol).or_else(|e| match e.kind() {
+        io::ErrorKind::PermissionDenied => open(target, Type::RAW, protocol),
+        _ => Err(e),
+    });
+    made.and_then(|socket| connected(target, 0, socket))
+        .map_err(|e| Failure::ours(target.address.ip(), e))
+}
+
+/// It only hears the real server from here on, and hears of errors that it or a router reports.
+fn connected(target: &Target, port: u16, socket: Socket) -> io::Result<UdpSocket> {
+    let mut to = target.address;
+    to.set_port(port);
+    socket.connect(&to.into())?;
+    UdpSocket::from_std(socket.into())
 }
 
 /// A non-blocking socket with mark and source, whose errors are ours: no packet has left.

@@ -24,6 +24,8 @@ pub enum Probe {
     Connect,
     /// An HTTP request has the right answer.
     Http(Http),
+    /// An ICMP echo request is answered.
+    Ping,
 }
 
 /// An HTTP/1.1 request, and what is a good answer. Redirections are not followed: they are answers

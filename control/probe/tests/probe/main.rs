@@ -3,6 +3,8 @@
 
 mod connect;
 mod http;
+mod namespace;
+mod ping;
 mod script;
 mod tls;
 
