@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod connect;
+mod dns;
 mod failure;
 mod http;
 mod patience;
@@ -15,7 +16,7 @@ mod target;
 mod tls;
 
 pub use failure::Failure;
-pub use target::{Http, Method, Probe, Target, Tls};
+pub use target::{Dns, Http, Method, Probe, RecordType, Target, Tls};
 
 use patience::Patience;
 use std::time::Duration;
@@ -34,6 +35,7 @@ pub async fn run(target: &Target, patience: Duration) -> Result<Duration, Failur
         Probe::Connect => connect::probe(target, &patience).await?,
         Probe::Http(http) => http::probe(target, http, &patience).await?,
         Probe::Ping => ping::probe(target, &patience).await?,
+        Probe::Dns(dns) => dns::probe(target, dns, &patience).await?,
     }
     Ok(patience.used())
 }

@@ -17,6 +17,13 @@ pub fn tcp(target: &Target) -> Result<TcpSocket, Failure> {
     made.map_err(|e| Failure::ours(target.address, e))
 }
 
+/// A UDP socket that is connected to the real server.
+pub fn udp(target: &Target) -> Result<UdpSocket, Failure> {
+    open(target, Type::DGRAM, Protocol::UDP)
+        .and_then(|socket| connected(target, target.address.port(), socket))
+        .map_err(|e| Failure::ours(target.address, e))
+}
+
 /// A socket that sends ICMP or ICMPv6 messages to the real server and hears what it sends of them.
 ///
 /// Unprivileged if the host allows that (`net.ipv4.ping_group_range`), otherwise a raw one, which

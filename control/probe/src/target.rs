@@ -26,6 +26,8 @@ pub enum Probe {
     Http(Http),
     /// An ICMP echo request is answered.
     Ping,
+    /// A DNS query has the right answer.
+    Dns(Dns),
 }
 
 /// An HTTP/1.1 request, and what is a good answer. Redirections are not followed: they are answers
@@ -70,4 +72,33 @@ pub struct Tls {
     pub name: Option<String>,
     /// A PEM file of the authorities that may have signed; without it the system's.
     pub ca: Option<PathBuf>,
+}
+
+/// A query over UDP; one good answer is one without an error and with a record of the type.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Dns {
+    /// Whose records: an ASCII name, `.` for the root.
+    pub name: String,
+    /// Of which type.
+    pub kind: RecordType,
+    /// The address that one of the records must have (A and AAAA).
+    pub expect: Option<IpAddr>,
+}
+
+/// The type of a DNS record (RFC 1035, section 3.2.2; RFC 3596).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RecordType {
+    /// An IPv4 address.
+    #[default]
+    A,
+    /// An IPv6 address.
+    Aaaa,
+    /// A name server.
+    Ns,
+    /// The start of a zone of authority.
+    Soa,
+    /// Text.
+    Txt,
+    /// A mail exchange.
+    Mx,
 }

@@ -16,9 +16,10 @@ async fn an_open_port_is_up_and_sees_a_reset() {
 
 #[tokio::test]
 async fn a_closed_port_refuses() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let target = target(listener.local_addr().unwrap(), Probe::Connect);
-    drop(listener);
+    // The port is taken, but nobody listens.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let target = target(socket.local_addr().unwrap(), Probe::Connect);
     let reason = fault(&target, LONG).await;
     assert_eq!(reason, format!("{} refuses the connection", target.address));
 }

@@ -2,6 +2,7 @@
 //! real ones do.
 
 mod connect;
+mod dns;
 mod http;
 mod namespace;
 mod ping;
