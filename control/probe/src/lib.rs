@@ -5,6 +5,7 @@
 //! bounds say and ends when the patience does.
 #![forbid(unsafe_code)]
 
+mod command;
 mod connect;
 mod dns;
 mod failure;
@@ -16,7 +17,7 @@ mod target;
 mod tls;
 
 pub use failure::Failure;
-pub use target::{Dns, Http, Method, Probe, RecordType, Target, Tls};
+pub use target::{Command, Dns, Http, Method, Probe, RecordType, Target, Tls};
 
 use patience::Patience;
 use std::time::Duration;
@@ -36,6 +37,7 @@ pub async fn run(target: &Target, patience: Duration) -> Result<Duration, Failur
         Probe::Http(http) => http::probe(target, http, &patience).await?,
         Probe::Ping => ping::probe(target, &patience).await?,
         Probe::Dns(dns) => dns::probe(target, dns, &patience).await?,
+        Probe::Command(command) => command::probe(target, command, &patience).await?,
     }
     Ok(patience.used())
 }

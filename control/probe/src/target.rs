@@ -28,6 +28,8 @@ pub enum Probe {
     Ping,
     /// A DNS query has the right answer.
     Dns(Dns),
+    /// A program ends well.
+    Command(Command),
 }
 
 /// An HTTP/1.1 request, and what is a good answer. Redirections are not followed: they are answers
@@ -101,4 +103,19 @@ pub enum RecordType {
     Txt,
     /// A mail exchange.
     Mx,
+}
+
+/// A program of the operator's. It is run without a shell, in a process group of its own, without
+/// input, in the root folder. Exit code 0 says that the real server is up; otherwise the first line
+/// of its output is the reason. When the patience ends, its group is killed.
+///
+/// At most 64 run at the same time, of all targets.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Command {
+    /// An absolute path.
+    pub program: PathBuf,
+    /// What follows the program's name.
+    pub arguments: Vec<String>,
+    /// All of the environment but a `PATH`, which this may replace.
+    pub environment: Vec<(String, String)>,
 }

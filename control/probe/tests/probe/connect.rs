@@ -33,7 +33,7 @@ async fn who_takes_no_connection_is_given_up() {
     let target = target(listener.local_addr().unwrap(), Probe::Connect);
     let _waiting = TcpStream::connect(target.address).await.unwrap();
     let reason = fault(&target, SHORT).await;
-    says(&reason, &[&target.address.to_string(), "did not answer a connection within 200 ms"]);
+    says(&reason, &[&target.address.to_string(), "did not answer a connection within 500 ms"]);
 }
 
 #[tokio::test]

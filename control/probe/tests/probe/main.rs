@@ -1,6 +1,7 @@
 //! Probes of scripted real servers on the loopback interface, which misbehave in all the ways that
 //! real ones do.
 
+mod command;
 mod connect;
 mod dns;
 mod http;
@@ -16,7 +17,7 @@ use std::time::Duration;
 /// Long enough for whatever is about to answer.
 const LONG: Duration = Duration::from_secs(20);
 /// For what will never answer.
-const SHORT: Duration = Duration::from_millis(200);
+const SHORT: Duration = Duration::from_millis(500);
 
 fn target(address: SocketAddr, probe: Probe) -> Target {
     Target { address, source: None, mark: None, probe }

@@ -206,10 +206,10 @@ async fn what_is_no_tls_is_a_fault() {
 #[tokio::test]
 async fn a_handshake_that_does_not_end_is_given_up() {
     let reason = no_tls(b"", true, SHORT).await;
-    says(&reason, &["did not finish the TLS handshake in 200 ms"]);
+    says(&reason, &["did not finish the TLS handshake in 500 ms"]);
     // A record of 16 KiB that has only begun.
     let reason = no_tls(&[22, 3, 3, 0x40, 0, 2], true, SHORT).await;
-    says(&reason, &["did not finish the TLS handshake in 200 ms"]);
+    says(&reason, &["did not finish the TLS handshake in 500 ms"]);
 }
 
 /// Why a server is down that says this at once, and then waits or closes.
