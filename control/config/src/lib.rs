@@ -6,6 +6,7 @@
 //! gets a [`Config`] need not ask again.
 #![forbid(unsafe_code)]
 
+mod check;
 mod cx;
 mod device;
 mod duration;
@@ -19,14 +20,14 @@ mod suggest;
 mod syntax;
 mod types;
 
+pub use check::{Check, CommandCheck, DnsCheck, HttpCheck, HttpMethod, Probe, Record, TlsCheck};
 pub use device::Device;
 pub use finding::{Finding, Findings, MAX_FINDINGS, Problem, Severity};
 pub use net::{Mac, Prefix, same_family};
 pub use ports::{MAX_PORT_RANGES, PortRange, Ports};
 pub use service::{
-    Check, DEDICATED_POOL_PORTS, DEFAULT_POOL_PORTS, Fallback, Mode, OnFailure, Persistence,
-    PoolRange, Probe, Protocol, RealServer, Scheduler, Service, State, Timeouts, Tunnel,
-    TunnelKind,
+    DEDICATED_POOL_PORTS, DEFAULT_POOL_PORTS, Fallback, Mode, OnFailure, Persistence, PoolRange,
+    Protocol, RealServer, Scheduler, Service, State, Timeouts, Tunnel, TunnelKind,
 };
 pub use types::{
     Api, Config, Dataplane, Idle, Interface, MAX_FILE_BYTES, MAX_INTERFACES, MAX_REAL_SERVERS,

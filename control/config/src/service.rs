@@ -1,5 +1,6 @@
 //! `[[service]]` and what belongs to it.
 
+use crate::check::Check;
 use crate::ports::{PortRange, Ports};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -212,37 +213,6 @@ pub enum State {
     Drain,
     /// `"halt"`: no new connections, old ones are cut.
     Halt,
-}
-
-/// `check`, as it applies to one real server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Check {
-    /// `type` and `port`. Default `"connect"` to the real server's port, or the service's first.
-    pub probe: Probe,
-    /// `interval`: from one check's begin to the next one's. Default 2 seconds.
-    pub interval: Duration,
-    /// `timeout`: no answer for this long is a failure. Default 2 seconds.
-    pub timeout: Duration,
-    /// `rise`: successes in a row until it is up. Default 1.
-    pub rise: u32,
-    /// `fall`: failures in a row until it is down. Default 3.
-    pub fall: u32,
-    /// `source`: our address that checks come from. Default: the kernel's choice.
-    pub source: Option<IpAddr>,
-}
-
-/// What a check does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Probe {
-    /// `"connect"`: a TCP connection can be opened.
-    Connect {
-        /// `port`
-        port: u16,
-    },
-    /// `"on"`: taken to be up always.
-    On,
-    /// `"off"`: taken to be down always.
-    Off,
 }
 
 macro_rules! words {

@@ -1,9 +1,9 @@
 //! What a file means: every key, and every default.
 
 use config::{
-    Config, DEDICATED_POOL_PORTS, DEFAULT_POOL_PORTS, Device, Fallback, Idle, Mode, OnFailure,
-    Persistence, PoolRange, PortRange, Probe, Protocol, Scheduler, State, Timeouts, Tunnel,
-    TunnelKind, parse,
+    CommandCheck, Config, DEDICATED_POOL_PORTS, DEFAULT_POOL_PORTS, Device, DnsCheck, Fallback,
+    HttpCheck, HttpMethod, Idle, Mode, OnFailure, Persistence, PoolRange, PortRange, Probe,
+    Protocol, Record, Scheduler, State, Timeouts, TlsCheck, Tunnel, TunnelKind, parse,
 };
 use std::net::IpAddr;
 use std::time::Duration;
@@ -56,7 +56,7 @@ fn defaults() {
     assert_eq!((real_server.port, real_server.weight), (None, 100));
     assert_eq!((real_server.max_connections, real_server.min_connections), (0, 0));
     assert_eq!((real_server.state, real_server.slow_start), (State::Online, Duration::ZERO));
-    let check = real_server.check;
+    let check = &real_server.check;
     assert_eq!(check.probe, Probe::Connect { port: 80 });
     assert_eq!((check.interval, check.timeout), (Duration::from_secs(2), Duration::from_secs(2)));
     assert_eq!((check.rise, check.fall, check.source), (1, 3, None));
@@ -239,4 +239,57 @@ fn every_example_is_accepted() {
         seen += 1;
     }
     assert!(seen >= 6, "{seen} examples in {folder}");
+}
+
+#[test]
+fn checks_of_every_type() {
+    let with = |check: &str| {
+        let text = LEAST.replace("ports = \"80,443\"", &format!("ports = \"80,443\"\n{check}"));
+        read(&text).services[0].real_servers[0].check.clone()
+    };
+    let check = with(
+        "check = { type = \"https\", port = 8443, method = \"HEAD\", path = \"/h?x=1\", host = \"a.b\", \
+         status = [200, 204], text = \"ok\", verify = true, ca = \"/ca.pem\", connects = 4, \
+         interval = \"5s\", fast_interval = \"1s\" }",
+    );
+    let tls = TlsCheck { verify: true, ca: Some("/ca.pem".into()) };
+    let expected = HttpCheck {
+        port: 8443,
+        tls: Some(tls),
+        method: HttpMethod::Head,
+        path: "/h?x=1".into(),
+        host: Some("a.b".into()),
+        statuses: vec![200, 204],
+        text: Some("ok".into()),
+    };
+    assert_eq!(check.probe, Probe::Http(expected));
+    assert_eq!((check.connects, check.fast_interval), (4, Duration::from_secs(1)));
+    let plain = HttpCheck {
+        port: 80,
+        tls: None,
+        method: HttpMethod::Get,
+        path: "/".into(),
+        host: None,
+        statuses: vec![200],
+        text: None,
+    };
+    let check = with("check = { type = \"http\", interval = \"5s\" }");
+    assert_eq!(check.probe, Probe::Http(plain));
+    assert_eq!(check.fast_interval, check.interval);
+    assert_eq!(with("check = { type = \"ping\" }").probe, Probe::Ping);
+    let dns = DnsCheck { port: 53, name: ".".into(), record: Record::Ns, address: None };
+    assert_eq!(with("check = { type = \"dns\" }").probe, Probe::Dns(dns));
+    let dns = DnsCheck {
+        port: 5353,
+        name: "a.example".into(),
+        record: Record::Aaaa,
+        address: Some(ip("2001:db8::1")),
+    };
+    let check = "check = { type = \"dns\", port = 5353, name = \"a.example\", record = \"AAAA\", \
+                 address = \"2001:db8::1\" }";
+    assert_eq!(with(check).probe, Probe::Dns(dns));
+    let command =
+        CommandCheck { program: "/c".into(), arguments: vec!["-v".into()], port: Some(80) };
+    let check = "check = { type = \"command\", command = [\"/c\", \"-v\"] }";
+    assert_eq!(with(check).probe, Probe::Command(command));
 }

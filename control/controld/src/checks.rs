@@ -5,14 +5,15 @@ use health::{Machine, Settings, State};
 use lower::{CheckTarget, RealServerKey};
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
+
+/// First probes of real servers of which nothing is known follow each other by this much.
+const FIRST_PROBES: Duration = Duration::from_micros(200);
 
 /// What is known of one real server.
 #[derive(Clone, Debug)]
@@ -23,6 +24,8 @@ pub struct Verdict {
     pub reason: Option<String>,
     /// How long the last successful probe took.
     pub took: Option<Duration>,
+    /// What changed before, newest first, with when that was.
+    pub history: Arc<[(health::Change, Instant)]>,
     /// When the state last changed.
     pub since: Instant,
     /// Whether it was down before: slow start is for those that return.
@@ -63,13 +66,6 @@ pub struct Checks {
     tasks: Vec<JoinHandle<()>>,
 }
 
-/// Why a probe failed.
-struct Failure {
-    reason: String,
-    /// We could not ask; that is no fault of the real server.
-    ours: bool,
-}
-
 impl Default for Checks {
     fn default() -> Self {
         Self {
@@ -98,7 +94,9 @@ impl Checks {
         self.stop();
         let known = self.verdicts.all();
         let mut users = BTreeSet::new();
-        for target in lower::checks(config) {
+        let targets = lower::checks(config);
+        let soon = FIRST_PROBES.mul_f64(targets.len() as f64);
+        for target in targets {
             let of_user = |key| known.get(key).cloned().unwrap_or_else(|| anew(presumed(key)));
             // The best that is known of any user: they share the check.
             let verdicts = target.users.iter().map(of_user);
@@ -110,7 +108,13 @@ impl Checks {
             let Some(start) = start else { continue };
             users.extend(target.users.iter().cloned());
             let (verdicts, changed) = (self.verdicts.clone(), self.changed.clone());
-            let task = run(target, start, verdicts, changed, self.path.subscribe());
+            // Nobody waits for what is known already. What is not known is asked soon, though
+            // thousands of probes at once would hide each other.
+            let spread = match start.state {
+                State::Checking => soon,
+                _ => target.interval,
+            };
+            let task = run(target, start, verdicts, changed, self.path.subscribe(), spread);
             self.tasks.push(tokio::spawn(task));
         }
         self.verdicts.keep_only(&users);
@@ -125,7 +129,14 @@ impl Checks {
 }
 
 fn anew(state: State) -> Verdict {
-    Verdict { state, reason: None, took: None, since: Instant::now(), returned: false }
+    Verdict {
+        state,
+        reason: None,
+        took: None,
+        history: Arc::default(),
+        since: Instant::now(),
+        returned: false,
+    }
 }
 
 async fn run(
@@ -134,39 +145,42 @@ async fn run(
     verdicts: Verdicts,
     changed: Arc<Notify>,
     mut path: watch::Receiver<Option<u32>>,
+    spread: Duration,
 ) {
-    let CheckTarget { interval, timeout: patience, rise, fall, .. } = target;
-    let settings = Settings { interval, timeout: patience, rise, fall };
+    let CheckTarget { interval, fast_interval, timeout, rise, fall, .. } = target;
+    let settings = Settings { interval, fast_interval, timeout, rise, fall };
     let begun = Instant::now();
     let mut seed = DefaultHasher::new();
-    (target.address, target.port).hash(&mut seed);
-    let mut machine = Machine::new(settings, verdict.state, Duration::ZERO, seed.finish());
+    (target.address, &target.probe).hash(&mut seed);
+    let seed = seed.finish();
+    let mut machine = Machine::new(settings, verdict.state, Duration::ZERO, seed);
+    let mut questions = Questions::new(&target);
     verdicts.set(&target.users, &verdict);
-    // Spread the first probes over a moment: thousands of them at once would hide each other.
-    sleep(Duration::from_millis(seed.finish() % 50)).await;
+    sleep(spread.mul_f64((seed % 1_024) as f64 / 1_024.0)).await;
     while path.wait_for(Option::is_some).await.is_ok() {
-        let Some(probe) = machine.poll(begun.elapsed()) else {
+        let Some(due) = machine.poll(begun.elapsed()) else {
             sleep(machine.next_wakeup().saturating_sub(begun.elapsed())).await;
             continue;
         };
-        let outcome = connect(&target, probe.timeout).await;
+        let outcome = probe::run(questions.next(), due.timeout).await;
+        questions.answered(outcome.is_ok());
         let before = verdict.reason.clone();
-        verdict.took = outcome.as_ref().ok().copied().or(verdict.took);
         verdict.reason = outcome.as_ref().err().map(|failure| failure.reason.clone());
+        verdict.took = outcome.as_ref().ok().copied().or(verdict.took);
         let change = match outcome {
-            Ok(took) => machine.finished(probe.number, begun.elapsed(), Ok(took)),
+            Ok(took) => machine.finished(due.number, begun.elapsed(), Ok(took)),
             Err(failure) if failure.ours || path.has_changed().unwrap_or(true) => {
-                machine.dismiss(probe.number);
+                machine.dismiss(due.number);
                 None
             }
-            Err(failure) => machine.finished(probe.number, begun.elapsed(), Err(failure.reason)),
+            Err(failure) => machine.finished(due.number, begun.elapsed(), Err(failure.reason)),
         };
         if let Some(change) = &change {
             verdict.returned = change.from == State::Down;
             verdict.state = change.to;
             verdict.since = Instant::now();
-            let address = SocketAddr::new(target.address, target.port);
-            log::info!("check of {address}: {:?}: {}", change.to, change.reason);
+            verdict.history = machine.history().map(|c| (c.clone(), begun + c.at)).collect();
+            log::info!("check of {}: {:?}: {}", questions.whom(), change.to, change.reason);
         }
         verdicts.set(&target.users, &verdict);
         if change.is_some() || verdict.reason != before {
@@ -175,46 +189,142 @@ async fn run(
     }
 }
 
-/// Whether a TCP connection can be opened; how long it took, or why not.
-async fn connect(target: &CheckTarget, patience: Duration) -> Result<Duration, Failure> {
-    let to = SocketAddr::new(target.address, target.port);
-    let begun = Instant::now();
-    let theirs = |reason| Failure { reason, ours: false };
-    match timeout(patience, open(to, target.source)).await {
-        Ok(Ok(stream)) => {
-            // A reset leaves no half-closed connection behind on the real server.
-            let _ = stream.set_zero_linger();
-            Ok(begun.elapsed())
+/// What is asked, probe after probe: the whole question, or between two of them a mere connection.
+struct Questions {
+    whole: probe::Target,
+    connection: probe::Target,
+    /// Connections between two whole questions.
+    between: u32,
+    since: u32,
+    /// A real server whose answer was wrong is not up because it can be connected to.
+    in_doubt: bool,
+}
+
+impl Questions {
+    fn new(target: &CheckTarget) -> Self {
+        let port = match &target.probe {
+            config::Probe::Dns(dns) => dns.port,
+            config::Probe::Command(command) => command.port.unwrap_or(0),
+            other => other.tcp_port().unwrap_or(0),
+        };
+        let address = SocketAddr::new(target.address, port);
+        let source = target.source;
+        let asking = |probe| probe::Target { address, source, mark: None, probe };
+        Self {
+            whole: asking(question(target, port)),
+            connection: asking(probe::Probe::Connect),
+            between: target.connects,
+            since: 0,
+            in_doubt: true,
         }
-        Ok(Err(e)) if e.kind() == io::ErrorKind::ConnectionRefused => {
-            Err(theirs(format!("{to} refuses the connection")))
+    }
+
+    fn next(&mut self) -> &probe::Target {
+        let whole = self.in_doubt || self.since >= self.between;
+        match whole {
+            true => {
+                self.since = 0;
+                &self.whole
+            }
+            false => {
+                self.since += 1;
+                &self.connection
+            }
         }
-        Ok(Err(e)) if is_ours(&e) => {
-            Err(Failure { reason: format!("{to} cannot be checked from here: {e}"), ours: true })
+    }
+
+    fn answered(&mut self, good: bool) {
+        self.in_doubt = !good;
+    }
+
+    fn whom(&self) -> String {
+        match (&self.whole.probe, self.whole.address) {
+            (probe::Probe::Ping, address) => address.ip().to_string(),
+            (_, address) => address.to_string(),
         }
-        Ok(Err(e)) => Err(theirs(format!("no connection to {to}: {e}"))),
-        Err(_) => Err(theirs(format!("no answer from {to} within {patience:?}"))),
     }
 }
 
-/// Errors that are found before any packet leaves: no address, no route, no free port, no more
-/// file descriptors, no memory.
-fn is_ours(error: &io::Error) -> bool {
-    use io::ErrorKind::{
-        AddrInUse, AddrNotAvailable, NetworkDown, NetworkUnreachable, OutOfMemory,
-    };
-    const ENFILE: i32 = 23;
-    const EMFILE: i32 = 24;
-    const ENOBUFS: i32 = 105;
-    let kinds = [AddrInUse, AddrNotAvailable, NetworkDown, NetworkUnreachable, OutOfMemory];
-    kinds.contains(&error.kind())
-        || error.raw_os_error().is_some_and(|code| [ENFILE, EMFILE, ENOBUFS].contains(&code))
+/// The configuration's words as the probe's.
+fn question(target: &CheckTarget, port: u16) -> probe::Probe {
+    match &target.probe {
+        config::Probe::Http(http) => probe::Probe::Http(probe::Http {
+            tls: http.tls.as_ref().map(|tls| probe::Tls {
+                verify: tls.verify,
+                name: None,
+                ca: tls.ca.clone(),
+            }),
+            method: match http.method {
+                config::HttpMethod::Get => probe::Method::Get,
+                config::HttpMethod::Head => probe::Method::Head,
+                config::HttpMethod::Options => probe::Method::Options,
+            },
+            path: http.path.clone(),
+            host: http.host.clone(),
+            headers: Vec::new(),
+            statuses: http.statuses.clone(),
+            text: http.text.clone(),
+        }),
+        config::Probe::Ping => probe::Probe::Ping,
+        config::Probe::Dns(dns) => probe::Probe::Dns(probe::Dns {
+            name: dns.name.clone(),
+            kind: match dns.record {
+                config::Record::A => probe::RecordType::A,
+                config::Record::Aaaa => probe::RecordType::Aaaa,
+                config::Record::Ns => probe::RecordType::Ns,
+                config::Record::Soa => probe::RecordType::Soa,
+                config::Record::Txt => probe::RecordType::Txt,
+                config::Record::Mx => probe::RecordType::Mx,
+            },
+            expect: dns.address,
+        }),
+        config::Probe::Command(command) => probe::Probe::Command(probe::Command {
+            program: command.program.clone(),
+            arguments: command.arguments.clone(),
+            environment: environment(target, port),
+        }),
+        // The other two have no check.
+        config::Probe::Connect { .. } | config::Probe::On | config::Probe::Off => {
+            probe::Probe::Connect
+        }
+    }
 }
 
-async fn open(to: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
-    let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    if let Some(source) = source {
-        socket.bind(SocketAddr::new(source, 0))?;
+/// What a program is told of whom it is to check.
+fn environment(target: &CheckTarget, port: u16) -> Vec<(String, String)> {
+    let user = target.users.first();
+    let name = |of: fn(&RealServerKey) -> &String| user.map(of).cloned().unwrap_or_default();
+    vec![
+        ("FULCRUM_SERVICE".into(), name(|key| &key.service)),
+        ("FULCRUM_REAL_SERVER".into(), name(|key| &key.real_server)),
+        ("FULCRUM_VIP".into(), target.vip.to_string()),
+        ("FULCRUM_RIP".into(), target.address.to_string()),
+        ("FULCRUM_PORT".into(), port.to_string()),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_come_between_and_not_in_doubt() {
+        let http = "check = { type = \"http\", connects = 2 }";
+        let text = format!(
+            "[[interface]]\nname = \"eth0\"\nport = \"tap:x\"\naddresses = [\"10.0.0.1/24\"]\n\
+             [[service]]\nname = \"S\"\nmode = \"l4-nat\"\naddress = \"10.0.0.2\"\nports = \"80\"\n{http}\n\
+             [[service.real_server]]\nname = \"R\"\naddress = \"10.0.0.3\"\n[dataplane]\nhuge_pages = false\n"
+        );
+        let config = config::parse(&text, "test").unwrap_or_else(|f| panic!("{f}")).config;
+        let target = lower::checks(&config).remove(0);
+        let mut questions = Questions::new(&target);
+        let mut whole = |good: bool| {
+            let asked = questions.next().probe != probe::Probe::Connect;
+            questions.answered(good);
+            asked
+        };
+        let answers = [true, true, true, true, true, false, false, true, true];
+        let asked: Vec<bool> = answers.iter().map(|good| whole(*good)).collect();
+        assert_eq!(asked, [true, false, false, true, false, false, true, true, false]);
     }
-    socket.connect(to).await
 }

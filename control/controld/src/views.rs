@@ -127,7 +127,7 @@ impl<'a> View<'a> {
         let requested =
             self.core.overrides.states().get(&key).copied().unwrap_or(real_server.state);
         let verdict = self.verdicts.get(&key);
-        let observed = match (verdict.map(|v| v.state), real_server.check.probe) {
+        let observed = match (verdict.map(|v| v.state), &real_server.check.probe) {
             (Some(state), _) => observed(state),
             (None, config::Probe::Off) => types::Observed::Down,
             (None, _) => types::Observed::Unchecked,
@@ -156,9 +156,19 @@ impl<'a> View<'a> {
             bytes: counted.bytes,
             reply_packets: counted.reply_packets,
             reply_bytes: counted.reply_bytes,
-            history: Vec::new(),
+            history: verdict.map_or_else(Vec::new, history),
         }
     }
+}
+
+fn history(verdict: &Verdict) -> Vec<types::Change> {
+    let change = |(change, at): &(health::Change, std::time::Instant)| types::Change {
+        from: observed(change.from),
+        to: observed(change.to),
+        reason: change.reason.clone(),
+        ago_s: at.elapsed().as_secs(),
+    };
+    verdict.history.iter().map(change).collect()
 }
 
 /// A check's word.

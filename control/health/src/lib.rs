@@ -12,14 +12,25 @@ const HISTORY: usize = 32;
 /// Interval jitter in thousandths, each way: checks begun together do not stay together.
 const JITTER: u64 = 100;
 
+/// A real server that went down more than twice within this time is flapping.
+pub const FLAPPING: Duration = Duration::from_secs(600);
+/// Falls that are forgiven within that time.
+const FORGIVEN: usize = 2;
+/// Doublings of `rise` at most.
+const MOST_DOUBLINGS: usize = 6;
+
 /// How a check behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// From one probe's begin to the next one's.
     pub interval: Duration,
+    /// The same while the last results do not agree with the verdict, or there is none yet.
+    pub fast_interval: Duration,
     /// A probe without a result after this long has failed.
     pub timeout: Duration,
-    /// Successes in a row until a real server that is down is up.
+    /// Successes in a row until a real server that is down is up. Doubled for each time that it went
+    /// down within [`FLAPPING`], the first two aside, up to sixty-four times as many: a real server
+    /// that comes and goes is worth less than one that is gone.
     pub rise: u32,
     /// Failures in a row until it is down.
     pub fall: u32,
@@ -65,6 +76,7 @@ pub struct Machine {
     state: State,
     since: Duration,
     next: Duration,
+    started: Duration,
     running: Option<(u64, Duration)>,
     number: u64,
     streak: u32,
@@ -84,6 +96,7 @@ impl Machine {
             state: start,
             since: now,
             next: now,
+            started: now,
             running: None,
             number: 0,
             streak: 0,
@@ -103,6 +116,7 @@ impl Machine {
         }
         self.number += 1;
         self.running = Some((self.number, now + self.settings.timeout));
+        self.started = now;
         self.next = now + self.jittered(self.settings.interval);
         Some(StartProbe { number: self.number, timeout: self.settings.timeout })
     }
@@ -127,7 +141,21 @@ impl Machine {
             Ok(took) => self.took = Some(took),
             Err(reason) => self.last_failure = Some(reason),
         }
-        self.judge(now)
+        let change = self.judge(now);
+        if self.is_in_transition() {
+            let soon = self.started + self.jittered(self.settings.fast_interval);
+            self.next = self.next.min(soon);
+        }
+        change
+    }
+
+    /// Whether the next result may change the verdict, or there is none.
+    fn is_in_transition(&self) -> bool {
+        match self.state {
+            State::Checking => true,
+            State::Up => !self.streak_good,
+            State::Down => self.streak_good,
+        }
     }
 
     /// A probe that could not be made says nothing: neither streak nor verdict changes, and the
@@ -183,7 +211,7 @@ impl Machine {
         let Settings { rise, fall, .. } = self.settings;
         let to = match (self.state, self.streak_good) {
             (State::Checking, true) => State::Up,
-            (State::Down, true) if self.streak >= rise => State::Up,
+            (State::Down, true) if self.streak >= self.damped(rise, now) => State::Up,
             (State::Checking | State::Up, false) if self.streak >= fall => State::Down,
             _ => return None,
         };
@@ -196,6 +224,14 @@ impl Machine {
         self.history.truncate(HISTORY - 1);
         self.history.push_front(change.clone());
         Some(change)
+    }
+
+    /// What `rise` is for a real server that went down so often lately.
+    fn damped(&self, rise: u32, now: Duration) -> u32 {
+        let lately = |change: &&Change| now.saturating_sub(change.at) < FLAPPING;
+        let falls = self.history.iter().take_while(lately).filter(|c| c.to == State::Down).count();
+        let doublings = falls.saturating_sub(FORGIVEN).min(MOST_DOUBLINGS);
+        rise.saturating_mul(1 << doublings)
     }
 
     fn jittered(&mut self, interval: Duration) -> Duration {
@@ -214,6 +250,7 @@ mod tests {
 
     const SETTINGS: Settings = Settings {
         interval: Duration::from_secs(2),
+        fast_interval: Duration::from_secs(2),
         timeout: Duration::from_secs(1),
         rise: 2,
         fall: 3,
@@ -295,15 +332,67 @@ mod tests {
 
     #[test]
     fn history_is_bounded_and_newest_first() {
-        let settings = Settings { rise: 1, fall: 1, ..SETTINGS };
+        let settings = Settings { rise: 1, fall: 1, interval: FLAPPING, ..SETTINGS };
         let mut machine = Machine::new(settings, State::Up, Duration::ZERO, 7);
         for n in 0..100 {
-            let now = machine.next_wakeup();
+            let now = machine.next_wakeup() + FLAPPING;
             let probe = machine.poll(now).unwrap();
             let outcome = if n % 2 == 0 { Err(format!("{n}")) } else { Ok(Duration::ZERO) };
             assert!(machine.finished(probe.number, now, outcome).is_some());
         }
         assert_eq!(machine.history().count(), HISTORY);
         assert_eq!(machine.history().nth(1).unwrap().reason, "98");
+    }
+
+    #[test]
+    fn what_is_changing_is_looked_at_more_often() {
+        let settings = Settings { fast_interval: Duration::from_millis(200), ..SETTINGS };
+        let mut machine = Machine::new(settings, State::Up, Duration::ZERO, 7);
+        let probe = |machine: &mut Machine, good: bool| {
+            let now = machine.next_wakeup();
+            let probe = machine.poll(now).unwrap();
+            let outcome = if good { Ok(Duration::ZERO) } else { Err("refused".into()) };
+            machine.finished(probe.number, now, outcome);
+            (machine.state(), machine.next_wakeup() - now < Duration::from_millis(250))
+        };
+        use State::{Down, Up};
+        let outcomes = [true, false, false, false, false, true, true, true];
+        let seen: Vec<_> = outcomes.iter().map(|good| probe(&mut machine, *good)).collect();
+        let expected = [
+            (Up, false),
+            (Up, true),
+            (Up, true),
+            (Down, false),
+            (Down, false),
+            (Down, true),
+            (Up, false),
+            (Up, false),
+        ];
+        assert_eq!(seen, expected);
+    }
+
+    /// Up for ten seconds, down for ten, an hour long: without damping 360 changes.
+    #[test]
+    fn a_flapping_server_is_taken_back_ever_more_slowly_and_in_the_end_not() {
+        let settings = Settings { rise: 1, fall: 1, ..SETTINGS };
+        let mut machine = Machine::new(settings, State::Up, Duration::ZERO, 7);
+        let (mut changes, mut at) = (Vec::new(), Duration::ZERO);
+        while at < Duration::from_secs(3_600) {
+            let probe = machine.poll(at).unwrap();
+            let good = at.as_secs() / 10 % 2 == 0;
+            let outcome = if good { Ok(Duration::ZERO) } else { Err("refused".into()) };
+            changes.extend(machine.finished(probe.number, at, outcome));
+            at = machine.next_wakeup();
+        }
+        assert!((10..=60).contains(&changes.len()), "{}", changes.len());
+        // Steady again, it is taken back in time.
+        let steady = at;
+        while machine.state() != State::Up {
+            let probe = machine.poll(at).unwrap();
+            machine.finished(probe.number, at, Ok(Duration::ZERO));
+            at = machine.next_wakeup();
+        }
+        let wait = at - steady;
+        assert!(wait <= Duration::from_secs(64 * 2 * 2), "{wait:?}");
     }
 }

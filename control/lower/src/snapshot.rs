@@ -154,10 +154,10 @@ impl Lowering<'_> {
     /// the checks say; a drained real server that dies is dead.
     fn state(&self, key: &RealServerKey, real_server: &RealServer) -> BackendState {
         let asked = self.observed.operator.get(key).copied().unwrap_or(real_server.state);
-        let seen = match real_server.check.probe {
+        let seen = match &real_server.check.probe {
             Probe::On => Health::Up,
             Probe::Off => Health::Down,
-            Probe::Connect { .. } => self.observed.health.get(key).copied().unwrap_or_default(),
+            _ => self.observed.health.get(key).copied().unwrap_or_default(),
         };
         match (asked, seen) {
             (State::Halt, _) => BackendState::Halt,

@@ -1,28 +1,34 @@
 //! Health checks to run, each once however many services ask for it.
 
 use crate::observed::RealServerKey;
-use config::{Config, Probe};
+use config::{Check, Config, Probe};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// One connect check. Its verdict is every user's.
+/// One check. Its verdict is every user's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckTarget {
-    /// Where to connect to.
+    /// Whom to ask.
     pub address: IpAddr,
-    /// TCP port there.
-    pub port: u16,
-    /// Our address to connect from; `None` leaves it to the kernel.
+    /// What to ask: never [`Probe::On`] or [`Probe::Off`].
+    pub probe: Probe,
+    /// Our address to ask from; `None` leaves it to the kernel.
     pub source: Option<IpAddr>,
     /// From one check's begin to the next one's.
     pub interval: Duration,
+    /// The same while a change is under way.
+    pub fast_interval: Duration,
     /// No answer for this long is a failure.
     pub timeout: Duration,
     /// Successes in a row until up.
     pub rise: u32,
     /// Failures in a row until down.
     pub fall: u32,
+    /// Mere connections between two probes.
+    pub connects: u32,
+    /// The virtual address of the first user's service, for probes that want to know.
+    pub vip: IpAddr,
     /// Who wants to know, in file order.
     pub users: Vec<RealServerKey>,
 }
@@ -33,19 +39,28 @@ pub fn checks(config: &Config) -> Vec<CheckTarget> {
     let mut targets: BTreeMap<_, CheckTarget> = BTreeMap::new();
     for service in &config.services {
         for real_server in &service.real_servers {
-            let check = real_server.check;
-            let Probe::Connect { port } = check.probe else { continue };
-            let config::Check { interval, timeout, rise, fall, source, .. } = check;
+            let Check { probe, interval, fast_interval, timeout, rise, fall, connects, source } =
+                real_server.check.clone();
+            // A program is told the virtual address, so that two services are two questions.
+            let vip = match &probe {
+                Probe::On | Probe::Off => continue,
+                Probe::Command(_) => Some(service.address),
+                _ => None,
+            };
             let address = real_server.address;
-            let what = (address, port, source, interval, timeout, rise, fall);
-            let target = targets.entry(what).or_insert_with(|| CheckTarget {
+            let times = (interval, fast_interval, timeout, rise, fall, connects);
+            let target = targets.entry((address, probe.clone(), source, times, vip));
+            let target = target.or_insert_with(|| CheckTarget {
                 address,
-                port,
+                probe,
                 source,
                 interval,
+                fast_interval,
                 timeout,
                 rise,
                 fall,
+                connects,
+                vip: service.address,
                 users: Vec::new(),
             });
             target.users.push(RealServerKey::new(&service.name, &real_server.name));

@@ -363,7 +363,7 @@ fn a_check_that_two_services_want_runs_once() {
     let targets = checks(&read(&text));
     assert_eq!(targets.len(), 2, "{targets:?}");
     let shared = &targets[0];
-    assert_eq!((shared.address, shared.port), (ip("192.168.2.50"), 443));
+    assert_eq!((shared.address, shared.probe.tcp_port()), (ip("192.168.2.50"), Some(443)));
     assert_eq!(shared.users, [RealServerKey::new("S", "R"), RealServerKey::new("T", "same")]);
     assert_eq!((targets[1].interval, targets[1].users.len()), (Duration::from_secs(9), 1));
 }

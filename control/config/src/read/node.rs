@@ -107,7 +107,7 @@ fn section<'a, 't>(
 }
 
 /// What `execve` can pass on.
-fn argument(text: &str) -> Result<String, Problem> {
+pub(super) fn argument(text: &str) -> Result<String, Problem> {
     match text.is_empty() || text.contains('\0') {
         true => Err(Problem::new(
             "an argument is empty or has a zero byte",

@@ -1,10 +1,11 @@
 //! Health checks: sources, times, and what a connect check says about UDP.
 
+use crate::check::{Check, Probe};
 use crate::cx::{Cx, Scope};
 use crate::duration::show;
 use crate::net::same_family;
 use crate::read::Draft;
-use crate::service::{Check, Probe, RealServer, Service};
+use crate::service::{RealServer, Service};
 use std::collections::HashSet;
 use std::net::IpAddr;
 
@@ -15,12 +16,16 @@ pub(super) fn check(cx: &mut Cx<'_>, draft: &Draft) {
         own.chain(draft.config.services.iter().map(|s| s.address)).collect();
     let mut told = HashSet::new();
     for (scope, service, real_server) in draft.real_servers() {
-        let Probe::Connect { .. } = real_server.check.probe else { continue };
+        if let Probe::On | Probe::Off = real_server.check.probe {
+            continue;
+        }
         let Some(holder) = holder(cx, scope) else { continue };
         source(cx, scope, holder, real_server, &ours);
         if told.insert(holder) {
             times(cx, holder, &real_server.check);
-            protocol(cx, scope, holder, service);
+            if let Probe::Connect { .. } = real_server.check.probe {
+                protocol(cx, scope, holder, service);
+            }
         }
     }
 }
