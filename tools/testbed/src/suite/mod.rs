@@ -2,6 +2,7 @@
 
 mod api;
 mod bed;
+mod checks;
 mod datagrams;
 mod deployments;
 mod edits;
@@ -27,6 +28,7 @@ pub fn all() -> Vec<Test> {
     edits::add(&mut tests);
     deployments::add(&mut tests);
     files::add(&mut tests);
+    checks::add(&mut tests);
     api::add(&mut tests);
     tests
 }
