@@ -22,7 +22,8 @@ pub async fn probe(target: &Target, dns: &Dns, patience: &Patience) -> Result<()
     let query = Query::new(u16::from_be_bytes(id), dns).map_err(|e| Failure::ours(whom, e))?;
     let socket = socket::udp(target)?;
     let mut strangers = 0_u64;
-    let verdict = match patience.lasts(ask(&socket, &query, &mut strangers)).await {
+    let answer = answer(&socket, &query, &mut strangers);
+    let verdict = match socket::insist(&socket, query.bytes(), answer, patience).await {
         Ok(Ok(answer)) => judge(&answer, dns),
         Ok(Err(e)) if e.kind() == io::ErrorKind::ConnectionRefused => {
             return Err(Failure::theirs(format!("{whom} has no DNS server: port unreachable")));
@@ -39,10 +40,9 @@ pub async fn probe(target: &Target, dns: &Dns, patience: &Patience) -> Result<()
     verdict.map_err(|what| Failure::theirs(format!("{whom} {what}")))
 }
 
-/// Sends the query and waits for its answer. What bears another id answers something else, such as
+/// Waits for the query's answer. What bears another id answers something else, such as
 /// an earlier query from the same port, and is only counted.
-async fn ask(socket: &UdpSocket, query: &Query, strangers: &mut u64) -> io::Result<Answer> {
-    socket.send(query.bytes()).await?;
+async fn answer(socket: &UdpSocket, query: &Query, strangers: &mut u64) -> io::Result<Answer> {
     let mut packet = [0; LARGEST];
     loop {
         let length = socket.recv(&mut packet).await?;

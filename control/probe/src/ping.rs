@@ -21,8 +21,7 @@ pub async fn probe(target: &Target, patience: &Patience) -> Result<(), Failure> 
     rustix::rand::getrandom(&mut payload, rustix::rand::GetRandomFlags::empty())
         .map_err(|e| Failure::ours(whom, e))?;
     let socket = socket::icmp(target)?;
-    let exchange = async {
-        socket.send(&request(whom, &payload)).await?;
+    let answer = async {
         // Longer replies are cut; they are not ours.
         let mut packet = [0; 256];
         loop {
@@ -32,7 +31,7 @@ pub async fn probe(target: &Target, patience: &Patience) -> Result<(), Failure> 
             }
         }
     };
-    match patience.lasts(exchange).await {
+    match socket::insist(&socket, &request(whom, &payload), answer, patience).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(e)) => Err(Failure::of_socket(whom, &e, || format!("no ping reaches {whom}: {e}"))),
         Err(_) => {

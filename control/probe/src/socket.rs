@@ -1,11 +1,14 @@
 //! Sockets as a target wants them.
 
+use crate::patience::{Over, Patience};
 use crate::{Failure, Target};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::time::Duration;
 use tokio::net::{TcpSocket, UdpSocket};
+use tokio::time::interval;
 
 /// A TCP socket that is not connected yet. When it is closed the connection is reset: nothing of
 /// it stays behind, neither here nor on the real server.
@@ -36,6 +39,28 @@ pub fn icmp(target: &Target) -> Result<UdpSocket, Failure> {
     });
     made.and_then(|socket| connected(target, 0, socket))
         .map_err(|e| Failure::ours(target.address.ip(), e))
+}
+
+/// Sends `request` until there is an `answer`, at most three times within the patience: a packet
+/// that gets lost is no fault of the real server.
+pub async fn insist<T>(
+    socket: &UdpSocket,
+    request: &[u8],
+    answer: impl Future<Output = io::Result<T>>,
+    patience: &Patience,
+) -> Result<io::Result<T>, Over> {
+    // A little more than a third: a fourth request would go out as the patience ends.
+    let mut again = interval(patience.whole().0 / 3 + Duration::from_millis(1));
+    let mut answer = pin!(answer);
+    let sent_until_answered = async {
+        loop {
+            tokio::select! {
+                answer = &mut answer => return answer,
+                _ = again.tick() => socket.send(request).await?,
+            };
+        }
+    };
+    patience.lasts(sent_until_answered).await
 }
 
 /// It only hears the real server from here on, and hears of errors that it or a router reports.

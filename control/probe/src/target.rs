@@ -24,7 +24,7 @@ pub enum Probe {
     Connect,
     /// An HTTP request has the right answer.
     Http(Http),
-    /// An ICMP echo request is answered.
+    /// An ICMP echo request is answered. It is sent three times at most, for packets get lost.
     Ping,
     /// A DNS query has the right answer.
     Dns(Dns),
@@ -76,7 +76,7 @@ pub struct Tls {
     pub ca: Option<PathBuf>,
 }
 
-/// A query over UDP; one good answer is one without an error and with a record of the type.
+/// A query over UDP, sent three times at most, for packets get lost. A good answer is one without an error and with a record of the type.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Dns {
     /// Whose records: an ASCII name, `.` for the root.

@@ -26,12 +26,13 @@ fn who_answers_is_up_by_either_kind_of_socket() {
 }
 
 #[test]
-fn many_at_once_do_not_take_each_others_answers() {
-    inside("ping::many_at_once_do_not_take_each_others_answers", async {
+fn many_at_once_hear_their_answers() {
+    inside("ping::many_at_once_hear_their_answers", async {
         for group in [NONE, ALL] {
             sysctl("ipv4/ping_group_range", group);
             let others = (1..100).map(|last| to(&format!("127.0.1.{last}:80")));
-            let same = (1..100).map(|_| to("127.0.0.1:80"));
+            // A raw socket hears the others' as well, and its buffer must hold them all.
+            let same = (1..40).map(|_| to("127.0.0.1:80"));
             let ping = |target| tokio::spawn(async move { run(&target, LONG).await });
             let probes: Vec<_> = others.chain(same).map(ping).collect();
             for probe in probes {
