@@ -76,7 +76,8 @@ pub struct Tls {
     pub ca: Option<PathBuf>,
 }
 
-/// A query over UDP, sent three times at most, for packets get lost. A good answer is one without an error and with a record of the type.
+/// A query over UDP, sent three times at most, for packets get lost. A good answer is one without
+/// an error and with a record of the type.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Dns {
     /// Whose records: an ASCII name, `.` for the root.

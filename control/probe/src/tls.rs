@@ -68,8 +68,8 @@ fn reason(error: &io::Error, name: &ServerName<'_>) -> String {
 
 fn certificate(fault: &CertificateError, name: &ServerName<'_>) -> String {
     use CertificateError::{
-        Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet,
-        NotValidYetContext, UnknownIssuer,
+        BadSignature, Expired, ExpiredContext, NotValidForName, NotValidForNameContext,
+        NotValidYet, NotValidYetContext, UnknownIssuer,
     };
     match fault {
         ExpiredContext { not_after, .. } => {
@@ -84,6 +84,7 @@ fn certificate(fault: &CertificateError, name: &ServerName<'_>) -> String {
             format!("the certificate is not for host {}", name.to_str())
         }
         UnknownIssuer => "the certificate is not signed by a trusted authority".into(),
+        BadSignature => "the certificate is not signed by the authority that it names".into(),
         other => format!("the certificate is bad: {other}"),
     }
 }

@@ -8,6 +8,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -81,18 +82,20 @@ async fn serve(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
 ) -> (SocketAddr, JoinHandle<Option<String>>) {
-    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let task = tokio::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
         let mut stream = acceptor.accept(stream).await.ok()?;
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
         let _ = stream.read(&mut [0; 1024]).await;
         let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
         let _ = stream.write_all(answer).await;
@@ -176,6 +179,30 @@ async fn a_self_signed_certificate_may_be_named_as_authority() {
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let (address, _) = serve(vec![certificate.der().clone()], key).await;
     run(&to(address, verified(&path)), LONG).await.unwrap();
+}
+
+/// In a process of its own, whose system is told to be another.
+#[test]
+fn without_a_file_the_systems_authorities_count() {
+    let system = Path::new(env!("CARGO_TARGET_TMPDIR")).join("system.pem");
+    if std::env::var_os("SSL_CERT_FILE").as_deref() != Some(system.as_os_str()) {
+        let status = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "tls::without_a_file_the_systems_authorities_count"])
+            .env_remove("SSL_CERT_DIR")
+            .env("SSL_CERT_FILE", &system)
+            .status();
+        return assert!(status.unwrap().success());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (ca, path) = authority("system");
+        let tls = Tls { ca: None, ..verified(&path) };
+        let (address, _) = server(good(), Some(&ca)).await;
+        run(&to(address, tls.clone()), LONG).await.unwrap();
+        // Of the same name.
+        let reason = why(good(), Some(&authority("not-system").0), tls).await;
+        assert_eq!(reason, "the certificate is not signed by the authority that it names");
+    });
 }
 
 #[tokio::test]
