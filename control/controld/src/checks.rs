@@ -162,7 +162,8 @@ async fn run(
             sleep(machine.next_wakeup().saturating_sub(begun.elapsed())).await;
             continue;
         };
-        let outcome = probe::run(questions.next(), due.timeout).await;
+        // On the heap while it runs: most checks wait most of the time.
+        let outcome = Box::pin(probe::run(questions.next(), due.timeout)).await;
         questions.answered(outcome.is_ok());
         let before = verdict.reason.clone();
         verdict.reason = outcome.as_ref().err().map(|failure| failure.reason.clone());

@@ -11,6 +11,7 @@ mod files;
 mod limits;
 pub mod modes;
 mod packets;
+mod scale;
 mod shares;
 
 use crate::harness::Test;
@@ -30,5 +31,6 @@ pub fn all() -> Vec<Test> {
     files::add(&mut tests);
     checks::add(&mut tests);
     api::add(&mut tests);
+    scale::add(&mut tests);
     tests
 }
