@@ -29,7 +29,8 @@ pub(crate) struct Courier {
 #[derive(Default)]
 struct Told {
     lost: u64,
-    at: Option<Duration>,
+    /// When, and what it knew before.
+    last: Option<(Duration, u64)>,
 }
 
 /// What to do next.
@@ -106,6 +107,7 @@ impl Courier {
             }
             Err(error) => {
                 self.wire = None;
+                self.told.doubt(now);
                 if self.link.failed(now) {
                     let error = io::Error::new(error.kind(), error.to_string());
                     (self.report)(Report::Failed(error));
@@ -123,13 +125,13 @@ impl Courier {
         };
         let (lost, now) = (self.handle.status().lost, self.begin.elapsed());
         if lost > self.told.lost && self.told.wait(now).is_zero() {
+            let new = lost - self.told.lost;
             let text = format_args!(
-                "{} messages were lost: the queue was full, or this server did not take them",
-                lost - self.told.lost
+                "{new} messages were lost, {lost} since the start: the queue was full, or this \
+                 server did not take them"
             );
-            let note = self.handle.line(Severity::Warning, SystemTime::now(), "LOST", text);
-            wire.send(&note)?;
-            self.told = Told { lost, at: Some(now) };
+            wire.send(&self.handle.line(Severity::Warning, SystemTime::now(), "LOST", text))?;
+            self.told = Told { lost, last: Some((now, self.told.lost)) };
         }
         line.map_or(Ok(()), |line| wire.send(line))
     }
@@ -165,6 +167,13 @@ impl Courier {
 impl Told {
     /// How long until losses may be told.
     fn wait(&self, now: Duration) -> Duration {
-        self.at.map_or(Duration::ZERO, |at| (at + TELL_EVERY).saturating_sub(now))
+        self.last.map_or(Duration::ZERO, |(at, _)| (at + TELL_EVERY).saturating_sub(now))
+    }
+
+    /// What was said just before a failure may not have arrived: it is to be said again.
+    fn doubt(&mut self, now: Duration) {
+        if let Some((_, before)) = self.last.take_if(|(at, _)| now - *at < TELL_EVERY) {
+            self.lost = before;
+        }
     }
 }

@@ -61,3 +61,41 @@ fn refuse_closed(stream: &TcpStream) -> io::Result<()> {
         Err(error) => Err(error.into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Identity;
+    use std::net::TcpListener;
+    use std::time::Duration;
+
+    fn connected() -> (Wire, TcpStream) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has ports");
+        let address = listener.local_addr().expect("it has an address");
+        let mut settings = Settings::new(address, Transport::Tcp, Identity::default());
+        settings.timeout = Duration::from_secs(12);
+        let wire = Wire::connect(&settings).expect("it listens");
+        (wire, listener.accept().expect("it comes").0)
+    }
+
+    #[test]
+    fn a_server_has_so_long_and_no_longer() {
+        let (Wire::Tcp(stream), _server) = connected() else { panic!("not TCP") };
+        let timeout = stream.write_timeout().expect("it has one");
+        assert_eq!(timeout, Some(Duration::from_secs(12)));
+        let patience = rustix::net::sockopt::tcp_user_timeout(&stream);
+        assert_eq!(patience.expect("it has one"), 12_000);
+    }
+
+    #[test]
+    fn nothing_is_sent_once_the_server_has_closed() {
+        let (mut wire, server) = connected();
+        wire.send("x").expect("it is open");
+        server.shutdown(std::net::Shutdown::Write).expect("it can");
+        let Wire::Tcp(stream) = &wire else { panic!("not TCP") };
+        // Returns when that is known here.
+        assert_eq!(stream.peek(&mut [0]).expect("it ends"), 0);
+        let error = wire.send("y").expect_err("it is closed");
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    }
+}

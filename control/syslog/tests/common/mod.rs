@@ -5,6 +5,7 @@ pub mod strict;
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, SystemTime};
 use strict::Parsed;
 use syslog::{Handle, Identity, Retry, Settings, Severity, Transport};
@@ -12,8 +13,14 @@ use syslog::{Handle, Identity, Retry, Settings, Severity, Transport};
 /// Longer than anything here takes; only a failing test waits for it.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Loopback, any port.
-pub const ANY: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
+/// Any port of a loopback address that nobody else has: a test that gives its port back finds it
+/// free again.
+pub fn any() -> (Ipv4Addr, u16) {
+    static NEXT: AtomicU16 = AtomicU16::new(1);
+    let [process, _, ..] = std::process::id().to_le_bytes();
+    let [number, ..] = NEXT.fetch_add(1, Ordering::Relaxed).to_le_bytes();
+    (Ipv4Addr::new(127, 100, process, number), 0)
+}
 
 pub fn settings(server: SocketAddr, transport: Transport) -> Settings {
     let identity = Identity {
