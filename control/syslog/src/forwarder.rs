@@ -7,12 +7,12 @@ use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::SystemTime;
 
 /// RFC 5424 section 7.3.1: after this number comes 1.
-const LAST_SEQUENCE: u32 = 2_147_483_647;
+const LAST_SEQUENCE: u64 = 2_147_483_647;
 
 /// Forwards to one server until it is stopped or dropped.
 pub struct Forwarder {
@@ -60,7 +60,7 @@ pub(crate) struct Counts {
     pub(crate) sent: AtomicU64,
     pub(crate) lost: AtomicU64,
     pub(crate) up: AtomicBool,
-    sequence: AtomicU32,
+    submitted: AtomicU64,
 }
 
 impl Forwarder {
@@ -168,13 +168,8 @@ impl Handle {
 }
 
 impl Counts {
-    fn next_sequence(&self) -> u32 {
-        let next = |n| Some(if n == LAST_SEQUENCE { 1 } else { n + 1 });
-        let before = self.sequence.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
-        match before {
-            Ok(LAST_SEQUENCE) | Err(_) => 1,
-            Ok(before) => before + 1,
-        }
+    fn next_sequence(&self) -> u64 {
+        self.submitted.fetch_add(1, Ordering::Relaxed) % LAST_SEQUENCE + 1
     }
 }
 
@@ -186,7 +181,8 @@ mod tests {
     fn numbers_begin_at_one_and_again() {
         let counts = Counts::default();
         assert_eq!([counts.next_sequence(), counts.next_sequence()], [1, 2]);
-        let counts = Counts { sequence: (LAST_SEQUENCE - 1).into(), ..Counts::default() };
-        assert_eq!([counts.next_sequence(), counts.next_sequence()], [LAST_SEQUENCE, 1]);
+        let counts = Counts { submitted: (LAST_SEQUENCE - 1).into(), ..Counts::default() };
+        let numbers = [(); 3].map(|()| counts.next_sequence());
+        assert_eq!(numbers, [LAST_SEQUENCE, 1, 2]);
     }
 }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Frames, PATIENCE, any, read, settings, submit};
+use common::{Frames, PATIENCE, accept, any, at_once, read, settings, submit};
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{self, Receiver};
@@ -19,10 +19,6 @@ fn start(settings: Settings) -> (Forwarder, Receiver<Report>) {
     let (reports, news) = mpsc::channel();
     let report = move |report| drop(reports.send(report));
     (Forwarder::start(settings, report).expect("a thread"), news)
-}
-
-fn accept(listener: &TcpListener) -> TcpStream {
-    listener.accept().expect("a connection comes").0
 }
 
 /// The next connection, made for one of as many messages as it takes: until the forwarder's kernel
@@ -184,9 +180,7 @@ fn stopping_does_not_wait_for_a_server_that_is_not_there() {
     (0..10).for_each(|number| submit(forwarder.handle(), &number.to_string()));
     assert!(failed(&news));
     let handle = forwarder.handle().clone();
-    let (done, finished) = mpsc::channel();
-    std::thread::spawn(move || done.send(forwarder.stop()));
-    let status = finished.recv_timeout(PATIENCE).expect("it stops");
+    let status = at_once(move || forwarder.stop());
     assert_eq!((status.sent, status.lost), (0, 10));
     submit(&handle, "too late");
     assert_eq!(handle.status().lost, 11);

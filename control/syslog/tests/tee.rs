@@ -131,7 +131,7 @@ fn news_of_a_server_stay_here() {
     assert!(news.starts_with(&format!("WARN syslog: syslog server {address}: ")), "{news}");
 
     let listener = std::net::TcpListener::bind(address).expect("the port is free");
-    let mut frames = common::Frames::new(listener.accept().expect("it comes back").0);
+    let mut frames = common::Frames::new(common::accept(&listener));
     assert_eq!(frames.text(), "one");
     let news = local.recv_timeout(common::PATIENCE).expect("it says so");
     let expected = format!("INFO syslog: syslog server {address} takes messages again; 0 lost");

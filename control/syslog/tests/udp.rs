@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{PATIENCE, any, datagram, read, settings, submit, text};
+use common::{PATIENCE, any, at_once, datagram, read, settings, submit, text};
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::mpsc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -98,14 +98,12 @@ fn who_logs_does_not_wait_and_losses_are_told() {
     settings.retry.most = Duration::from_secs(3600);
     let forwarder = Forwarder::start(settings, drop).expect("a thread");
     let handle = forwarder.handle().clone();
-    let (done, finished) = mpsc::channel();
-    std::thread::spawn(move || {
+    let status = at_once(move || {
         for _ in 0..10_000 {
             handle.submit(Severity::Notice, SystemTime::now(), "test", format_args!("x"));
         }
-        done.send(handle.status()).expect("the test waits");
+        handle.status()
     });
-    let status = finished.recv_timeout(PATIENCE).expect("logging does not wait");
     assert!(status.lost > 0 && status.waiting <= 4, "{status:?}");
     let status = forwarder.stop();
     assert_eq!(status.sent + status.lost, 10_000, "every message has a fate: {status:?}");

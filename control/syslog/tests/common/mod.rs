@@ -4,8 +4,9 @@
 pub mod strict;
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::mpsc;
 use std::time::{Duration, SystemTime};
 use strict::Parsed;
 use syslog::{Handle, Identity, Retry, Settings, Severity, Transport};
@@ -36,9 +37,25 @@ pub fn settings(server: SocketAddr, transport: Transport) -> Settings {
     }
 }
 
+/// Does something that must not wait; a test fails instead of hanging.
+pub fn at_once<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, finished) = mpsc::channel();
+    std::thread::spawn(move || drop(done.send(work())));
+    finished.recv_timeout(PATIENCE).expect("it ends")
+}
+
+/// The next connection.
+pub fn accept(listener: &TcpListener) -> TcpStream {
+    let listener = listener.try_clone().expect("it can be shared");
+    at_once(move || listener.accept().expect("a connection comes").0)
+}
+
 /// Logs a text.
 pub fn submit(handle: &Handle, text: &str) {
-    handle.submit(Severity::Warning, SystemTime::now(), "test", format_args!("{text}"));
+    let (handle, text) = (handle.clone(), text.to_owned());
+    at_once(move || {
+        handle.submit(Severity::Warning, SystemTime::now(), "test", format_args!("{text}"));
+    });
 }
 
 /// What a message says.
