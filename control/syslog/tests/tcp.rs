@@ -151,8 +151,9 @@ fn a_server_that_stops_reading_is_left_and_the_message_sent_again_whole() {
     (0..2000).for_each(|_| submit(forwarder.handle(), &long));
     let _silent = accept(&listener);
     assert!(failed(&news));
-    let mut frames = Frames::new(accept(&listener));
-    let first = read(&frames.next().expect("a message comes"));
+    // On a busy machine the sender may have lost its patience with a connection before it is read.
+    let whole = || Frames::new(accept(&listener)).try_next().ok().flatten();
+    let first = read(&(0..20).find_map(|_| whole()).expect("a message comes whole"));
     assert!(first.text.is_some_and(|text| text.len() > 8000));
 }
 

@@ -3,7 +3,7 @@
 
 pub mod strict;
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc;
@@ -86,17 +86,22 @@ impl Frames {
 
     /// The next message; `None` at the end.
     pub fn next(&mut self) -> Option<String> {
+        self.try_next().expect("the message comes whole")
+    }
+
+    /// The next message, where the connection may break.
+    pub fn try_next(&mut self) -> io::Result<Option<String>> {
         let mut length = Vec::new();
-        self.0.read_until(b' ', &mut length).expect("a length comes");
+        self.0.read_until(b' ', &mut length)?;
         if length.is_empty() {
-            return None;
+            return Ok(None);
         }
         let digits = length.strip_suffix(b" ").expect("a blank ends it");
         assert!(digits.iter().all(u8::is_ascii_digit) && digits[0] != b'0', "{digits:?}");
         let length = String::from_utf8_lossy(digits).parse().expect("it is a number");
         let mut message = vec![0; length];
-        self.0.read_exact(&mut message).expect("the message comes whole");
-        Some(String::from_utf8(message).expect("it is UTF-8"))
+        self.0.read_exact(&mut message)?;
+        Ok(Some(String::from_utf8(message).expect("it is UTF-8")))
     }
 
     /// What the next message says.
