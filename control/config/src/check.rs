@@ -23,6 +23,9 @@ pub struct Check {
     /// `connects`: so many checks that only connect come between two that ask. Only for types that
     /// have a TCP port. Default 0.
     pub connects: u32,
+    /// `vip`: the real server is asked at the virtual address, which it must have in mode DR.
+    /// Default `false`.
+    pub vip: bool,
     /// `source`: our address that checks come from. Default: the kernel's choice.
     pub source: Option<IpAddr>,
 }

@@ -5,7 +5,7 @@ use health::{Machine, Settings, State};
 use lower::{CheckTarget, RealServerKey};
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
@@ -54,15 +54,26 @@ impl Verdicts {
     }
 }
 
+/// The way of probes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// The process through whose companion interfaces they go.
+    pub data_plane: u32,
+    /// Whether the host can ask real servers at virtual addresses now.
+    pub to_vips: bool,
+}
+
 /// The running checks.
 pub struct Checks {
     /// What they found.
     pub verdicts: Verdicts,
     /// Signalled at every change.
     pub changed: Arc<Notify>,
-    /// The data plane whose companion interfaces probes go through. Without one nothing can be
-    /// found out about real servers.
-    path: watch::Sender<Option<u32>>,
+    /// Without a data plane nothing can be found out about real servers.
+    path: watch::Sender<Option<Way>>,
+    /// The firewall marks of the virtual addresses that real servers are asked at. One that was
+    /// given stays, for probes under way have it.
+    marks: BTreeMap<IpAddr, u32>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -72,6 +83,7 @@ impl Default for Checks {
             verdicts: Verdicts::default(),
             changed: Arc::default(),
             path: watch::Sender::new(None),
+            marks: BTreeMap::new(),
             tasks: Vec::new(),
         }
     }
@@ -80,12 +92,17 @@ impl Default for Checks {
 impl Checks {
     /// Probes wait while there is no data plane to go through, and what was found while it went
     /// away counts for nothing.
-    pub fn go_through(&self, data_plane: Option<u32>) {
+    pub fn go_through(&self, way: Option<Way>) {
         self.path.send_if_modified(|path| {
-            let changed = *path != data_plane;
-            *path = data_plane;
+            let changed = *path != way;
+            *path = way;
             changed
         });
+    }
+
+    /// The marks of probes to virtual addresses.
+    pub const fn marks(&self) -> &BTreeMap<IpAddr, u32> {
+        &self.marks
     }
 
     /// Runs the checks of this configuration instead of whatever ran before. Real servers keep
@@ -95,6 +112,7 @@ impl Checks {
         let known = self.verdicts.all();
         let mut users = BTreeSet::new();
         let targets = lower::checks(config);
+        self.mark(&targets);
         let soon = FIRST_PROBES.mul_f64(targets.len() as f64);
         for target in targets {
             let of_user = |key| known.get(key).cloned().unwrap_or_else(|| anew(presumed(key)));
@@ -114,10 +132,29 @@ impl Checks {
                 State::Checking => soon,
                 _ => target.interval,
             };
-            let task = run(target, start, verdicts, changed, self.path.subscribe(), spread);
+            let questions = Questions::new(&target, self.marks.get(&target.vip).copied());
+            let (way, target) = (self.path.subscribe(), (target, questions));
+            let task = run(target, start, verdicts, changed, way, spread);
             self.tasks.push(tokio::spawn(task));
         }
         self.verdicts.keep_only(&users);
+    }
+
+    /// New virtual addresses get marks, and probes wait until the host knows them.
+    fn mark(&mut self, targets: &[CheckTarget]) {
+        let asked: BTreeSet<_> = targets.iter().filter(|t| t.at_vip).map(|t| t.vip).collect();
+        let unmarked: Vec<_> =
+            asked.iter().filter(|vip| !self.marks.contains_key(vip)).copied().collect();
+        if unmarked.is_empty() {
+            return;
+        }
+        if self.marks.len() + unmarked.len() > usize::from(u16::MAX) {
+            self.marks.clear();
+        }
+        for vip in unmarked {
+            self.marks.insert(vip, netlink::ask::MARKS + self.marks.len() as u32);
+        }
+        self.go_through(None);
     }
 
     /// Ends all checks; verdicts stay.
@@ -140,11 +177,11 @@ fn anew(state: State) -> Verdict {
 }
 
 async fn run(
-    target: CheckTarget,
+    (target, mut questions): (CheckTarget, Questions),
     mut verdict: Verdict,
     verdicts: Verdicts,
     changed: Arc<Notify>,
-    mut path: watch::Receiver<Option<u32>>,
+    mut path: watch::Receiver<Option<Way>>,
     spread: Duration,
 ) {
     let CheckTarget { interval, fast_interval, timeout, rise, fall, .. } = target;
@@ -154,10 +191,10 @@ async fn run(
     (target.address, &target.probe).hash(&mut seed);
     let seed = seed.finish();
     let mut machine = Machine::new(settings, verdict.state, Duration::ZERO, seed);
-    let mut questions = Questions::new(&target);
     verdicts.set(&target.users, &verdict);
     sleep(spread.mul_f64((seed % 1_024) as f64 / 1_024.0)).await;
-    while path.wait_for(Option::is_some).await.is_ok() {
+    let passable = |way: &Option<Way>| way.is_some_and(|way| way.to_vips || !target.at_vip);
+    while path.wait_for(passable).await.is_ok() {
         let Some(due) = machine.poll(begun.elapsed()) else {
             sleep(machine.next_wakeup().saturating_sub(begun.elapsed())).await;
             continue;
@@ -202,7 +239,7 @@ struct Questions {
 }
 
 impl Questions {
-    fn new(target: &CheckTarget) -> Self {
+    fn new(target: &CheckTarget, mark: Option<u32>) -> Self {
         let port = match &target.probe {
             config::Probe::Dns(dns) => dns.port,
             config::Probe::Command(command) => command.port.unwrap_or(0),
@@ -210,7 +247,9 @@ impl Questions {
         };
         let address = SocketAddr::new(target.address, port);
         let source = target.source;
-        let asking = |probe| probe::Target { address, source, mark: None, probe };
+        let mark = mark.filter(|_| target.at_vip);
+        let vip = mark.map(|_| target.vip);
+        let asking = |probe| probe::Target { address, source, mark, vip, probe };
         Self {
             whole: asking(question(target, port)),
             connection: asking(probe::Probe::Connect),
@@ -318,7 +357,7 @@ mod tests {
         );
         let config = config::parse(&text, "test").unwrap_or_else(|f| panic!("{f}")).config;
         let target = lower::checks(&config).remove(0);
-        let mut questions = Questions::new(&target);
+        let mut questions = Questions::new(&target, None);
         let mut whole = |good: bool| {
             let asked = questions.next().probe != probe::Probe::Connect;
             questions.answered(good);

@@ -1,7 +1,7 @@
 //! The reconciler: asked, observed and applied, brought together round by round. There is one way
 //! to change the world: a new whole snapshot.
 
-use crate::checks::Checks;
+use crate::checks::{Checks, Way};
 use crate::events::{About, Events};
 use crate::host::{self, Host};
 use crate::overrides::Overrides;
@@ -231,10 +231,11 @@ impl Core {
     async fn try_round(&mut self) -> Result<Option<anyhow::Error>> {
         let met = self.meet().await;
         // The host stack is looked after even while there is no data plane.
-        let (mirror, trouble) = self.host.reconcile(&self.config).await?;
+        let (mirror, trouble) = self.host.reconcile(&self.config, self.checks.marks()).await?;
         met?;
         // Only now: probes need the addresses.
-        self.checks.go_through(self.pid);
+        let to_vips = self.host.asks_at(self.checks.marks());
+        self.checks.go_through(self.pid.map(|data_plane| Way { data_plane, to_vips }));
         let mut observed = self.observed();
         host::observe(&mirror, &mut observed);
         self.observed = observed;

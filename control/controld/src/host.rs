@@ -4,7 +4,7 @@
 use anyhow::{Context, Result};
 use config::Config;
 use lower::Observed;
-use netlink::{Kernel, Mirror, nft, sysctl};
+use netlink::{Kernel, Mirror, ask, nft, sysctl};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -16,6 +16,7 @@ pub struct Host {
     managed: BTreeMap<(String, IpAddr), Instant>,
     prepared: BTreeSet<(String, u32)>,
     rules: Option<Rules>,
+    asking: Asking,
     stations: Stations,
 }
 
@@ -71,6 +72,14 @@ struct Rules {
     outside: Vec<String>,
 }
 
+/// The rules by which real servers are asked at virtual addresses.
+#[derive(Default, PartialEq, Eq)]
+struct Asking {
+    /// Companion interfaces by name and index: the rules of one go with it.
+    links: Vec<(String, u32)>,
+    marks: BTreeMap<IpAddr, u32>,
+}
+
 impl Host {
     /// Connects to the kernel.
     ///
@@ -82,6 +91,7 @@ impl Host {
             managed: BTreeMap::new(),
             prepared: BTreeSet::new(),
             rules: None,
+            asking: Asking::default(),
             stations: Stations::default(),
         })
     }
@@ -91,7 +101,11 @@ impl Host {
     ///
     /// # Errors
     /// When the kernel does not say what it has.
-    pub async fn reconcile(&mut self, config: &Config) -> Result<(Mirror, Option<anyhow::Error>)> {
+    pub async fn reconcile(
+        &mut self,
+        config: &Config,
+        marks: &BTreeMap<IpAddr, u32>,
+    ) -> Result<(Mirror, Option<anyhow::Error>)> {
         let mut trouble = Trouble::default();
         trouble.note(self.rules(config));
         let mut mirror = self.kernel.mirror().await?;
@@ -100,6 +114,7 @@ impl Host {
             mirror = self.kernel.mirror().await?;
         }
         self.neighbours(config, &mirror, &mut trouble).await;
+        trouble.note(self.ask(config, &mirror, marks));
         self.stations.complete(&mut mirror, Instant::now());
         Ok((mirror, trouble.0))
     }
@@ -150,6 +165,35 @@ impl Host {
             let _ = sysctl::set("net.ipv6.conf.all.forwarding", "1");
         }
         self.rules = Some(wanted);
+        Ok(())
+    }
+
+    /// Whether real servers can be asked at the virtual addresses that have these marks.
+    pub fn asks_at(&self, marks: &BTreeMap<IpAddr, u32>) -> bool {
+        self.asking.marks == *marks
+    }
+
+    /// By the virtual addresses' marks.
+    fn ask(
+        &mut self,
+        config: &Config,
+        mirror: &Mirror,
+        marks: &BTreeMap<IpAddr, u32>,
+    ) -> Result<()> {
+        let links = config.interfaces.iter().filter_map(|i| {
+            let link = mirror.links.iter().find(|link| link.name == i.name)?;
+            Some((link.name.clone(), link.index))
+        });
+        let wanted = Asking { links: links.collect(), marks: marks.clone() };
+        if self.asking == wanted {
+            return Ok(());
+        }
+        self.asking = Asking::default();
+        let names: Vec<&str> = wanted.links.iter().map(|(name, _)| name.as_str()).collect();
+        if !wanted.marks.is_empty() {
+            ask::at_vips(&names, marks)?;
+        }
+        self.asking = wanted;
         Ok(())
     }
 

@@ -29,6 +29,8 @@ pub struct CheckTarget {
     pub connects: u32,
     /// The virtual address of the first user's service, for probes that want to know.
     pub vip: IpAddr,
+    /// Whether the real server is asked at that virtual address.
+    pub at_vip: bool,
     /// Who wants to know, in file order.
     pub users: Vec<RealServerKey>,
 }
@@ -39,13 +41,22 @@ pub fn checks(config: &Config) -> Vec<CheckTarget> {
     let mut targets: BTreeMap<_, CheckTarget> = BTreeMap::new();
     for service in &config.services {
         for real_server in &service.real_servers {
-            let Check { probe, interval, fast_interval, timeout, rise, fall, connects, source } =
-                real_server.check.clone();
+            let Check {
+                probe,
+                interval,
+                fast_interval,
+                timeout,
+                rise,
+                fall,
+                connects,
+                vip: at_vip,
+                source,
+            } = real_server.check.clone();
             // A program is told the virtual address, so that two services are two questions.
             let vip = match &probe {
                 Probe::On | Probe::Off => continue,
                 Probe::Command(_) => Some(service.address),
-                _ => None,
+                _ => at_vip.then_some(service.address),
             };
             let address = real_server.address;
             let times = (interval, fast_interval, timeout, rise, fall, connects);
@@ -61,6 +72,7 @@ pub fn checks(config: &Config) -> Vec<CheckTarget> {
                 fall,
                 connects,
                 vip: service.address,
+                at_vip,
                 users: Vec::new(),
             });
             target.users.push(RealServerKey::new(&service.name, &real_server.name));

@@ -6,6 +6,7 @@
 //! picture the data plane needs to find next hops. [`nft`] and [`sysctl`] cover what rtnetlink does not.
 
 mod addresses;
+pub mod ask;
 mod links;
 mod mirror;
 mod neighbours;

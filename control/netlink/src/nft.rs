@@ -1,4 +1,4 @@
-//! Packet filter rules, through the `nft` command. Only tables called `fulcrum` are touched.
+//! Packet filter rules, through the `nft` command. Only tables called `fulcrum` and `fulcrum-ask` are touched.
 //!
 //! Each call is one transaction that replaces the table as a whole, so it may be repeated and never leaves half a rule set.
 //! The calls block for the few milliseconds the command runs.
@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use crate::ask;
 use anyhow::{Context, Result, bail, ensure};
 
 /// Keeps the kernel's own stack from seeing what arrives on `devices`; none removes the table.
@@ -32,16 +33,16 @@ pub fn masquerade(interfaces: &[&str]) -> Result<()> {
     run(&masquerade_rules(interfaces)).context("cannot masquerade outbound traffic")
 }
 
-/// Removes both tables; a failure is logged, for this is called on the way out.
+/// Removes all tables; a failure is logged, for this is called on the way out.
 pub fn remove_all() {
-    let rules = format!("{}{}", emptied("netdev"), emptied("inet"));
+    let rules = format!("{}{}{}", emptied("netdev", MAIN), emptied("inet", MAIN), ask::removal());
     if let Err(error) = run(&rules) {
         log::warn!("cannot remove the packet filter tables: {error:#}");
     }
 }
 
 fn shield_rules(devices: &[&str]) -> String {
-    let mut rules = emptied("netdev");
+    let mut rules = emptied("netdev", MAIN);
     if !devices.is_empty() {
         rules.push_str("add table netdev fulcrum\n");
     }
@@ -54,7 +55,7 @@ fn shield_rules(devices: &[&str]) -> String {
 }
 
 fn masquerade_rules(interfaces: &[&str]) -> String {
-    let mut rules = emptied("inet");
+    let mut rules = emptied("inet", MAIN);
     if interfaces.is_empty() {
         return rules;
     }
@@ -69,13 +70,16 @@ fn masquerade_rules(interfaces: &[&str]) -> String {
     rules
 }
 
+/// The table of what is always there.
+const MAIN: &str = "fulcrum";
+
 /// Removes the table whether it is there or not: `delete` alone fails where there is none.
-fn emptied(family: &str) -> String {
-    format!("add table {family} fulcrum\ndelete table {family} fulcrum\n")
+pub(crate) fn emptied(family: &str, table: &str) -> String {
+    format!("add table {family} {table}\ndelete table {family} {table}\n")
 }
 
 /// Refuses what is no interface name and could end the quotes it is written in, or be a pattern to `nft`.
-fn check(names: &[&str]) -> Result<()> {
+pub(crate) fn check(names: &[&str]) -> Result<()> {
     for name in names {
         let plain = |byte: u8| byte.is_ascii_graphic() && !b"\"\\*/".contains(&byte);
         let fits = (1..=15).contains(&name.len());
@@ -84,7 +88,7 @@ fn check(names: &[&str]) -> Result<()> {
     Ok(())
 }
 
-fn run(rules: &str) -> Result<()> {
+pub(crate) fn run(rules: &str) -> Result<()> {
     let mut child = Command::new("nft")
         .args(["-f", "-"])
         .stdin(Stdio::piped())
@@ -92,7 +96,7 @@ fn run(rules: &str) -> Result<()> {
         .stderr(Stdio::piped())
         .spawn()
         .context("cannot run nft (install nftables)")?;
-    // A few kilobytes at most: the pipe takes them before nft reads. The pipe closes when this is dropped.
+    // The pipe closes when this is dropped.
     let written = child.stdin.take().map(|mut input| input.write_all(rules.as_bytes()));
     let output = child.wait_with_output().context("cannot wait for nft")?;
     if !output.status.success() {
@@ -117,7 +121,7 @@ mod tests {
 
     #[test]
     fn without_interfaces_only_the_removal_is_left() {
-        assert_eq!(shield_rules(&[]), emptied("netdev"));
-        assert_eq!(masquerade_rules(&[]), emptied("inet"));
+        assert_eq!(shield_rules(&[]), emptied("netdev", MAIN));
+        assert_eq!(masquerade_rules(&[]), emptied("inet", MAIN));
     }
 }

@@ -12,9 +12,9 @@ pub async fn probe(target: &Target, patience: &Patience) -> Result<(), Failure> 
 
 /// An open connection. Dropping it resets it.
 pub async fn open(target: &Target, patience: &Patience) -> Result<TcpStream, Failure> {
-    let to = target.address;
+    let to = target.whom();
     let socket = socket::tcp(target)?;
-    let Ok(connected) = patience.lasts(socket.connect(to)).await else {
+    let Ok(connected) = patience.lasts(socket.connect(target.address)).await else {
         let whole = patience.whole();
         return Err(Failure::theirs(format!("{to} did not answer a connection within {whole}")));
     };

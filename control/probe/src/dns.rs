@@ -15,7 +15,7 @@ const LARGEST: usize = 4096;
 
 /// Whether the query has a good answer.
 pub async fn probe(target: &Target, dns: &Dns, patience: &Patience) -> Result<(), Failure> {
-    let whom = target.address;
+    let whom = target.whom();
     let mut id = [0; 2];
     rustix::rand::getrandom(&mut id, rustix::rand::GetRandomFlags::empty())
         .map_err(|e| Failure::ours(whom, e))?;

@@ -26,7 +26,7 @@ type Ask = Request<Empty<Bytes>>;
 
 /// Whether the request has a good answer.
 pub async fn probe(target: &Target, http: &Http, patience: &Patience) -> Result<(), Failure> {
-    let request = request(target, http).map_err(|e| Failure::ours(target.address, e))?;
+    let request = request(target, http).map_err(|e| Failure::ours(target.whom(), e))?;
     let stream = connect::open(target, patience).await?;
     let judge = Judge { target, http, patience, connected: Readable(patience.used()) };
     let verdict = match &http.tls {
@@ -59,7 +59,7 @@ fn headers(target: &Target, http: &Http) -> Result<HeaderMap, Box<dyn Error>> {
         let bad = |e: InvalidHeaderValue| format!("bad value of the header {name:?}: {e}");
         headers.append(parsed, value.parse::<HeaderValue>().map_err(bad)?);
     }
-    let host = http.host.clone().unwrap_or_else(|| target.address.to_string());
+    let host = http.host.clone().unwrap_or_else(|| target.asked_at().to_string());
     headers.entry(HOST).or_insert(host.parse().map_err(|e| format!("bad host {host:?}: {e}"))?);
     headers.entry(USER_AGENT).or_insert(HeaderValue::from_static("Fulcrum"));
     headers.entry(CONNECTION).or_insert(HeaderValue::from_static("close"));
@@ -118,7 +118,7 @@ impl Judge<'_> {
 
     async fn body(&self, mut body: Incoming, text: &str) -> Result<(), String> {
         let mut seen = Vec::new();
-        let address = self.target.address;
+        let address = self.target.whom();
         let lacks = |seen: &[u8], then: &str| {
             Err(format!("{address}: the body {then} {text:?} ({} bytes looked at)", seen.len()))
         };
@@ -152,7 +152,7 @@ impl Judge<'_> {
     }
 
     fn no_answer(&self, error: &hyper::Error) -> String {
-        let address = self.target.address;
+        let address = self.target.whom();
         let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
         if error.is_parse() {
             // Its own text names the part: the version, a header, a head that is too large.

@@ -4,7 +4,7 @@ use crate::patience::{Over, Patience};
 use crate::{Failure, Target};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
 use std::time::Duration;
 use tokio::net::{TcpSocket, UdpSocket};
@@ -17,14 +17,14 @@ pub fn tcp(target: &Target) -> Result<TcpSocket, Failure> {
         socket.set_linger(Some(Duration::ZERO))?;
         Ok(TcpSocket::from_std_stream(socket.into()))
     });
-    made.map_err(|e| Failure::ours(target.address, e))
+    made.map_err(|e| Failure::ours(target.whom(), e))
 }
 
 /// A UDP socket that is connected to the real server.
 pub fn udp(target: &Target) -> Result<UdpSocket, Failure> {
     open(target, Type::DGRAM, Protocol::UDP)
         .and_then(|socket| connected(target, target.address.port(), socket))
-        .map_err(|e| Failure::ours(target.address, e))
+        .map_err(|e| Failure::ours(target.whom(), e))
 }
 
 /// A socket that sends ICMP or ICMPv6 messages to the real server and hears what it sends of them.
@@ -75,10 +75,16 @@ fn connected(target: &Target, port: u16, socket: Socket) -> io::Result<UdpSocket
 fn open(target: &Target, kind: Type, protocol: Protocol) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(target.address), kind, Some(protocol))?;
     socket.set_nonblocking(true)?;
+    let mut source = target.source;
     if let Some(mark) = target.mark {
         socket.set_mark(mark)?;
+        // A port that is chosen now is no other's; one that is chosen when connecting may be.
+        source = source.or(Some(match target.address {
+            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        }));
     }
-    if let Some(source) = target.source {
+    if let Some(source) = source {
         socket.bind(&SocketAddr::new(source, 0).into())?;
     }
     Ok(socket)

@@ -1,5 +1,6 @@
 //! What can be asked of whom.
 
+use std::fmt::{self, Display};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -10,11 +11,43 @@ pub struct Target {
     pub address: SocketAddr,
     /// The address to ask from; without one the host's routes choose.
     pub source: Option<IpAddr>,
-    /// The firewall mark of all packets (`SO_MARK`), by which the host's policy routes can take
-    /// them to a real server that `address` does not lead to. Needs `CAP_NET_ADMIN`.
+    /// The firewall mark of all packets (`SO_MARK`), by which the host's rules know them. They
+    /// come from a port that no other socket has. Needs `CAP_NET_ADMIN`.
     pub mark: Option<u32>,
+    /// The virtual address that the real server is asked at: the host's rules take packets with
+    /// the `mark` to it as if they were for this address. A real server that does not answer there
+    /// is asked at its own address besides, so that the reason says which of both is amiss.
+    pub vip: Option<IpAddr>,
     /// What to ask.
     pub probe: Probe,
+}
+
+impl Target {
+    /// Whom a reason names.
+    pub(crate) fn whom(&self) -> Whom {
+        Whom { address: self.address, vip: self.vip }
+    }
+
+    /// What the real server believes it was asked at.
+    pub(crate) fn asked_at(&self) -> SocketAddr {
+        self.vip.map_or(self.address, |vip| SocketAddr::new(vip, self.address.port()))
+    }
+}
+
+/// A real server, as `192.0.2.7:80` or as `192.0.2.7:80 (asked as 192.0.2.100)`.
+#[derive(Clone, Copy)]
+pub(crate) struct Whom {
+    address: SocketAddr,
+    vip: Option<IpAddr>,
+}
+
+impl Display for Whom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.vip {
+            None => write!(f, "{}", self.address),
+            Some(vip) => write!(f, "{} (asked as {vip})", self.address),
+        }
+    }
 }
 
 /// What to ask.

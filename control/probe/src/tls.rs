@@ -21,7 +21,7 @@ pub async fn open(
     stream: TcpStream,
     patience: &Patience,
 ) -> Result<TlsStream<TcpStream>, Failure> {
-    let address = target.address;
+    let address = target.whom();
     let name = name(target, host, tls)?;
     let Ok(config) = patience.lasts(trust::config(tls)).await else {
         return Err(Failure::ours(address, "the trusted certificates take too long to read"));
@@ -40,10 +40,10 @@ pub async fn open(
 
 fn name(target: &Target, host: Option<&str>, tls: &Tls) -> Result<ServerName<'static>, Failure> {
     let Some(name) = tls.name.as_deref().or_else(|| host.map(without_port)) else {
-        return Ok(target.address.ip().into());
+        return Ok(target.asked_at().ip().into());
     };
     ServerName::try_from(name.to_string())
-        .map_err(|_| Failure::ours(target.address, format!("{name:?} is no server name")))
+        .map_err(|_| Failure::ours(target.whom(), format!("{name:?} is no server name")))
 }
 
 /// The host of a `Host` header's value (RFC 9110, section 7.2).

@@ -113,7 +113,11 @@ impl Machine {
             namespaces: namespaces.into_iter().filter(|name| name.starts_with(&own)).collect(),
             interfaces: links.flatten().map(|e| e.file_name().to_string_lossy().into()).collect(),
             huge_pages: fs::read_to_string("/proc/sys/vm/nr_hugepages")?,
-            huge_files: huge.map(|e| e.file_name().to_string_lossy().into()).collect(),
+            // Benchmarks that run at the same time come and go.
+            huge_files: huge
+                .map(|e| e.file_name().to_string_lossy().into_owned())
+                .filter(|name| !name.starts_with("fulcrum-bench-"))
+                .collect(),
             mounts: fs::read_to_string("/proc/self/mounts")?.matches(&own).count(),
         })
     }

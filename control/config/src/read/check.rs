@@ -27,6 +27,7 @@ pub(super) struct Keys {
     fall: Option<u32>,
     connects: Option<u32>,
     source: Option<IpAddr>,
+    vip: Option<bool>,
     method: Option<HttpMethod>,
     path: Option<String>,
     host: Option<String>,
@@ -88,6 +89,7 @@ const KEYS: &[(&str, &[Kind])] = &[
     ("check.fall", &[]),
     ("check.source", &[]),
     ("check.connects", &[Kind::Http, Kind::Https]),
+    ("check.vip", &[Kind::Connect, Kind::Http, Kind::Https, Kind::Dns]),
     ("check.method", &[Kind::Http, Kind::Https]),
     ("check.path", &[Kind::Http, Kind::Https]),
     ("check.host", &[Kind::Http, Kind::Https]),
@@ -124,6 +126,7 @@ pub(super) fn read(cx: &mut Cx<'_>, scope: Scope, outer: &Table<'_, '_>) -> Keys
         fall: count(cx, "check.fall", 1, "3"),
         connects: count(cx, "check.connects", 0, "4"),
         source: table.parsed(cx, "check.source", "\"192.168.100.10\"", host_address),
+        vip: table.boolean(cx, "check.vip"),
         method: table.choice(cx, "check.method", METHODS),
         path: table.parsed(cx, "check.path", "\"/health\"", path),
         host: table.parsed(cx, "check.host", "\"www.example.com\"", host),
@@ -190,6 +193,8 @@ pub(super) fn resolve(
         rise: own.rise.or(service.rise).unwrap_or(1),
         fall: own.fall.or(service.fall).unwrap_or(3),
         connects: own.connects.or(service.connects).unwrap_or(0),
+        vip: !matches!(kind, Kind::Ping | Kind::Command | Kind::On | Kind::Off)
+            && both.get(|k| &k.vip).unwrap_or(false),
         source: own.source.or(service.source),
     }
 }

@@ -5,7 +5,7 @@ use crate::cx::{Cx, Scope};
 use crate::duration::show;
 use crate::net::same_family;
 use crate::read::Draft;
-use crate::service::{RealServer, Service};
+use crate::service::{Mode, RealServer, Service};
 use std::collections::HashSet;
 use std::net::IpAddr;
 
@@ -21,6 +21,7 @@ pub(super) fn check(cx: &mut Cx<'_>, draft: &Draft) {
         }
         let Some(holder) = holder(cx, scope) else { continue };
         source(cx, scope, holder, real_server, &ours);
+        vip(cx, scope, holder, service, real_server);
         if told.insert(holder) {
             times(cx, holder, &real_server.check);
             if let Probe::Connect { .. } = real_server.check.probe {
@@ -54,6 +55,27 @@ fn source(
     } else if cx.ok(scope, "address") && !same_family(source, real_server.address) {
         let what = format!("{source} and {} differ in family", real_server.address);
         cx.error(holder, key, what, "an address of the real server's family, or leave it out");
+    }
+}
+
+/// Only in mode DR does a real server have the virtual address, and a link to be asked over.
+fn vip(cx: &mut Cx<'_>, scope: Scope, holder: Scope, service: &Service, real_server: &RealServer) {
+    let Scope::RealServer(position, _) = scope else { return };
+    let key = "check.vip";
+    if !real_server.check.vip || !cx.ok(Scope::Service(position), "mode") || !cx.ok(holder, key) {
+        return;
+    }
+    // Where the key stands: a real server may have a table of its own and not this key.
+    let holder = if cx.given(holder, key) { holder } else { Scope::Service(position) };
+    if service.mode != Mode::Dr {
+        let what = format!(
+            "only in mode l4-dr can real servers be asked at the virtual address, and this is {}",
+            service.mode.text()
+        );
+        cx.error(holder, key, what, "vip = false");
+    } else if real_server.check.source == Some(service.address) {
+        let what = "the real server would answer the virtual address, which is its own, to itself";
+        cx.error(holder, "check.source", what, "an address of an interface, or leave it out");
     }
 }
 

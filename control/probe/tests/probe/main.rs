@@ -20,7 +20,7 @@ const LONG: Duration = Duration::from_secs(20);
 const SHORT: Duration = Duration::from_millis(500);
 
 fn target(address: SocketAddr, probe: Probe) -> Target {
-    Target { address, source: None, mark: None, probe }
+    Target { address, source: None, mark: None, vip: None, probe }
 }
 
 /// Runs the probe; it must keep to its patience.

@@ -12,6 +12,10 @@ use std::time::Duration;
 
 pub fn add(tests: &mut Vec<Test>) {
     tests.push(Test::new("checks::every-type", every_type));
+    for family in [Family::V4, Family::V6] {
+        let name = format!("checks::virtual-address::{}", family.name());
+        tests.push(Test::new(name, move |_| virtual_address(family)));
+    }
 }
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -137,6 +141,68 @@ fn every_type(_: Scale) -> Result<()> {
         ensure!(words == ["up", "down", "up"], "{name}: {history}");
     }
     drop(odd);
+    scene.close(balancer)
+}
+
+/// A DR real server without the virtual address on its loopback answers checks of its own address
+/// and no client.
+fn virtual_address(family: Family) -> Result<()> {
+    let mut scene = Scene::new(Mode::Dr, family, 2)?;
+    let credentials = Credentials::make(scene.lab.folder())?;
+    for server in &mut scene.servers {
+        server.web(&[80, 443], None, Some(&credentials))?.dns(53)?;
+    }
+    let vip = scene.vip();
+    let forget = |scene: &Scene| scene.servers[1].host.ip(&format!("addr del {vip} dev lo"));
+    forget(&scene)?;
+    let times =
+        "interval = \"300ms\", timeout = \"300ms\", fast_interval = \"300ms\", rise = 1, fall = 2";
+    let at = |name: &str, port: u16, protocol, check: &str| {
+        let check = format!("check = {{ {check}, {times} }}");
+        ServiceConfig::new(name, port, protocol).with(&check)
+    };
+    let page = "port = 80, path = \"/name\", text = \"web\"";
+    let dns = "type = \"dns\", name = \"name.test\", record = \"TXT\"";
+    let services = [
+        at("WEB", 80, "tcp", &format!("type = \"http\", {page}, vip = true")),
+        at("SECURE", 443, "tcp", "type = \"https\", path = \"/name\", vip = true"),
+        at("NAMES", 53, "udp", &format!("{dns}, vip = true")),
+        at("OWN", 8_080, "tcp", &format!("type = \"http\", {page}")),
+    ];
+    let mut balancer = Balancer::begin(&scene.balancer, &config(&scene, "", &services))?;
+    let found = |balancer: &Balancer, service: &str, server: &str, up: bool, said: &str| {
+        let mut last = Value::Null;
+        let found = until(&format!("{service} {server}"), LIMIT, || {
+            last = balancer.real_server(service, server).unwrap_or_default();
+            Ok(is(&last, up, said).then_some(()))
+        });
+        found.with_context(|| last.to_string())
+    };
+    let asked = ["WEB", "SECURE", "NAMES"];
+    for service in asked {
+        found(&balancer, service, "web1", true, "")?;
+        found(&balancer, service, "web2", false, &format!("is {vip} on its loopback"))?;
+    }
+    found(&balancer, "OWN", "web2", true, "")?;
+    let client = |balancer: &Balancer, servers: usize| -> Result<()> {
+        crate::clients::http_names(&scene.client, vip, 80, 20)?.must_reach(servers)?;
+        balancer.must_conserve().map(drop)
+    };
+    client(&balancer, 1)?;
+    let nodad = if vip.is_ipv6() { "nodad" } else { "" };
+    scene.servers[1].host.ip(&format!("addr add {vip} dev lo {nodad}"))?;
+    for service in asked {
+        found(&balancer, service, "web2", true, "")?;
+    }
+    client(&balancer, 2)?;
+    // The rules go with the companion interface, and come with the next one.
+    balancer.kill("fulcrum-dataplane")?;
+    balancer.wait_up()?;
+    forget(&scene)?;
+    for service in asked {
+        found(&balancer, service, "web2", false, &format!("is {vip} on its loopback"))?;
+        found(&balancer, service, "web1", true, "")?;
+    }
     scene.close(balancer)
 }
 
