@@ -36,11 +36,16 @@ pub fn pseudo(source: IpAddr, target: IpAddr, protocol: u8, len: usize) -> u32 {
 
 /// A TCP SYN with its checksum.
 pub fn syn(source: SocketAddr, target: SocketAddr, sequence: u32) -> Vec<u8> {
+    segment(source, target, sequence, 2)
+}
+
+/// A TCP segment without data, with its checksum.
+pub fn segment(source: SocketAddr, target: SocketAddr, sequence: u32, flags: u8) -> Vec<u8> {
     let mut segment = Vec::with_capacity(20);
     segment.extend(source.port().to_be_bytes());
     segment.extend(target.port().to_be_bytes());
     segment.extend(sequence.to_be_bytes());
-    segment.extend([0, 0, 0, 0, 0x50, 2, 0xff, 0xff, 0, 0, 0, 0]);
+    segment.extend([0, 0, 0, 0, 0x50, flags, 0xff, 0xff, 0, 0, 0, 0]);
     let check = !sum(&segment, pseudo(source.ip(), target.ip(), TCP, 20)) as u16;
     segment[16..18].copy_from_slice(&check.to_be_bytes());
     segment

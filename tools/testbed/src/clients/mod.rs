@@ -1,7 +1,9 @@
-//! Clients: curl, dig, ssh, and a swarm of connections of our own.
+//! Clients: curl, dig, ssh, a swarm of connections of our own, and a storm of mere frames.
 
+mod storm;
 mod swarm;
 
+pub use storm::{Report, Storm};
 pub use swarm::{Round, Swarm};
 
 use crate::lab::{Host, Process, process};

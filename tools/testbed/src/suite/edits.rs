@@ -13,8 +13,9 @@ pub fn add(tests: &mut Vec<Test>) {
     tests.push(Test::new("edits::plan-says-what-breaks", plan_says_what_breaks));
 }
 
-/// What an edit does to the text. Names are of the first service unless said otherwise.
-enum Edit {
+/// What an edit does to the text. Names are of the first service unless said otherwise; a new
+/// service is like the second one.
+pub enum Edit {
     /// In the first service, or before it: this instead of that, once.
     Put(&'static str, &'static str),
     /// The same wherever it stands.
@@ -93,7 +94,7 @@ const EDITS: &[(Edit, Breaks)] = &[
 ];
 
 impl Edit {
-    fn apply(&self, text: &str) -> Result<String> {
+    pub fn apply(&self, text: &str) -> Result<String> {
         let edited = match self {
             Put(from, to) => text.replacen(from, to, 1),
             PutAll(from, to) => text.replace(from, to),

@@ -9,6 +9,7 @@ mod edits;
 mod failures;
 mod files;
 mod limits;
+mod load;
 pub mod modes;
 mod packets;
 mod scale;
@@ -27,6 +28,7 @@ pub fn all() -> Vec<Test> {
     failures::add(&mut tests);
     limits::add(&mut tests);
     edits::add(&mut tests);
+    load::add(&mut tests);
     deployments::add(&mut tests);
     files::add(&mut tests);
     checks::add(&mut tests);

@@ -6,6 +6,7 @@ mod fragments;
 mod local;
 pub mod packet_socket;
 mod raw;
+pub mod storm;
 pub mod swarm;
 pub mod unpack;
 
@@ -25,6 +26,8 @@ pub enum Tool {
     Fragments(fragments::Args),
     /// One frame, written in hexadecimal.
     Raw(raw::Args),
+    /// A great many connections made of frames, told by lines on standard input what to do.
+    Storm(storm::Args),
     /// The far end of tunnels.
     Unpack(unpack::Args),
 }
@@ -39,6 +42,7 @@ pub fn run(tool: Tool) -> Result<()> {
         Tool::Flood(args) => flood::run(&args),
         Tool::Fragments(args) => fragments::run(&args),
         Tool::Raw(args) => raw::run(&args),
+        Tool::Storm(args) => storm::run(&args),
         Tool::Unpack(args) => unpack::run(&args),
     }
 }

@@ -25,12 +25,18 @@ impl PacketSocket {
         )?;
         bind(std::os::fd::AsRawFd::as_raw_fd(&fd), &link)?;
         setsockopt(&fd, sockopt::SndBuf, &(4 << 20))?;
+        setsockopt(&fd, sockopt::RcvBufForce, &(64 << 20))?;
         Ok(Self { fd, mac: link.addr().context("no Ethernet address")? })
     }
 
     /// The interface's own address.
     pub fn mac(&self) -> [u8; 6] {
         self.mac
+    }
+
+    /// Waits for a frame, and gives its length.
+    pub fn receive(&self, frame: &mut [u8]) -> Result<usize> {
+        Ok(rustix::io::read(&self.fd, frame)?)
     }
 
     /// Sends one frame; a full queue is waited for.
