@@ -133,6 +133,21 @@ impl Lab {
     pub fn new(config: &str) -> Self {
         let dir = std::env::temp_dir().join(format!("controld-{}", unique()));
         fs::create_dir_all(&dir).expect("a folder");
+        Self::at(dir, config)
+    }
+
+    /// As [`Lab::ready`], all its files on a disk of this size, which goes with the namespace.
+    pub fn ready_on_a_disk_of(bytes: u64, config: &str) -> Self {
+        let dir = std::env::temp_dir().join(format!("controld-{}", unique()));
+        fs::create_dir_all(&dir).expect("a folder");
+        let size = format!("size={bytes}");
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&dir);
+        assert!(mount.status().is_ok_and(|status| status.success()), "no tmpfs");
+        Self::at(dir, config).made_ready()
+    }
+
+    fn at(dir: PathBuf, config: &str) -> Self {
         let file = dir.join("fulcrum.toml");
         fs::write(&file, config).expect("a file");
         let plane = Plane::new(&dir);
@@ -141,10 +156,13 @@ impl Lab {
 
     /// A lab in which both real servers were found up.
     pub fn ready(config: &str) -> Self {
-        let mut lab = Self::new(config);
-        lab.start();
-        lab.plane.wait("both real servers online", |s| plane::online(s) == 2);
-        lab
+        Self::new(config).made_ready()
+    }
+
+    fn made_ready(mut self) -> Self {
+        self.start();
+        self.plane.wait("both real servers online", |s| plane::online(s) == 2);
+        self
     }
 
     pub fn start(&mut self) {
@@ -169,9 +187,19 @@ impl Lab {
         child.wait().expect("it ends");
     }
 
+    /// Waits for the end that something else put to it.
+    pub fn bury(&mut self) {
+        eventually("control ends", || self.ended().is_some());
+        self.control = None;
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.control.as_ref().expect("it runs").id()
+    }
+
     /// Sends a signal by name.
     pub fn signal(&self, name: &str) {
-        let pid = self.control.as_ref().expect("it runs").id().to_string();
+        let pid = self.pid().to_string();
         let status = Command::new("kill").args(["-s", name, &pid]).status().expect("kill runs");
         assert!(status.success());
     }
