@@ -1,0 +1,76 @@
+//! What the proxy counts. All values only grow, save those called a gauge, and are summed over
+//! the workers when they are asked for.
+
+use crate::{ServerId, ServiceId};
+use serde::{Deserialize, Serialize};
+
+/// Everything that is counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Services of the snapshot in force, and removed ones that still have connections.
+    pub services: Vec<ServiceCounters>,
+    /// Real servers, likewise.
+    pub servers: Vec<ServerCounters>,
+    /// Times that accepting was paused because descriptors or memory had run out.
+    pub accept_pauses: u64,
+}
+
+/// One service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceCounters {
+    /// Which one.
+    pub id: ServiceId,
+    /// Gauge: connections that have a place.
+    pub active: u32,
+    /// Gauge: connections that wait for a place.
+    pub queued: u32,
+    /// Gauge: clients remembered for persistence.
+    pub persistent: u32,
+    /// Connections accepted.
+    pub accepted: u64,
+    /// Bytes from clients.
+    pub bytes_in: u64,
+    /// Bytes to clients.
+    pub bytes_out: u64,
+    /// Given up because the queue was full.
+    pub queue_full: u64,
+    /// Given up because the wait for a place took too long.
+    pub queue_timeout: u64,
+    /// Given up because no real server could take the connection.
+    pub no_server: u64,
+    /// Given up because we ourselves were out of descriptors, ports or memory.
+    pub our_fault: u64,
+    /// Ended by the client's reset.
+    pub client_reset: u64,
+    /// Ended by the client's or the tunnel's idle timeout.
+    pub client_timeout: u64,
+    /// Cut because the service, or the real server, was removed, halted or down.
+    pub cut: u64,
+}
+
+/// One real server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerCounters {
+    /// The service it belongs to.
+    pub service: ServiceId,
+    /// Which one.
+    pub id: ServerId,
+    /// Gauge: connections that have a place, those being opened among them.
+    pub active: u32,
+    /// Connections established.
+    pub connected: u64,
+    /// Attempts that were refused or found no route.
+    pub refused: u64,
+    /// Attempts that took too long.
+    pub connect_timeout: u64,
+    /// Connections taken to another real server because this one failed.
+    pub redispatched: u64,
+    /// Bytes to the server.
+    pub bytes_in: u64,
+    /// Bytes from the server.
+    pub bytes_out: u64,
+    /// Ended by the server's reset.
+    pub server_reset: u64,
+    /// Ended by the server's idle timeout.
+    pub server_timeout: u64,
+}

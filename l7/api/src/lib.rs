@@ -1,0 +1,25 @@
+#![forbid(unsafe_code)]
+//! The contract between the control process and the layer 7 proxy.
+//!
+//! Control sends whole, numbered, fully resolved [`Snapshot`]s; the proxy answers with
+//! [`Reply`]s. Nothing here depends on another crate of the tree: the driven side owns the
+//! contract, and whoever drives it (control, a test, a laboratory) depends on this crate only.
+
+mod counters;
+mod limits;
+mod message;
+mod snapshot;
+
+pub use counters::{Counters, ServerCounters, ServiceCounters};
+pub use limits::{
+    MAX_FRAME_BYTES, MAX_LISTENERS, MAX_NAME_BYTES, MAX_PERSISTENCE_ENTRIES, MAX_QUEUE,
+    MAX_SERVERS, MAX_SERVICES, MAX_TRUSTED,
+};
+pub use message::{
+    FrameError, HEADER_BYTES, PersistenceRow, Problem, Reply, Request, SocketKey, Status, VERSION,
+    decode, encode, read_header,
+};
+pub use snapshot::{
+    Listen, Mode, OnDown, Persistence, PortRange, Prefix, ProxyOut, Queue, Removal, Retries,
+    Scheduler, Server, ServerId, ServerState, Service, ServiceId, Snapshot, Source, Timeouts,
+};

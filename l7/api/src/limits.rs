@@ -1,0 +1,27 @@
+//! Limits fixed at build time: everything that comes from outside is bounded by one of them.
+
+/// Services of one snapshot.
+pub const MAX_SERVICES: usize = 4_096;
+
+/// Real servers of one snapshot, counted over all services.
+pub const MAX_SERVERS: usize = 65_536;
+
+/// Listening addresses (address and port) of one snapshot; a port range counts once per port.
+pub const MAX_LISTENERS: usize = 8_192;
+
+/// Bytes of a name.
+pub const MAX_NAME_BYTES: usize = 256;
+
+/// Connections that may wait for a free place in one service.
+pub const MAX_QUEUE: u32 = 65_536;
+
+/// Clients that one service remembers for persistence. The one that was seen longest ago makes
+/// room.
+pub const MAX_PERSISTENCE_ENTRIES: usize = 262_144;
+
+/// Prefixes that one service trusts to send PROXY protocol headers.
+pub const MAX_TRUSTED: usize = 256;
+
+/// The largest frame accepted on the socket between control and proxy, in bytes. A snapshot with
+/// [`MAX_SERVERS`] servers fits with room to spare.
+pub const MAX_FRAME_BYTES: usize = 64 << 20;
