@@ -132,7 +132,7 @@ pub enum Scheduler {
     WeightedRoundRobin,
     /// Fewest connections per weight.
     LeastConnections,
-    /// Maglev consistent hash of the client's address.
+    /// Consistent hash (weighted rendezvous) of the client's address.
     SourceHash,
 }
 

@@ -1,0 +1,109 @@
+//! What all connections of a worker use: the poll set, the clock of this turn, timers, pools,
+//! the plan and the schedulers.
+
+use crate::mailbox::Mailboxes;
+use crate::plan::{Plan, Service};
+use crate::pools::Pools;
+use crate::schedule::{Candidate, Schedule};
+use crate::slab::{Key, Token};
+use crate::wheel::Wheel;
+use l7_api::ServiceId;
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::io::Errno;
+use std::collections::HashMap;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Milliseconds that accepting rests after descriptors or memory have run out.
+const ACCEPT_PAUSE: u64 = 50;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Core {
+    /// Number of this worker.
+    pub worker: usize,
+    /// Milliseconds of the monotonic clock, read once per turn.
+    pub now: u64,
+    pub wheel: Wheel,
+    pub pools: Pools,
+    pub mailboxes: Arc<Mailboxes>,
+    /// Connections that have more to do than one turn allows.
+    pub again: Vec<Key>,
+    /// Accepting rests until then.
+    pub accept_from: u64,
+    pub plan: Option<Arc<Plan>>,
+    poll: OwnedFd,
+    schedules: HashMap<ServiceId, (Arc<Service>, Schedule)>,
+}
+
+impl Core {
+    /// A core with nothing to do.
+    ///
+    /// # Errors
+    /// When the kernel gives no poll set.
+    pub fn new(worker: usize, mailboxes: Arc<Mailboxes>, now: u64) -> io::Result<Self> {
+        let poll = epoll::create(CreateFlags::CLOEXEC)?;
+        let event = mailboxes.event(worker);
+        epoll::add(&poll, event, EventData::new_u64(Token::Mailbox.pack()), EventFlags::IN)?;
+        Ok(Self {
+            worker,
+            now,
+            wheel: Wheel::new(now),
+            pools: Pools::default(),
+            mailboxes,
+            again: Vec::new(),
+            accept_from: 0,
+            plan: None,
+            poll,
+            schedules: HashMap::new(),
+        })
+    }
+
+    /// The poll set.
+    pub fn poll(&self) -> &OwnedFd {
+        &self.poll
+    }
+
+    /// Wants to hear of every edge of a connection's socket.
+    pub fn watch(&self, fd: impl AsFd, token: Token) -> Result<(), Errno> {
+        let edges = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+        epoll::add(&self.poll, fd, EventData::new_u64(token.pack()), edges)
+    }
+
+    /// Descriptors or memory have run out: lets go of what is idle, and accepts nothing for a
+    /// moment, so that what is open can end.
+    pub fn run_short(&mut self) {
+        self.pools.shrink();
+        self.accept_from = self.now + ACCEPT_PAUSE;
+    }
+
+    /// The server among the candidates who gets the next connection of this client.
+    pub fn choose(
+        &mut self,
+        service: &Arc<Service>,
+        candidates: impl Iterator<Item = Candidate> + Clone,
+        client: IpAddr,
+    ) -> Option<usize> {
+        let known = self.schedules.remove(&service.config.id);
+        let (service, mut schedule) = match known {
+            Some((of, schedule)) if Arc::ptr_eq(&of, service) => (of, schedule),
+            other => {
+                let ids = service.servers.iter().map(|server| server.config.id).collect();
+                let previous = other.as_ref().map(|(_, schedule)| schedule);
+                let scheduler = service.config.scheduler;
+                (service.clone(), Schedule::new(scheduler, ids, self.worker, previous))
+            }
+        };
+        let chosen = schedule.choose(candidates, client, service.hash_seed);
+        self.schedules.insert(service.config.id, (service, schedule));
+        chosen
+    }
+
+    /// Takes a new plan; schedulers of services that are gone are forgotten.
+    pub fn set_plan(&mut self, plan: Arc<Plan>) {
+        self.schedules.retain(|id, _| plan.service(*id).is_some());
+        self.plan = Some(plan);
+    }
+}

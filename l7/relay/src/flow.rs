@@ -1,0 +1,220 @@
+//! One direction of a connection: bytes from one socket to the other, with what is on its way
+//! held in a buffer, or in a pipe once much comes. No more is read than can be held, so a slow
+//! reader slows the sender down.
+
+use crate::pools::{BUFFER_BYTES, Buffer, PIPE_BYTES, Pipe, Pools};
+use crate::side::{Read, Side, Written};
+
+/// Bytes that one connection may read in one turn before others have theirs.
+const TURN_BYTES: u64 = 1 << 20;
+/// Reads in one turn, should each bring little.
+const TURN_READS: u32 = 16;
+/// Full buffers in a row after which bytes go by pipe: a pipe does not pay for a few.
+const BULK_STREAK: u8 = 2;
+/// A pipe that brings less than this does not pay.
+const LITTLE_BYTES: usize = 8 << 10;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Flow {
+    held: Held,
+    state: State,
+    /// Full buffers in a row.
+    streak: u8,
+}
+
+/// How far a flow is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// More may come.
+    Open,
+    /// The source has ended; what is held must still be written.
+    Ended,
+    /// The source was reset; likewise.
+    Reset,
+    /// The end was passed on.
+    Passed,
+    /// The destination takes nothing any more.
+    Broken,
+}
+
+/// What one turn achieved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Turn {
+    /// Bytes from the source.
+    pub read: u64,
+    /// Bytes to the destination.
+    pub written: u64,
+    /// There is more to do, but others are waiting.
+    pub more: bool,
+}
+
+#[derive(Debug)]
+enum Held {
+    Nothing,
+    Buffer { buffer: Buffer, start: usize, end: usize },
+    Pipe { pipe: Pipe, bytes: usize },
+}
+
+impl Flow {
+    /// Nothing on its way.
+    pub fn new() -> Self {
+        Self { held: Held::Nothing, state: State::Open, streak: 0 }
+    }
+
+    /// How far it is.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// Whether nothing is held.
+    pub fn is_empty(&self) -> bool {
+        matches!(self.held, Held::Nothing)
+    }
+
+    /// Puts bytes of our own before all others; `fill` says how many it wrote.
+    pub fn begin_with(&mut self, pools: &mut Pools, fill: impl FnOnce(&mut [u8]) -> usize) {
+        let mut buffer = pools.buffer();
+        let end = fill(&mut buffer[..]);
+        self.held = Held::Buffer { buffer, start: 0, end };
+        self.settle(pools);
+    }
+
+    /// The end was passed on.
+    pub fn pass(&mut self) {
+        self.state = State::Passed;
+    }
+
+    /// Moves what can be moved now.
+    pub fn pump(&mut self, from: &mut Side, to: &mut Side, pools: &mut Pools, now: u64) -> Turn {
+        let mut turn = Turn::default();
+        for reads in 0.. {
+            self.drain(to, &mut turn);
+            if !self.is_drained() || self.state != State::Open || !from.is_readable() {
+                break;
+            }
+            if turn.read >= TURN_BYTES || reads == TURN_READS {
+                turn.more = true;
+                break;
+            }
+            self.fill(from, pools, now, &mut turn);
+        }
+        self.settle(pools);
+        if turn.read > 0 {
+            from.seen = now;
+        }
+        if turn.written > 0 {
+            to.seen = now;
+        }
+        turn
+    }
+
+    /// Gives back whatever is held, unsent.
+    pub fn discard(&mut self, pools: &mut Pools) {
+        // A pipe with bytes in it is of no use to anybody else: it is closed.
+        if let Held::Buffer { buffer, .. } = std::mem::replace(&mut self.held, Held::Nothing) {
+            pools.put_buffer(buffer);
+        }
+    }
+
+    fn is_drained(&self) -> bool {
+        match &self.held {
+            Held::Nothing => true,
+            Held::Buffer { start, end, .. } => start == end,
+            Held::Pipe { bytes, .. } => *bytes == 0,
+        }
+    }
+
+    /// Writes until all is written or the destination takes no more.
+    fn drain(&mut self, to: &mut Side, turn: &mut Turn) {
+        while !self.is_drained() && to.is_writable() {
+            let written = match &self.held {
+                Held::Nothing => return,
+                Held::Buffer { buffer, start, end } => to.write(&buffer[*start..*end]),
+                Held::Pipe { pipe, bytes } => to.write_from(&pipe.reader, *bytes),
+            };
+            match written {
+                Written::Bytes(0) | Written::Blocked => return,
+                Written::Bytes(count) => {
+                    turn.written += count as u64;
+                    match &mut self.held {
+                        Held::Nothing => {}
+                        Held::Buffer { start, .. } => *start += count,
+                        Held::Pipe { bytes, .. } => *bytes = bytes.saturating_sub(count),
+                    }
+                }
+                Written::Broken => {
+                    self.state = State::Broken;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Reads once into what is empty.
+    fn fill(&mut self, from: &mut Side, pools: &mut Pools, now: u64, turn: &mut Turn) {
+        self.choose_store(pools, now);
+        let read = match &mut self.held {
+            Held::Nothing => return,
+            Held::Buffer { buffer, start, end } => {
+                let read = from.read(&mut buffer[..]);
+                *start = 0;
+                *end = if let Read::Bytes(count) = read { count } else { 0 };
+                read
+            }
+            Held::Pipe { pipe, bytes } => {
+                let read = from.read_to(&pipe.writer, PIPE_BYTES);
+                *bytes = if let Read::Bytes(count) = read { count } else { 0 };
+                read
+            }
+        };
+        match read {
+            Read::Bytes(count) => {
+                turn.read += count as u64;
+                self.learn(count);
+            }
+            Read::Nothing => {}
+            Read::End => self.state = State::Ended,
+            Read::Reset => self.state = State::Reset,
+        }
+    }
+
+    fn learn(&mut self, count: usize) {
+        let enough = match self.held {
+            Held::Pipe { .. } => LITTLE_BYTES,
+            _ => BUFFER_BYTES,
+        };
+        self.streak = if count >= enough { self.streak.saturating_add(1) } else { 0 };
+    }
+
+    /// A buffer, or a pipe once much comes.
+    fn choose_store(&mut self, pools: &mut Pools, now: u64) {
+        let bulk = self.streak >= BULK_STREAK;
+        match self.held {
+            Held::Pipe { .. } if bulk => return,
+            Held::Buffer { .. } if !bulk => return,
+            _ => {}
+        }
+        if bulk && let Some(pipe) = pools.pipe(now) {
+            self.settle(pools);
+            self.held = Held::Pipe { pipe, bytes: 0 };
+        } else if !matches!(self.held, Held::Buffer { .. }) {
+            self.settle(pools);
+            self.held = Held::Buffer { buffer: pools.buffer(), start: 0, end: 0 };
+        }
+    }
+
+    /// Gives back what is empty.
+    fn settle(&mut self, pools: &mut Pools) {
+        if self.state == State::Broken {
+            return self.discard(pools);
+        }
+        if self.is_drained() {
+            match std::mem::replace(&mut self.held, Held::Nothing) {
+                Held::Nothing => {}
+                Held::Buffer { buffer, .. } => pools.put_buffer(buffer),
+                Held::Pipe { pipe, .. } => pools.put_pipe(pipe),
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Where a new connection goes: a place in the service, then one at a real server, by
+//! persistence, by the scheduler, or by the fallback; or a position in the queue.
+
+use crate::core::Core;
+use crate::plan::{Server, Service};
+use crate::schedule::Candidate;
+use crate::shared::{ServerPlace, ServicePlace};
+use l7_api::{ServerId, ServerState};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// What was found for a connection.
+#[derive(Debug)]
+pub enum Found {
+    /// A place at this server.
+    Server(Arc<Server>, ServerPlace),
+    /// All who could take it are full: wait, for this server if there is one.
+    Full(Option<ServerId>),
+    /// Nobody can take it, but for those who have been tried.
+    OnlyTried,
+    /// Nobody can take it.
+    Nobody,
+}
+
+/// A place in the service, if it is not full.
+pub fn enter(service: &Service) -> Option<ServicePlace> {
+    service.shared.enter(service.config.max_connections)
+}
+
+/// A place at a server for this client. `tried` have failed to take this very connection.
+pub fn find(core: &mut Core, service: &Arc<Service>, client: IpAddr, tried: &[ServerId]) -> Found {
+    if service.config.persistence.is_none() {
+        return schedule(core, service, client, tried);
+    }
+    // Locked from the look-up to the entry, so that two connections of a new client, accepted by
+    // two workers at once, get the same server.
+    let shared = service.shared.clone();
+    let mut table = shared.lock_persistence();
+    let Some(table) = table.as_mut() else {
+        return schedule(core, service, client, tried);
+    };
+    let known = table.find(client, core.now).filter(|id| !tried.contains(id));
+    let bound = known.and_then(|id| service.servers.iter().find(|s| s.config.id == id));
+    let found = match bound.filter(|server| keeps_clients(server)) {
+        Some(server) => match enter_server(service, server) {
+            Some(place) => Found::Server(server.clone(), place),
+            None => Found::Full(Some(server.config.id)),
+        },
+        None => schedule(core, service, client, tried),
+    };
+    if let Found::Server(server, _) = &found
+        && !is_fallback(service, server)
+    {
+        table.remember(client, server.config.id, core.now);
+    }
+    found
+}
+
+/// Whether this is the service's fallback server and no real one.
+pub fn is_fallback(service: &Service, server: &Server) -> bool {
+    service.fallback.as_ref().is_some_and(|fallback| fallback.config.id == server.config.id)
+}
+
+fn schedule(core: &mut Core, service: &Arc<Service>, client: IpAddr, tried: &[ServerId]) -> Found {
+    // A place may be lost to another worker between the choice and the entry; then it is full.
+    for _ in 0..=service.servers.len() {
+        let candidates = service.servers.iter().enumerate().filter_map(|(index, server)| {
+            let config = &server.config;
+            let active = server.shared.active();
+            let fits = takes_clients(server) && !tried.contains(&config.id) && !is_full(server);
+            fits.then_some(Candidate { index, weight: config.weight, active, key: server.key })
+        });
+        let chosen = core.choose(service, candidates, client);
+        let Some(server) = chosen.and_then(|index| service.servers.get(index)) else { break };
+        if let Some(place) = enter_server(service, server) {
+            return Found::Server(server.clone(), place);
+        }
+    }
+    let untried = |server: &&Arc<Server>| !tried.contains(&server.config.id);
+    let mut able = service.servers.iter().filter(|server| takes_clients(server)).peekable();
+    if able.peek().is_none() {
+        return fallback(service, tried);
+    }
+    if able.any(|server| untried(&server)) { Found::Full(None) } else { Found::OnlyTried }
+}
+
+fn fallback(service: &Arc<Service>, tried: &[ServerId]) -> Found {
+    match &service.fallback {
+        Some(server) if tried.contains(&server.config.id) => Found::OnlyTried,
+        Some(server) => match enter_server(service, server) {
+            Some(place) => Found::Server(server.clone(), place),
+            None => Found::Full(None),
+        },
+        None => Found::Nobody,
+    }
+}
+
+fn enter_server(service: &Service, server: &Server) -> Option<ServerPlace> {
+    server.shared.enter(&service.shared, server.config.max_connections)
+}
+
+fn is_full(server: &Server) -> bool {
+    let limit = server.config.max_connections;
+    limit != 0 && server.shared.active() >= limit
+}
+
+fn takes_clients(server: &Server) -> bool {
+    server.config.state == ServerState::Online && server.config.weight > 0
+}
+
+fn keeps_clients(server: &Server) -> bool {
+    matches!(server.config.state, ServerState::Online | ServerState::Drain)
+}

@@ -1,0 +1,244 @@
+//! A snapshot made ready for the workers: checked, indexed, and joined to what is shared from
+//! snapshot to snapshot. A service that did not change keeps its very object.
+
+use crate::mailbox::Mailboxes;
+use crate::persistence::Table;
+use crate::schedule;
+use crate::shared::{ServerShared, ServiceShared};
+use l7_api::{
+    MAX_LISTENERS, MAX_NAME_BYTES, MAX_QUEUE, MAX_SERVERS, MAX_SERVICES, MAX_TRUSTED, Mode,
+    Problem, ServerId, ServiceId, Snapshot, Source,
+};
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// What the workers work by.
+#[derive(Debug)]
+pub struct Plan {
+    /// The snapshot it was made of.
+    pub snapshot: Snapshot,
+    services: HashMap<ServiceId, Arc<Service>>,
+    listeners: HashMap<SocketAddr, Arc<Service>>,
+}
+
+/// A service as the workers need it.
+#[derive(Debug)]
+pub struct Service {
+    pub config: l7_api::Service,
+    pub hash_seed: u64,
+    pub servers: Vec<Arc<Server>>,
+    pub fallback: Option<Arc<Server>>,
+    pub shared: Arc<ServiceShared>,
+}
+
+/// A real server as the workers need it.
+#[derive(Debug)]
+pub struct Server {
+    pub config: l7_api::Server,
+    /// What the consistent hash knows it by.
+    pub key: u64,
+    pub shared: Arc<ServerShared>,
+}
+
+/// What is shared of every service and server that is in use.
+#[derive(Debug)]
+pub struct Registry {
+    mailboxes: Arc<Mailboxes>,
+    services: HashMap<ServiceId, Arc<ServiceShared>>,
+    servers: HashMap<ServerId, Arc<ServerShared>>,
+}
+
+impl Plan {
+    /// Makes a plan of a snapshot that [`check`] has passed.
+    pub fn new(snapshot: Snapshot, previous: Option<&Self>, registry: &mut Registry) -> Self {
+        let mut services = HashMap::new();
+        let mut listeners = HashMap::new();
+        for config in &snapshot.services {
+            let same = previous
+                .and_then(|plan| plan.service(config.id))
+                .filter(|old| old.config == *config && old.hash_seed == snapshot.hash_seed);
+            let service = match same {
+                Some(old) => old.clone(),
+                None => Arc::new(registry.service(config, snapshot.hash_seed)),
+            };
+            for address in addresses(config).filter(|_| unserved(config).is_none()) {
+                listeners.insert(address, service.clone());
+            }
+            services.insert(config.id, service);
+        }
+        Self { snapshot, services, listeners }
+    }
+
+    /// The service of this number.
+    pub fn service(&self, id: ServiceId) -> Option<&Arc<Service>> {
+        self.services.get(&id)
+    }
+
+    /// The service that listens here.
+    pub fn listener(&self, address: SocketAddr) -> Option<&Arc<Service>> {
+        self.listeners.get(&address)
+    }
+
+    /// Everything that is listened on, with the service.
+    pub fn listeners(&self) -> impl Iterator<Item = (SocketAddr, &Arc<Service>)> {
+        self.listeners.iter().map(|(address, service)| (*address, service))
+    }
+
+    /// Services that cannot be served as a whole.
+    pub fn problems(&self) -> Vec<Problem> {
+        let problem = |config: &l7_api::Service| {
+            let reason = unserved(config)?.into();
+            Some(Problem { service: config.id, listener: None, reason })
+        };
+        self.snapshot.services.iter().filter_map(problem).collect()
+    }
+}
+
+impl Service {
+    /// The real server, or fallback server, of this number.
+    pub fn server(&self, id: ServerId) -> Option<&Arc<Server>> {
+        self.servers.iter().chain(&self.fallback).find(|server| server.config.id == id)
+    }
+}
+
+impl Registry {
+    /// Nothing yet.
+    pub fn new(mailboxes: Arc<Mailboxes>) -> Self {
+        Self { mailboxes, services: HashMap::new(), servers: HashMap::new() }
+    }
+
+    /// What is shared of every service.
+    pub fn services(&self) -> impl Iterator<Item = &Arc<ServiceShared>> {
+        self.services.values()
+    }
+
+    /// What is shared of every real server.
+    pub fn servers(&self) -> impl Iterator<Item = &Arc<ServerShared>> {
+        self.servers.values()
+    }
+
+    /// Forgets what neither the plan nor a connection needs.
+    pub fn prune(&mut self, plan: &Plan) {
+        self.services.retain(|id, shared| plan.services.contains_key(id) || shared.in_use());
+        let known: HashSet<ServerId> = plan.snapshot.servers().map(|(_, s)| s.id).collect();
+        self.servers.retain(|id, shared| known.contains(id) || shared.active() > 0);
+    }
+
+    fn service(&mut self, config: &l7_api::Service, hash_seed: u64) -> Service {
+        let mailboxes = self.mailboxes.clone();
+        let shared = self.services.entry(config.id);
+        let shared = shared.or_insert_with(|| Arc::new(ServiceShared::new(config.id, mailboxes)));
+        let shared = shared.clone();
+        set_persistence(&shared, config);
+        let servers = config.servers.iter().map(|s| self.server(config.id, s)).collect();
+        let fallback = config.fallback.as_ref().map(|s| self.server(config.id, s));
+        Service { config: config.clone(), hash_seed, servers, fallback, shared }
+    }
+
+    fn server(&mut self, service: ServiceId, config: &l7_api::Server) -> Arc<Server> {
+        let workers = self.mailboxes.len();
+        let shared = self.servers.entry(config.id);
+        let shared =
+            shared.or_insert_with(|| Arc::new(ServerShared::new(service, config.id, workers)));
+        Arc::new(Server {
+            config: config.clone(),
+            key: schedule::key(config.address, config.port),
+            shared: shared.clone(),
+        })
+    }
+}
+
+fn set_persistence(shared: &ServiceShared, config: &l7_api::Service) {
+    let mut table = shared.lock_persistence();
+    match (config.persistence, &mut *table) {
+        (None, _) => *table = None,
+        (Some(rule), Some(table)) => table.set_rule(rule),
+        (Some(rule), None) => *table = Some(Table::new(rule)),
+    }
+}
+
+/// Why this service is not served, if it is not.
+fn unserved(config: &l7_api::Service) -> Option<&'static str> {
+    if config.mode == Mode::Http {
+        return Some("HTTP mode is not served by this proxy: use TCP mode");
+    }
+    if !config.proxy_in.is_empty() {
+        return Some("PROXY protocol from clients is not read by this proxy: take proxy_in out");
+    }
+    None
+}
+
+fn addresses(config: &l7_api::Service) -> impl Iterator<Item = SocketAddr> {
+    config.listen.iter().flat_map(|listen| {
+        (listen.ports.first..=listen.ports.last).map(|port| SocketAddr::new(listen.address, port))
+    })
+}
+
+/// Checks that a snapshot does not contradict itself and keeps to the limits.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check(snapshot: &Snapshot) -> Result<(), String> {
+    at_most("services", snapshot.services.len(), MAX_SERVICES)?;
+    at_most("real servers", snapshot.servers().count(), MAX_SERVERS)?;
+    let mut ids = HashSet::new();
+    let mut servers = HashSet::new();
+    let mut listeners = HashMap::new();
+    for service in &snapshot.services {
+        if !ids.insert(service.id) {
+            return Err(format!("service number {} is given twice", service.id));
+        }
+        check_service(service).map_err(|e| format!("service {:?}: {e}", service.name))?;
+        let ports: usize = service.listen.iter().map(|listen| listen.ports.len()).sum();
+        at_most("listening addresses", listeners.len() + ports, MAX_LISTENERS)?;
+        for address in addresses(service) {
+            if let Some(other) = listeners.insert(address, &service.name) {
+                return Err(format!(
+                    "{address} is listened on twice, by service {other:?} and by {:?}",
+                    service.name
+                ));
+            }
+        }
+        for server in service.servers.iter().chain(&service.fallback) {
+            if !servers.insert(server.id) {
+                return Err(format!("real server number {} is given twice", server.id));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_service(service: &l7_api::Service) -> Result<(), String> {
+    at_most("bytes of a name", service.name.len(), MAX_NAME_BYTES)?;
+    at_most("connections in the queue", service.queue.length as usize, MAX_QUEUE as usize)?;
+    at_most("trusted prefixes", service.proxy_in.len(), MAX_TRUSTED)?;
+    if service.listen.iter().any(|listen| listen.ports.is_empty() || listen.ports.first == 0) {
+        return Err("a range of listening ports is empty or begins with port 0".into());
+    }
+    if service.persistence.is_some_and(|p| p.mask_v4 > 32 || p.mask_v6 > 128) {
+        return Err("a persistence mask is longer than an address".into());
+    }
+    for server in service.servers.iter().chain(&service.fallback) {
+        at_most("bytes of a name", server.name.len(), MAX_NAME_BYTES)?;
+        if server.port == Some(0) {
+            return Err(format!("real server {:?} has port 0", server.name));
+        }
+        if let Source::Given(source) = service.source
+            && source.is_ipv4() != server.address.is_ipv4()
+        {
+            return Err(format!(
+                "the source address {source} is not of the family of real server {:?}",
+                server.name
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn at_most(what: &str, count: usize, limit: usize) -> Result<(), String> {
+    if count > limit {
+        return Err(format!("{count} {what}, at most {limit} are accepted"));
+    }
+    Ok(())
+}

@@ -1,0 +1,82 @@
+//! Buffers and pipes that a worker's connections share: a connection holds one only while there
+//! are bytes in it, so an idle connection costs neither.
+
+use rustix::fd::OwnedFd;
+use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
+
+/// Bytes of a buffer.
+pub const BUFFER_BYTES: usize = 16 << 10;
+/// Wanted size of a pipe. The default of 64 KB halves the throughput.
+pub const PIPE_BYTES: usize = 1 << 20;
+/// Kept when given back; further ones are freed.
+const IDLE_BUFFERS: usize = 512;
+const IDLE_PIPES: usize = 32;
+/// Milliseconds without a try after a pipe could not be made.
+const PIPE_PAUSE: u64 = 1_000;
+
+/// Memory for bytes on their way.
+pub type Buffer = Box<[u8; BUFFER_BYTES]>;
+
+/// A pipe: bytes go through it from socket to socket without being copied.
+#[derive(Debug)]
+pub struct Pipe {
+    pub reader: OwnedFd,
+    pub writer: OwnedFd,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Pools {
+    buffers: Vec<Buffer>,
+    pipes: Vec<Pipe>,
+    no_pipes_before: u64,
+}
+
+impl Pools {
+    /// A buffer; what it holds is left from others and never read before it is written.
+    pub fn buffer(&mut self) -> Buffer {
+        self.buffers.pop().unwrap_or_else(|| Box::new([0; BUFFER_BYTES]))
+    }
+
+    /// Gives a buffer back.
+    pub fn put_buffer(&mut self, buffer: Buffer) {
+        if self.buffers.len() < IDLE_BUFFERS {
+            self.buffers.push(buffer);
+        }
+    }
+
+    /// A pipe that is empty; `None` when descriptors or the kernel's pipe memory have run out:
+    /// copying works without.
+    pub fn pipe(&mut self, now: u64) -> Option<Pipe> {
+        if let Some(pipe) = self.pipes.pop() {
+            return Some(pipe);
+        }
+        if now < self.no_pipes_before {
+            return None;
+        }
+        match pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC) {
+            Ok((reader, writer)) => {
+                // A user without privilege has an allowance for large pipes: small ones do too.
+                let _ = fcntl_setpipe_size(&writer, PIPE_BYTES);
+                Some(Pipe { reader, writer })
+            }
+            Err(_) => {
+                self.no_pipes_before = now + PIPE_PAUSE;
+                None
+            }
+        }
+    }
+
+    /// Gives back a pipe that is empty.
+    pub fn put_pipe(&mut self, pipe: Pipe) {
+        if self.pipes.len() < IDLE_PIPES {
+            self.pipes.push(pipe);
+        }
+    }
+
+    /// Frees what nobody uses: called when descriptors have run out.
+    pub fn shrink(&mut self) {
+        self.pipes.clear();
+        self.buffers.clear();
+    }
+}

@@ -1,0 +1,308 @@
+//! What the workers share of a service and of a real server, from snapshot to snapshot: places
+//! (exact limits), the queue for them, the persistence table, and counters.
+//!
+//! Counters are one cell per worker and value, written by that worker alone with a plain load
+//! and store, and summed when somebody asks.
+
+use crate::mailbox::{Command, Mailboxes};
+use crate::persistence::Table;
+use crate::slab::Key;
+use l7_api::{ServerCounters, ServerId, ServiceCounters, ServiceId};
+use std::collections::VecDeque;
+use std::sync::atomic::{
+    AtomicU32, AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Of one service.
+#[derive(Debug)]
+pub struct ServiceShared {
+    pub id: ServiceId,
+    places: AtomicU32,
+    queue: Mutex<VecDeque<Waiter>>,
+    queued: AtomicU32,
+    /// Those in the queue whom any server would do.
+    unbound: AtomicU32,
+    persistence: Mutex<Option<Table>>,
+    cells: Box<[ServiceCells]>,
+    mailboxes: Arc<Mailboxes>,
+}
+
+/// Of one real server.
+#[derive(Debug)]
+pub struct ServerShared {
+    pub service: ServiceId,
+    pub id: ServerId,
+    places: AtomicU32,
+    cells: Box<[ServerCells]>,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    worker: usize,
+    key: Key,
+    /// Persistence binds it to this server.
+    wants: Option<ServerId>,
+    /// It was told that a place may be free and has not answered yet.
+    called: bool,
+}
+
+/// A place in a service; given back when dropped.
+#[derive(Debug)]
+pub struct ServicePlace(Arc<ServiceShared>);
+
+/// A place at a real server; given back when dropped.
+#[derive(Debug)]
+pub struct ServerPlace {
+    server: Arc<ServerShared>,
+    service: Arc<ServiceShared>,
+}
+
+/// A position in a service's queue; left when dropped.
+#[derive(Debug)]
+pub struct Queued {
+    service: Arc<ServiceShared>,
+    worker: usize,
+    key: Key,
+}
+
+/// One worker's cell of a value.
+#[derive(Debug, Default)]
+pub struct Cell(AtomicU64);
+
+macro_rules! cells {
+    ($(#[$doc:meta])* $name:ident { $($field:ident),* } of $shared:ident into $sum:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Default)]
+        #[repr(align(128))]
+        pub struct $name { $(pub $field: Cell),* }
+
+        impl $shared {
+            /// The cells of this worker.
+            pub fn cells(&self, worker: usize) -> &$name {
+                &self.cells[worker]
+            }
+
+            fn add_up(&self, sum: &mut $sum) {
+                for cells in &self.cells {
+                    $(sum.$field += cells.$field.0.load(Relaxed);)*
+                }
+            }
+        }
+    };
+}
+
+cells! {
+    /// A service's counters on one worker; see [`ServiceCounters`].
+    ServiceCells {
+        accepted, bytes_in, bytes_out, queue_full, queue_timeout, no_server, our_fault,
+        client_reset, client_timeout, cut
+    } of ServiceShared into ServiceCounters
+}
+
+cells! {
+    /// A real server's counters on one worker; see [`ServerCounters`].
+    ServerCells {
+        connected, refused, connect_timeout, redispatched, bytes_in, bytes_out, server_reset,
+        server_timeout
+    } of ServerShared into ServerCounters
+}
+
+impl Cell {
+    /// Adds. Only the worker whose cell it is may do so.
+    pub fn add(&self, n: u64) {
+        self.0.store(self.0.load(Relaxed).wrapping_add(n), Relaxed);
+    }
+}
+
+impl ServiceShared {
+    /// A service that nobody uses yet.
+    pub fn new(id: ServiceId, mailboxes: Arc<Mailboxes>) -> Self {
+        Self {
+            id,
+            places: AtomicU32::new(0),
+            queue: Mutex::new(VecDeque::new()),
+            queued: AtomicU32::new(0),
+            unbound: AtomicU32::new(0),
+            persistence: Mutex::new(None),
+            cells: (0..mailboxes.len()).map(|_| ServiceCells::default()).collect(),
+            mailboxes,
+        }
+    }
+
+    /// A place, unless `limit` (0: none) of them are taken.
+    pub fn enter(self: &Arc<Self>, limit: u32) -> Option<ServicePlace> {
+        take(&self.places, limit).then(|| ServicePlace(self.clone()))
+    }
+
+    /// A position at the queue's end, unless `length` are waiting.
+    pub fn wait(
+        self: &Arc<Self>,
+        length: u32,
+        worker: usize,
+        key: Key,
+        wants: Option<ServerId>,
+    ) -> Option<Queued> {
+        let mut queue = self.lock_queue();
+        if queue.len() >= length as usize {
+            return None;
+        }
+        queue.push_back(Waiter { worker, key, wants, called: false });
+        self.count_queue(&queue);
+        Some(Queued { service: self.clone(), worker, key })
+    }
+
+    /// Whether whoever comes now has to queue up: somebody waits for what he would take. One who
+    /// waits for a certain server is no reason, or all would wait for that server.
+    pub fn must_wait(&self) -> bool {
+        self.unbound.load(SeqCst) > 0
+    }
+
+    /// Whether a connection, open or waiting, needs this service.
+    pub fn in_use(&self) -> bool {
+        self.places.load(SeqCst) > 0 || self.queued.load(SeqCst) > 0
+    }
+
+    /// The persistence table, locked.
+    pub fn lock_persistence(&self) -> MutexGuard<'_, Option<Table>> {
+        // A worker that panics ends the process; nothing half done is seen.
+        self.persistence.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All counters.
+    pub fn counters(&self) -> ServiceCounters {
+        let mut sum = ServiceCounters {
+            id: self.id,
+            active: self.places.load(Relaxed),
+            queued: self.queued.load(Relaxed),
+            persistent: self.lock_persistence().as_ref().map_or(0, |table| table.len() as u32),
+            ..ServiceCounters::default()
+        };
+        self.add_up(&mut sum);
+        sum
+    }
+
+    /// Tells the first waiter who could use it that a place may be free.
+    fn call_next(&self, server: Option<ServerId>) {
+        if self.queued.load(SeqCst) == 0 {
+            return;
+        }
+        let mut queue = self.lock_queue();
+        let fits = |w: &&mut Waiter| {
+            !w.called && (server.is_none() || w.wants.is_none() || w.wants == server)
+        };
+        if let Some(waiter) = queue.iter_mut().find(fits) {
+            waiter.called = true;
+            self.mailboxes.send(waiter.worker, Command::Retry(waiter.key));
+        }
+    }
+
+    fn count_queue(&self, queue: &VecDeque<Waiter>) {
+        // Linear, but only connections that have to wait come here, and the queue is bounded.
+        let unbound = queue.iter().filter(|w| w.wants.is_none()).count();
+        self.queued.store(queue.len() as u32, SeqCst);
+        self.unbound.store(unbound as u32, SeqCst);
+    }
+
+    fn lock_queue(&self) -> MutexGuard<'_, VecDeque<Waiter>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ServerShared {
+    /// A server that nobody uses yet.
+    pub fn new(service: ServiceId, id: ServerId, workers: usize) -> Self {
+        Self {
+            service,
+            id,
+            places: AtomicU32::new(0),
+            cells: (0..workers).map(|_| ServerCells::default()).collect(),
+        }
+    }
+
+    /// A place, unless `limit` (0: none) of them are taken.
+    pub fn enter(
+        self: &Arc<Self>,
+        service: &Arc<ServiceShared>,
+        limit: u32,
+    ) -> Option<ServerPlace> {
+        take(&self.places, limit)
+            .then(|| ServerPlace { server: self.clone(), service: service.clone() })
+    }
+
+    /// Connections that have a place.
+    pub fn active(&self) -> u32 {
+        self.places.load(Relaxed)
+    }
+
+    /// All counters.
+    pub fn counters(&self) -> ServerCounters {
+        let mut sum = ServerCounters {
+            service: self.service,
+            id: self.id,
+            active: self.active(),
+            ..ServerCounters::default()
+        };
+        self.add_up(&mut sum);
+        sum
+    }
+}
+
+// A place is given back before the queue is looked at, and a waiter looks for a place once more
+// after it has queued, both sequentially consistent: one of the two sees the other.
+
+impl Drop for ServicePlace {
+    fn drop(&mut self) {
+        self.0.places.fetch_sub(1, SeqCst);
+        self.0.call_next(None);
+    }
+}
+
+impl Drop for ServerPlace {
+    fn drop(&mut self) {
+        self.server.places.fetch_sub(1, SeqCst);
+        self.service.call_next(Some(self.server.id));
+    }
+}
+
+impl Queued {
+    /// The call was answered and no place was free: the next call may come.
+    pub fn stay(&self) {
+        if let Some(waiter) = self.service.lock_queue().iter_mut().find(|w| self.is(w)) {
+            waiter.called = false;
+        }
+    }
+
+    /// Whether nobody is before it whom any server would do.
+    pub fn is_next(&self) -> bool {
+        let queue = self.service.lock_queue();
+        queue.iter().take_while(|waiter| !self.is(waiter)).all(|waiter| waiter.wants.is_some())
+    }
+
+    fn is(&self, waiter: &Waiter) -> bool {
+        waiter.key == self.key && waiter.worker == self.worker
+    }
+}
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        let mut queue = self.service.lock_queue();
+        let position = queue.iter().position(|waiter| self.is(waiter));
+        let gone = position.and_then(|at| queue.remove(at));
+        self.service.count_queue(&queue);
+        drop(queue);
+        // It was called and did not take the place, or took it and there are more: pass it on.
+        if gone.is_some_and(|waiter| waiter.called) {
+            self.service.call_next(None);
+        }
+    }
+}
+
+fn take(places: &AtomicU32, limit: u32) -> bool {
+    if limit == 0 {
+        places.fetch_add(1, SeqCst);
+        return true;
+    }
+    places.fetch_update(SeqCst, SeqCst, |n| (n < limit).then_some(n + 1)).is_ok()
+}

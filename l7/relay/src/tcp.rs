@@ -1,0 +1,471 @@
+//! TCP mode: a client, a real server, and the bytes between them as they are.
+//!
+//! ```text
+//! waiting (for a place) ──► connecting ──► open ──► over
+//!     ▲                      │     ▲
+//!     └───── pausing ◄───────┘─────┘ refused or too slow: another server, or the same later
+//! ```
+
+use crate::core::Core;
+use crate::dial::{dial, is_ours, is_shortage};
+use crate::flow::{Flow, State, Turn};
+use crate::place::{self, Found};
+use crate::plan::{Plan, Server, Service};
+use crate::proxy_out;
+use crate::shared::{Queued, ServerPlace, ServicePlace};
+use crate::side::Side;
+use crate::slab::{End, Key, Token};
+use l7_api::{OnDown, Removal, ServerId, ServerState};
+use rustix::event::epoll::EventFlags;
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// A moment that never comes.
+pub const NEVER: u64 = u64::MAX;
+
+/// Whether a connection goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Fate {
+    /// It does.
+    Stays,
+    /// It is over: drop it.
+    Over,
+}
+
+/// A connection in TCP mode.
+#[derive(Debug)]
+pub struct Pair {
+    key: Key,
+    service: Arc<Service>,
+    client_address: SocketAddr,
+    /// Where the client came to.
+    vip: SocketAddr,
+    client: Side,
+    phase: Phase,
+    /// To the server and to the client.
+    up: Flow,
+    down: Flow,
+    /// Held together with the place at the server.
+    place: Option<ServicePlace>,
+    upstream: Option<Upstream>,
+    /// Servers that failed to take this connection.
+    tried: Vec<ServerId>,
+    attempts: u8,
+    /// When it is cut because what it belongs to was removed.
+    cut_at: u64,
+    /// It is in the list of those that have more to do.
+    listed: bool,
+}
+
+#[derive(Debug)]
+struct Upstream {
+    side: Side,
+    server: Arc<Server>,
+    _place: ServerPlace,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// For a place, until then.
+    Waiting(Queued, u64),
+    /// To a server, until then.
+    Connecting(u64),
+    /// Before a server that has failed is tried again, until then.
+    Pausing(u64),
+    /// Bytes flow.
+    Open,
+}
+
+impl Pair {
+    /// A client that was just accepted; [`Self::begin`] is next.
+    pub fn new(
+        key: Key,
+        fd: OwnedFd,
+        client_address: SocketAddr,
+        vip: SocketAddr,
+        service: Arc<Service>,
+        now: u64,
+    ) -> Self {
+        let attempts = service.config.retries.attempts;
+        Self {
+            key,
+            service,
+            client_address,
+            vip,
+            client: Side::new(fd, now),
+            phase: Phase::Open,
+            up: Flow::new(),
+            down: Flow::new(),
+            place: None,
+            upstream: None,
+            tried: Vec::new(),
+            attempts,
+            cut_at: NEVER,
+            listed: false,
+        }
+    }
+
+    /// Looks for a server and connects to it.
+    pub fn begin(&mut self, core: &mut Core) -> Fate {
+        self.service.shared.cells(core.worker).accepted.add(1);
+        if let Err(e) = core.watch(&self.client, Token::Connection(self.key, End::Client)) {
+            return self.fail_ourselves(core, e);
+        }
+        if self.service.shared.must_wait() { self.wait(core, None) } else { self.seek(core) }
+    }
+
+    /// The kernel reports an edge of one of the sockets.
+    pub fn event(&mut self, core: &mut Core, end: End, flags: EventFlags) -> Fate {
+        match (end, &mut self.upstream) {
+            (End::Client, _) => self.client.note(flags),
+            (End::Server, Some(upstream)) => upstream.side.note(flags),
+            (End::Server, None) => return Fate::Stays,
+        }
+        match (&self.phase, end) {
+            (Phase::Open, _) => self.pump(core, end),
+            (Phase::Connecting(_), End::Server) => self.connected(core),
+            // A client that waits may end its own direction, but not be gone altogether.
+            (_, End::Client) if flags.intersects(EventFlags::ERR | EventFlags::HUP) => {
+                self.service.shared.cells(core.worker).client_reset.add(1);
+                Fate::Over
+            }
+            _ => Fate::Stays,
+        }
+    }
+
+    /// It has more to do than its last turn allowed.
+    pub fn resume(&mut self, core: &mut Core) -> Fate {
+        self.listed = false;
+        match self.phase {
+            Phase::Open => self.pump(core, End::Server),
+            _ => Fate::Stays,
+        }
+    }
+
+    /// A place that it waits for may be free.
+    pub fn retry(&mut self, core: &mut Core) -> Fate {
+        match self.phase {
+            Phase::Waiting(..) => self.seek(core),
+            _ => Fate::Stays,
+        }
+    }
+
+    /// Whether it has to hear of [`Self::expired`], and when.
+    pub fn deadline(&self) -> u64 {
+        let next = match &self.phase {
+            Phase::Waiting(_, until) | Phase::Connecting(until) | Phase::Pausing(until) => *until,
+            Phase::Open => self.idle_deadlines().into_iter().min().unwrap_or(NEVER),
+        };
+        next.min(self.cut_at)
+    }
+
+    /// Its deadline may have come.
+    pub fn expired(&mut self, core: &mut Core) -> Fate {
+        let now = core.now;
+        if self.cut_at <= now {
+            return self.cut(core);
+        }
+        match &self.phase {
+            Phase::Waiting(_, until) if *until <= now => {
+                self.service.shared.cells(core.worker).queue_timeout.add(1);
+                self.reset()
+            }
+            Phase::Connecting(until) if *until <= now => self.failed(core, Errno::TIMEDOUT),
+            Phase::Pausing(until) if *until <= now => self.seek(core),
+            Phase::Open => self.idle(core),
+            _ => Fate::Stays,
+        }
+    }
+
+    /// A new plan is in force. What is open goes on by the service it began with; what waits
+    /// goes by the new one.
+    pub fn replan(&mut self, core: &mut Core, plan: &Plan) -> Fate {
+        let Some(service) = plan.service(self.service.config.id) else {
+            self.leave(core.now, self.service.config.on_removal);
+            return self.cut_if_due(core);
+        };
+        if Arc::ptr_eq(service, &self.service) {
+            self.cut_at = NEVER;
+            return Fate::Stays;
+        }
+        let Some(upstream) = &self.upstream else {
+            self.cut_at = NEVER;
+            self.service = service.clone();
+            return self.retry(core);
+        };
+        match service.server(upstream.server.config.id).map(|server| server.config.state) {
+            None => self.leave(core.now, upstream.server.config.on_removal),
+            Some(ServerState::Halt) => self.cut_at = core.now,
+            Some(ServerState::Down) if service.config.on_down == OnDown::Reset => {
+                self.cut_at = core.now;
+            }
+            // What was removed may have come back.
+            Some(_) => self.cut_at = NEVER,
+        }
+        self.cut_if_due(core)
+    }
+
+    /// Ends it at once with a reset of both sides.
+    pub fn cut(&mut self, core: &Core) -> Fate {
+        self.service.shared.cells(core.worker).cut.add(1);
+        self.reset()
+    }
+
+    /// From this moment on it is to be cut, if it is still there.
+    pub fn cut_from(&mut self, moment: u64) {
+        self.cut_at = self.cut_at.min(moment);
+    }
+
+    /// It counts from the first plan that does not know it any more.
+    fn leave(&mut self, now: u64, rule: Removal) {
+        if let Removal::CutAfter { ms } = rule {
+            self.cut_from(now + u64::from(ms));
+        }
+    }
+
+    fn cut_if_due(&mut self, core: &Core) -> Fate {
+        if self.cut_at <= core.now { self.cut(core) } else { Fate::Stays }
+    }
+
+    /// Looks for a place, and connects.
+    fn seek(&mut self, core: &mut Core) -> Fate {
+        loop {
+            if self.place.is_none() {
+                self.place = place::enter(&self.service);
+                if self.place.is_none() {
+                    return self.wait(core, None);
+                }
+            }
+            let client = self.client_address.ip();
+            match place::find(core, &self.service, client, &self.tried) {
+                Found::Server(server, place) => match self.connect(core, &server) {
+                    Ok(side) => {
+                        self.upstream = Some(Upstream { side, server, _place: place });
+                        self.phase = Phase::Connecting(self.connect_deadline(core.now));
+                        return Fate::Stays;
+                    }
+                    Err(e) if is_ours(e) => return self.fail_ourselves(core, e),
+                    Err(_) => {
+                        server.shared.cells(core.worker).refused.add(1);
+                        if !self.may_try_again(core, &server) {
+                            return self.nobody(core);
+                        }
+                    }
+                },
+                Found::Full(wants) => return self.wait(core, wants),
+                Found::OnlyTried => {
+                    self.tried.clear();
+                    let pause = u64::from(self.service.config.retries.pause_ms);
+                    self.phase = Phase::Pausing(core.now + pause);
+                    return Fate::Stays;
+                }
+                Found::Nobody => return self.nobody(core),
+            }
+        }
+    }
+
+    /// Queues up, or stays in the queue.
+    fn wait(&mut self, core: &mut Core, wants: Option<ServerId>) -> Fate {
+        // Whoever waits for a server keeps no other from the service.
+        self.place = None;
+        if let Phase::Waiting(queued, _) = &self.phase {
+            queued.stay();
+            return Fate::Stays;
+        }
+        let queue = self.service.config.queue;
+        let shared = &self.service.shared;
+        let Some(queued) = shared.wait(queue.length, core.worker, self.key, wants) else {
+            shared.cells(core.worker).queue_full.add(1);
+            return self.reset();
+        };
+        let is_next = queued.is_next();
+        self.phase = Phase::Waiting(queued, after(core.now, queue.timeout_ms));
+        // A place may have become free before we were in the queue: nobody would call. Whoever
+        // is before us is called, and passes the call on.
+        if is_next { self.seek(core) } else { Fate::Stays }
+    }
+
+    fn connect(&self, core: &Core, server: &Server) -> Result<Side, Errno> {
+        let port = server.config.port.unwrap_or(self.vip.port());
+        let to = SocketAddr::new(server.config.address, port);
+        let source = self.service.config.source;
+        let fd = dial(to, source, self.client_address.ip(), self.vip.ip())?;
+        core.watch(&fd, Token::Connection(self.key, End::Server))?;
+        Ok(Side::new(fd, core.now))
+    }
+
+    fn connect_deadline(&self, now: u64) -> u64 {
+        after(now, self.service.config.timeouts.connect_ms)
+    }
+
+    /// The attempt to connect has ended.
+    fn connected(&mut self, core: &mut Core) -> Fate {
+        let Some(upstream) = &mut self.upstream else { return Fate::Stays };
+        if !upstream.side.is_writable() {
+            return Fate::Stays;
+        }
+        if let Some(e) = upstream.side.connect_error() {
+            return self.failed(core, e);
+        }
+        upstream.server.shared.cells(core.worker).connected.add(1);
+        (upstream.side.seen, self.client.seen) = (core.now, core.now);
+        self.phase = Phase::Open;
+        let (version, client, vip) = (self.service.config.proxy_out, self.client_address, self.vip);
+        if version != l7_api::ProxyOut::None {
+            let header = |room: &mut [u8]| proxy_out::write(version, client, vip, room);
+            self.up.begin_with(&mut core.pools, header);
+        }
+        self.pump(core, End::Client)
+    }
+
+    /// A server did not take the connection: another one shall.
+    fn failed(&mut self, core: &mut Core, error: Errno) -> Fate {
+        let Some(upstream) = self.upstream.take() else { return Fate::Stays };
+        let cells = upstream.server.shared.cells(core.worker);
+        match error {
+            Errno::TIMEDOUT => cells.connect_timeout.add(1),
+            _ => cells.refused.add(1),
+        }
+        let server = upstream.server.clone();
+        drop(upstream);
+        if self.may_try_again(core, &server) { self.seek(core) } else { self.nobody(core) }
+    }
+
+    fn may_try_again(&mut self, core: &Core, server: &Server) -> bool {
+        self.tried.push(server.config.id);
+        let again = self.attempts > 0;
+        if again {
+            self.attempts -= 1;
+            server.shared.cells(core.worker).redispatched.add(1);
+        }
+        again
+    }
+
+    fn nobody(&mut self, core: &Core) -> Fate {
+        self.service.shared.cells(core.worker).no_server.add(1);
+        self.reset()
+    }
+
+    fn fail_ourselves(&mut self, core: &mut Core, error: Errno) -> Fate {
+        self.service.shared.cells(core.worker).our_fault.add(1);
+        log::debug!("service {:?}: cannot connect: {error}", self.service.config.name);
+        if is_shortage(error) {
+            core.run_short();
+        }
+        self.reset()
+    }
+
+    /// Moves bytes both ways, that of `first` first, and passes on what has ended.
+    fn pump(&mut self, core: &mut Core, first: End) -> Fate {
+        let Some(upstream) = &mut self.upstream else { return Fate::Stays };
+        let (client, server) = (&mut self.client, &mut upstream.side);
+        let (pools, now) = (&mut core.pools, core.now);
+        let mut up = Turn::default();
+        if first == End::Client {
+            up = self.up.pump(client, server, pools, now);
+        }
+        let down = self.down.pump(server, client, pools, now);
+        // The other direction may just have found that this one has come to its end.
+        if first == End::Server || client.is_reset() {
+            up.add(self.up.pump(client, server, pools, now));
+        }
+        if (up.more || down.more) && !self.listed {
+            self.listed = true;
+            core.again.push(self.key);
+        }
+        let cells = self.service.shared.cells(core.worker);
+        let server_cells = upstream.server.shared.cells(core.worker);
+        if up.read > 0 || up.written > 0 {
+            cells.bytes_in.add(up.read);
+            server_cells.bytes_in.add(up.written);
+        }
+        if down.read > 0 || down.written > 0 {
+            server_cells.bytes_out.add(down.read);
+            cells.bytes_out.add(down.written);
+        }
+        self.pass_ends(core)
+    }
+
+    /// Passes on ends and resets, once everything before them has been written.
+    fn pass_ends(&mut self, core: &Core) -> Fate {
+        let Some(upstream) = &self.upstream else { return Fate::Stays };
+        let ending = |flow: &Flow| flow.is_empty() && flow.state() != State::Open;
+        let (up, down) = (ending(&self.up), ending(&self.down));
+        if up && self.up.state() == State::Reset {
+            self.service.shared.cells(core.worker).client_reset.add(1);
+            return self.reset();
+        }
+        if down && self.down.state() == State::Reset {
+            upstream.server.shared.cells(core.worker).server_reset.add(1);
+            return self.reset();
+        }
+        if up && down {
+            let broken = |flow: &Flow| flow.state() == State::Broken;
+            return if broken(&self.up) || broken(&self.down) { self.reset() } else { Fate::Over };
+        }
+        // A peer that cannot be told is gone: the other direction will find that out.
+        if up && self.up.state() == State::Ended && upstream.side.finish() {
+            self.up.pass();
+        }
+        if down && self.down.state() == State::Ended && self.client.finish() {
+            self.down.pass();
+        }
+        Fate::Stays
+    }
+
+    /// Client, then server (or the tunnel's, for both).
+    fn idle_deadlines(&self) -> [u64; 2] {
+        let timeouts = self.service.config.timeouts;
+        let server_seen = self.upstream.as_ref().map_or(self.client.seen, |u| u.side.seen);
+        if timeouts.tunnel_ms != 0 {
+            let both = after(self.client.seen.max(server_seen), timeouts.tunnel_ms);
+            return [both, NEVER];
+        }
+        [after(self.client.seen, timeouts.client_ms), after(server_seen, timeouts.server_ms)]
+    }
+
+    fn idle(&mut self, core: &Core) -> Fate {
+        let [client, server] = self.idle_deadlines();
+        if client <= core.now {
+            self.service.shared.cells(core.worker).client_timeout.add(1);
+        } else if server <= core.now {
+            if let Some(upstream) = &self.upstream {
+                upstream.server.shared.cells(core.worker).server_timeout.add(1);
+            }
+        } else {
+            return Fate::Stays;
+        }
+        self.reset()
+    }
+
+    /// Both sides learn that this did not end well.
+    fn reset(&mut self) -> Fate {
+        self.client.abort();
+        if let Some(upstream) = &self.upstream {
+            upstream.side.abort();
+        }
+        Fate::Over
+    }
+
+    /// Gives back what it holds.
+    pub fn dispose(mut self, core: &mut Core) {
+        self.up.discard(&mut core.pools);
+        self.down.discard(&mut core.pools);
+    }
+}
+
+impl Turn {
+    fn add(&mut self, other: Self) {
+        self.read += other.read;
+        self.written += other.written;
+        self.more |= other.more;
+    }
+}
+
+/// `ms` from now; 0 is never.
+fn after(now: u64, ms: u32) -> u64 {
+    if ms == 0 { NEVER } else { now + u64::from(ms) }
+}
