@@ -469,3 +469,16 @@ impl Turn {
 fn after(now: u64, ms: u32) -> u64 {
     if ms == 0 { NEVER } else { now + u64::from(ms) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_connection_is_small() {
+        // 10,000 connections in 32 MB of our own memory are 3 KB each; this is what remains of
+        // one, with nothing on its way.
+        let bytes = size_of::<Pair>() + size_of::<crate::connection::Connection>();
+        assert!(bytes <= 512, "{bytes} bytes");
+    }
+}

@@ -6,6 +6,7 @@ use l7_api::Server;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::thread;
+use std::time::Duration;
 
 #[test]
 fn bytes_come_back() {
@@ -141,6 +142,43 @@ fn much_goes_both_ways_at_once_and_arrives_whole() {
     assert_eq!(both, (BYTES as u64, BYTES as u64));
 }
 
+#[test]
+fn a_reader_that_stops_stops_the_writer() {
+    let (sender, streams) = std::sync::mpsc::channel();
+    let lazy = RealServer::new(move |stream| sender.send(stream).unwrap());
+    let service = service(1, vec![server(1, lazy.address)]);
+    let relay = relay_of(1, &service);
+    let mut client = connect(address(&service));
+    let mut stream = streams.recv_timeout(PATIENCE).unwrap();
+    // Until nothing has moved for a while.
+    client.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
+    let (mut noise, mut buffer) = (Noise::new(1), vec![0; 64 << 10]);
+    let (mut sent, mut rest) = (Sum::new(), Vec::new());
+    while rest.is_empty() {
+        noise.fill(&mut buffer);
+        let mut written = 0;
+        while written < buffer.len() {
+            match client.write(&buffer[written..]) {
+                Ok(count) => written += count,
+                Err(_) => break,
+            }
+        }
+        sent.add(&buffer[..written]);
+        rest = buffer[written..].to_vec();
+        assert!(sent.bytes < 64 << 20, "nobody reads, but everything is taken");
+    }
+    let counters = relay.counters();
+    let held = counters.services[0].bytes_in - counters.servers[0].bytes_in;
+    assert!(held <= 1 << 20, "{held} bytes are held for one direction");
+    drop(client);
+    let mut received = Sum::new();
+    let mut buffer = vec![0; 64 << 10];
+    while let Ok(count @ 1..) = stream.read(&mut buffer) {
+        received.add(&buffer[..count]);
+    }
+    assert_eq!(received, sent);
+}
+
 fn send_noise(mut stream: TcpStream, seed: u64, bytes: usize) {
     let mut noise = Noise::new(seed);
     let mut buffer = vec![0; 64 << 10];
@@ -173,5 +211,5 @@ fn sum_of(mut stream: TcpStream) -> Sum {
 
 fn reset(stream: TcpStream) {
     let socket = socket2::Socket::from(stream);
-    socket.set_linger(Some(std::time::Duration::ZERO)).unwrap();
+    socket.set_linger(Some(Duration::ZERO)).unwrap();
 }

@@ -186,3 +186,26 @@ impl Sum {
         }
     }
 }
+
+/// Connects from an address of the loopback network.
+pub fn connect_from(from: IpAddr, to: SocketAddr) -> TcpStream {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::new(from, 0).into()).unwrap();
+    socket.connect(&to.into()).unwrap();
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+/// Whether the other side has reset this connection, which has nothing to say.
+pub fn is_reset(stream: &mut TcpStream) -> bool {
+    stream.read(&mut [0; 64]).is_err_and(|e| e.kind() == io::ErrorKind::ConnectionReset)
+}
+
+/// Whether a new connection is reset before anything is said, be it while it is made.
+pub fn is_turned_away(to: SocketAddr) -> bool {
+    match TcpStream::connect(to) {
+        Ok(mut stream) => is_reset(&mut stream),
+        Err(e) => e.kind() == io::ErrorKind::ConnectionReset,
+    }
+}
