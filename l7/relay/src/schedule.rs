@@ -231,10 +231,10 @@ mod tests {
     fn the_least_loaded_by_weight_is_chosen() {
         let mut candidates = servers(&[100, 50]);
         candidates[0].active = 3;
-        candidates[1].active = 1;
-        assert_eq!(turns(&mut schedule(Scheduler::LeastConnections, 2), &candidates, 1), [1]);
-        candidates[0].active = 1;
+        candidates[1].active = 2;
         assert_eq!(turns(&mut schedule(Scheduler::LeastConnections, 2), &candidates, 1), [0]);
+        candidates[0].active = 5;
+        assert_eq!(turns(&mut schedule(Scheduler::LeastConnections, 2), &candidates, 1), [1]);
     }
 
     #[test]
