@@ -1,0 +1,135 @@
+//! The socket that control speaks to: requests in, one reply each, in order. A peer that sends
+//! nonsense is cut off and told so in the log; it cannot stop the relay.
+
+use crate::Process;
+use crate::link::Link;
+use anyhow::{Context, Result};
+use l7_api::{PersistenceRow, Reply, Request, ServiceId, Status};
+use relay::{ApplyError, Relay};
+use rustix::fd::AsFd;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::thread;
+
+/// Control, its successor, our successor and one to spare.
+const MAX_PEERS: u32 = 4;
+/// Rows of a persistence table in one answer.
+const MAX_ROWS: u32 = 10_000;
+
+/// Listens in a thread of its own until the process ends.
+///
+/// # Errors
+/// When the socket cannot be made.
+pub fn listen(path: &Path, process: Arc<Process>) -> Result<()> {
+    let listener = bind(path).with_context(|| format!("cannot listen on {}", path.display()))?;
+    thread::Builder::new().name("listener".into()).spawn(move || accept(&listener, &process))?;
+    Ok(())
+}
+
+/// The socket takes its name when it is ready, so that there is never a moment without one.
+fn bind(path: &Path) -> Result<UnixListener> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(format!(".{}", std::process::id()));
+    let _ = fs::remove_file(&new);
+    let listener = UnixListener::bind(&new)?;
+    fs::set_permissions(&new, fs::Permissions::from_mode(0o600))?;
+    fs::rename(&new, path)?;
+    Ok(listener)
+}
+
+fn accept(listener: &UnixListener, process: &Arc<Process>) {
+    let peers = Arc::new(AtomicU32::new(0));
+    for stream in listener.incoming() {
+        let Ok(stream) = stream else {
+            // Out of descriptors, most likely: not to be tried again at once.
+            thread::sleep(crate::RETIREMENT_CHECK);
+            continue;
+        };
+        if peers.fetch_add(1, Relaxed) >= MAX_PEERS {
+            peers.fetch_sub(1, Relaxed);
+            log::warn!("a connection to the control socket was refused: {MAX_PEERS} are open");
+            continue;
+        }
+        let (process, counter) = (process.clone(), peers.clone());
+        let spawned = thread::Builder::new().name("control-peer".into()).spawn(move || {
+            if let Err(e) = converse(stream, &process) {
+                log::warn!("control socket: {e:#}");
+            }
+            counter.fetch_sub(1, Relaxed);
+        });
+        if spawned.is_err() {
+            peers.fetch_sub(1, Relaxed);
+        }
+    }
+}
+
+/// Answers one peer until it closes.
+fn converse(stream: UnixStream, process: &Process) -> Result<()> {
+    let mut link = Link::accepted(stream)?;
+    while let Some(request) = link.next_request()? {
+        let (reply, sockets) = {
+            let mut relay = process.relay();
+            // Both processes accept from them from now on, until the successor says `Retire`.
+            let handover = request == Request::Handover;
+            let sockets = if handover { relay.sockets().to_vec() } else { Vec::new() };
+            (reply(&mut relay, process, request)?, sockets)
+        };
+        link.answer(&reply)?;
+        let descriptors: Vec<_> = sockets.iter().map(|socket| socket.as_fd()).collect();
+        link.send_descriptors(&descriptors)?;
+    }
+    Ok(())
+}
+
+fn reply(relay: &mut Relay, process: &Process, request: Request) -> Result<Reply> {
+    Ok(match request {
+        Request::Hello => Reply::Hello {
+            pid: std::process::id(),
+            snapshot: relay.snapshot().cloned().map(Box::new),
+        },
+        Request::Apply(snapshot) => {
+            let generation = snapshot.generation;
+            match relay.apply(*snapshot) {
+                Ok(problems) => Reply::Applied { generation, problems },
+                Err(e @ ApplyError::Worker(_)) => return Err(e.into()),
+                Err(e) => Reply::Refused { reason: e.to_string() },
+            }
+        }
+        Request::Status => Reply::Status(Status {
+            generation: relay.snapshot().map_or(0, |snapshot| snapshot.generation),
+            workers: relay.workers() as u32,
+            connections: relay.connections(),
+            listeners: relay.sockets().len() as u32,
+            retiring: relay.is_retired(),
+            uptime_s: process.started.elapsed().as_secs(),
+        }),
+        Request::Counters => Reply::Counters(Box::new(relay.counters())),
+        Request::Persistence { service, after, limit } => {
+            let (rows, newest) = relay.persistence(service, after, limit.min(MAX_ROWS) as usize);
+            Reply::Persistence { rows, newest }
+        }
+        Request::ClearPersistence { service } => {
+            relay.clear_persistence(service);
+            Reply::Done
+        }
+        Request::Handover => Reply::Handover {
+            snapshot: relay.snapshot().cloned().map(Box::new),
+            sockets: relay.sockets().iter().map(|socket| socket.key).collect(),
+            persistence: persistence(relay),
+        },
+        Request::Retire { cut_after_ms } => {
+            relay.retire((cut_after_ms > 0).then_some(u64::from(cut_after_ms)));
+            Reply::Done
+        }
+    })
+}
+
+fn persistence(relay: &Relay) -> Vec<(ServiceId, PersistenceRow)> {
+    let services = relay.snapshot().into_iter().flat_map(|snapshot| &snapshot.services);
+    let rows = |id| relay.persistence(id, 0, usize::MAX).0.into_iter().map(move |row| (id, row));
+    services.flat_map(|service| rows(service.id)).collect()
+}
