@@ -2,10 +2,13 @@
 //! nothing per event.
 
 use crate::core::Core;
-use crate::plan::Plan;
-use crate::slab::End;
+use crate::plan::{Plan, Service};
+use crate::slab::{End, Key};
 use crate::tcp::{Fate, Pair};
 use rustix::event::epoll::EventFlags;
+use rustix::fd::OwnedFd;
+use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// See the module.
 #[derive(Debug)]
@@ -36,6 +39,17 @@ pub enum Happening<'a> {
 }
 
 impl Connection {
+    /// What the service's mode makes of a client's socket. `from` is the client's end, `vip` ours.
+    pub fn new(
+        key: Key,
+        fd: OwnedFd,
+        (from, vip): (SocketAddr, SocketAddr),
+        service: Arc<Service>,
+        now: u64,
+    ) -> Self {
+        Self::Tcp(Box::new(Pair::new(key, fd, from, vip, service, now)))
+    }
+
     /// Tells the connection what happened.
     pub fn tell(&mut self, core: &mut Core, what: Happening<'_>) -> Fate {
         match self {

@@ -10,7 +10,7 @@ use crate::listen::Socket;
 use crate::mailbox::Command;
 use crate::plan::{Plan, Service};
 use crate::slab::{Key, Slab, Token};
-use crate::tcp::{Fate, NEVER, Pair};
+use crate::tcp::{Fate, NEVER};
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
 use rustix::fd::{AsFd, OwnedFd};
@@ -199,9 +199,8 @@ impl Worker {
 
     fn welcome(&mut self, fd: OwnedFd, from: SocketAddr, vip: SocketAddr, service: Arc<Service>) {
         let now = self.core.now;
-        let key = self
-            .connections
-            .insert(|key| Connection::Tcp(Box::new(Pair::new(key, fd, from, vip, service, now))));
+        let key =
+            self.connections.insert(|key| Connection::new(key, fd, (from, vip), service, now));
         self.tell(key, Happening::Accepted);
     }
 
