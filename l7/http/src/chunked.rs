@@ -7,6 +7,7 @@ pub mod encode;
 mod trailers;
 
 use crate::limits::Limits;
+use crate::line::Scan;
 use crate::refusal::Reason;
 
 pub(crate) use trailers::parse_trailers;
@@ -62,8 +63,8 @@ enum State {
 pub struct Decoder {
     state: State,
     extensions: u16,
-    /// How much of an incomplete trailer section has no end in it.
-    scanned: u16,
+    /// How far an incomplete trailer section has been looked at.
+    scan: Scan,
 }
 
 impl Decoder {
@@ -128,17 +129,13 @@ impl Decoder {
             [b'\r', b'\n', ..] => return Ok(Some(Element::Trailers { len: 2 })),
             _ => {}
         }
-        let most = usize::from(limits.trailers).min(bytes.len());
-        let from = usize::from(self.scanned).saturating_sub(3);
-        let unseen = bytes.get(from..most).unwrap_or_default();
-        if let Some(at) = unseen.windows(4).position(|four| four == b"\r\n\r\n") {
-            return Ok(Some(Element::Trailers { len: from + at + 4 }));
+        let section = Limits { head: limits.trailers, target: limits.trailers, ..*limits };
+        match self.scan.advance(bytes, 0, &section) {
+            Ok(true) => Ok(Some(Element::Trailers { len: self.scan.end() })),
+            Ok(false) => Ok(None),
+            Err(Reason::HeadTooLarge) => Err(Reason::TrailersTooLarge),
+            Err(reason) => Err(reason),
         }
-        self.scanned = most as u16;
-        if bytes.len() >= limits.trailers.into() {
-            return Err(Reason::TrailersTooLarge);
-        }
-        Ok(None)
     }
 }
 

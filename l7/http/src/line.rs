@@ -22,6 +22,11 @@ impl Scan {
         self.begun
     }
 
+    /// Behind the empty line, once it has been found.
+    pub(crate) fn end(self) -> usize {
+        usize::from(self.at) + 2
+    }
+
     /// Looks at the octets not seen yet. `true`: the empty line has come.
     ///
     /// `from` is where the first line begins. Errors: a bare CR or LF, a control character, a

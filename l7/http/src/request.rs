@@ -311,9 +311,9 @@ impl RequestHead {
 /// A version of HTTP that we do not speak, or something that is no version.
 fn version_reason(text: &[u8]) -> Reason {
     let line = text.split(|&byte| byte == b'\r' || byte == b'\n').next().unwrap_or_default();
-    let version = line.rsplit(|&byte| byte == b' ').next().unwrap_or_default();
-    match version.strip_prefix(b"HTTP/") {
-        Some([major, b'.', minor]) if major.is_ascii_digit() && minor.is_ascii_digit() => {
+    let mut parts = line.split(|&byte| byte == b' ').skip(2);
+    match (parts.next().and_then(|version| version.strip_prefix(b"HTTP/")), parts.next()) {
+        (Some([major, b'.', minor]), None) if [major, minor].iter().all(|d| d.is_ascii_digit()) => {
             Reason::UnsupportedVersion
         }
         _ => Reason::Version,
