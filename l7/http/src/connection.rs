@@ -22,13 +22,20 @@ impl Options {
     /// A client that names an end-to-end field is refused; a server's attempt has no effect.
     pub(crate) fn read(fields: &mut Fields, bytes: &[u8], sender: Fault) -> Result<Self, Reason> {
         let mut options = Options::default();
+        if !fields.has(Known::Connection.bit()) {
+            return Ok(options);
+        }
         let mut count = 0;
         for index in 0..fields.as_slice().len() {
             let Some(field) = fields.as_slice().get(index) else { break };
             if field.known != Known::Connection {
                 continue;
             }
-            for option in members(field.value.of(bytes)) {
+            let value = field.value.of(bytes);
+            if options.is_plain(value) {
+                continue;
+            }
+            for option in members(value) {
                 count += 1;
                 if count > MAX_OPTIONS || !is_token(option) {
                     return Err(Reason::Connection);
@@ -39,6 +46,18 @@ impl Options {
         Ok(options)
     }
 
+    /// One of the three options alone, as nearly always.
+    fn is_plain(&mut self, value: &[u8]) -> bool {
+        let option = match value.len() {
+            5 if value.eq_ignore_ascii_case(b"close") => &mut self.close,
+            7 if value.eq_ignore_ascii_case(b"upgrade") => &mut self.upgrade,
+            10 if value.eq_ignore_ascii_case(b"keep-alive") => &mut self.keep_alive,
+            _ => return false,
+        };
+        *option = true;
+        true
+    }
+
     fn take(
         &mut self,
         option: &[u8],
@@ -46,17 +65,13 @@ impl Options {
         bytes: &[u8],
         sender: Fault,
     ) -> Result<(), Reason> {
-        if option.eq_ignore_ascii_case(b"keep-alive") {
-            self.keep_alive = true;
-        } else if option.eq_ignore_ascii_case(b"close") {
-            self.close = true;
-        } else if option.eq_ignore_ascii_case(b"upgrade") {
-            self.upgrade = true;
-        } else if Known::of(option).is_end_to_end() {
-            return if sender == Fault::Client { Err(Reason::Connection) } else { Ok(()) };
-        } else {
-            mark(fields, bytes, option);
+        if self.is_plain(option) {
+            return Ok(());
         }
+        if Known::of(option).is_end_to_end() {
+            return if sender == Fault::Client { Err(Reason::Connection) } else { Ok(()) };
+        }
+        mark(fields, bytes, option);
         Ok(())
     }
 }

@@ -289,6 +289,7 @@ impl Exchange {
         }
         self.interim += 1;
         self.may_retry = false;
+        self.server_stays &= !head.announces_too_much();
         self.response = Response::Head(Scan::default());
         Answered::Interim
     }

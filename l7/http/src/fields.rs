@@ -73,11 +73,13 @@ impl Field {
 pub struct Fields {
     list: [Field; MAX_FIELDS],
     len: usize,
+    /// Which known fields are among them, by [`Known::bit`].
+    seen: u32,
 }
 
 impl Default for Fields {
     fn default() -> Self {
-        Fields { list: [Field::default(); MAX_FIELDS], len: 0 }
+        Fields { list: [Field::default(); MAX_FIELDS], len: 0, seen: 0 }
     }
 }
 
@@ -121,7 +123,7 @@ impl Fields {
         headers: &[httparse::Header],
         is_line_start: impl Fn(&[u8], usize) -> bool,
     ) -> Result<(), Reason> {
-        self.len = 0;
+        (self.len, self.seen) = (0, 0);
         for (slot, header) in self.list.iter_mut().zip(headers) {
             let name = Span::within(bytes, header.name.as_bytes());
             if !is_line_start(bytes, name.start()) {
@@ -134,6 +136,7 @@ impl Fields {
             let value = Span::within(bytes, header.value);
             *slot = Field { name, value, known, named: false };
             self.len += 1;
+            self.seen |= known.bit();
         }
         Ok(())
     }
@@ -160,8 +163,16 @@ impl Fields {
             .map(|(_, value)| value)
     }
 
+    /// Is any of these known fields among them? A sum of [`Known::bit`]s.
+    #[inline]
+    pub(crate) fn has(&self, known: u32) -> bool {
+        self.seen & known != 0
+    }
+
+    #[inline]
     pub(crate) fn of_kind(&self, known: Known) -> impl Iterator<Item = &Field> {
-        self.as_slice().iter().filter(move |field| field.known == known)
+        let fields = if self.has(known.bit()) { self.as_slice() } else { &[] };
+        fields.iter().filter(move |field| field.known == known)
     }
 }
 

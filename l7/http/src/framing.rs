@@ -32,6 +32,9 @@ impl Declared {
     /// ways is an error: repetition (equal values too), both together, codings beside chunked.
     pub(crate) fn read(fields: &Fields, bytes: &[u8], version: Version) -> Result<Self, Reason> {
         let (mut length, mut coding) = (None, None);
+        if !fields.has(Known::ContentLength.bit() | Known::TransferEncoding.bit()) {
+            return Ok(Declared::default());
+        }
         for field in fields.as_slice() {
             let value = field.value.of(bytes);
             match field.known {

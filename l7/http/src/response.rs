@@ -64,7 +64,7 @@ impl ResponseHead {
     }
 
     /// A length for a status that cannot have a body: will the server send it all the same?
-    fn announces_too_much(&self) -> bool {
+    pub(crate) fn announces_too_much(&self) -> bool {
         let bodiless = matches!(self.status, 100..=199 | 204);
         bodiless && (self.declared.chunked || self.declared.length.is_some_and(|n| n > 0))
     }

@@ -1,13 +1,32 @@
 //! Tokens, lists and numbers of RFC 9110 section 5.6.
 
-/// May it stand in a token?
-pub(crate) fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+const fn class(more: &[u8]) -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let mut at = 0;
+    while at < more.len() {
+        table[more[at] as usize] = true;
+        at += 1;
+    }
+    table
 }
+
+static TOKEN: [bool; 256] = class(b"!#$%&'*+-.^_`|~");
+static HOST_NAME: [bool; 256] = class(b"-._~");
 
 /// At least one octet, all of them token characters.
 pub(crate) fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && bytes.iter().all(|&byte| is_token_byte(byte))
+    !bytes.is_empty() && bytes.iter().all(|&byte| TOKEN[usize::from(byte)])
+}
+
+/// How many octets at the start may stand in the name of a host.
+#[inline]
+pub(crate) fn host_name_len(bytes: &[u8]) -> usize {
+    bytes.iter().position(|&byte| !HOST_NAME[usize::from(byte)]).unwrap_or(bytes.len())
 }
 
 /// May it stand in a field value: visible, space, tab, or opaque (above ASCII)?

@@ -69,7 +69,7 @@ fn write_host(head: &RequestHead, bytes: &[u8], edits: &RequestEdits, out: &mut 
     if let Some(host) = edits.host {
         return line(out, b"Host", host.as_bytes());
     }
-    if head.fields.of_kind(Known::Host).next().is_some() {
+    if head.fields.has(Known::Host.bit()) {
         return;
     }
     let host = match head.authority.of(bytes) {
