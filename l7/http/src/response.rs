@@ -85,11 +85,11 @@ impl ResponseHead {
         scan: &mut Scan,
         limits: &Limits,
     ) -> Result<Parsed, Reason> {
-        if scan.has_begun() && !scan.advance(bytes, 0, limits)? {
-            return Ok(Parsed::More);
-        }
         if matches!(bytes.first(), Some(first) if *first != b'H') {
             return Err(Reason::StatusLine);
+        }
+        if scan.has_begun() && !scan.advance(bytes, 0, limits)? {
+            return Ok(Parsed::More);
         }
         let mut slots = [const { MaybeUninit::uninit() }; MAX_FIELDS];
         let slots = slots.get_mut(..limits.fields()).unwrap_or_default();
