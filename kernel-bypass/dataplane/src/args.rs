@@ -33,6 +33,11 @@ pub struct Args {
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1_000..=100_000_000))]
     pub table_entries: u32,
 
+    /// File of the connection table; on a hugetlbfs mount it takes huge pages, which many
+    /// connections need to be fast. `table` in the runtime folder without it.
+    #[arg(long, value_name = "FILE")]
+    pub table: Option<PathBuf>,
+
     /// Packet buffers; 0 chooses by ports and workers.
     #[arg(long, default_value_t = 0)]
     pub buffers: u32,

@@ -50,6 +50,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     fs::create_dir_all(&args.runtime_dir)
         .with_context(|| format!("cannot make {}", args.runtime_dir.display()))?;
+    let table = args.table.clone().unwrap_or_else(|| args.runtime_dir.join("table"));
     // The table first: its lock says whether another data plane is at work here.
     let opened = Table::open(
         &TableConfig {
@@ -57,7 +58,7 @@ pub fn run(args: &Args) -> Result<()> {
             backends: MAX_BACKENDS as u32,
             participants: u32::from(args.workers) + 1,
         },
-        Backing::File(args.runtime_dir.join("table")),
+        Backing::File(table),
     )?;
     if let Some(why) = &opened.discarded {
         log::warn!("the connection table found here was not taken over: {why}");
