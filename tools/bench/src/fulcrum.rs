@@ -1,63 +1,87 @@
 //! The data plane under measurement, driven by this program in place of control.
 
-use crate::{Sample, cpu, trace::Trace};
+use crate::bed::{Bed, Sample};
 use anyhow::{Context, Result, bail, ensure};
 use api::{
     Backend, BackendState, Counters, Hop, Mode, OnFailure, PoolAddress, PortRange, PortView,
     Protocols, Reply, Request, Scheduler, Service, Snapshot, Timeouts, Tunnel, TunnelKind,
 };
+use incore::Trace;
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Measures one mode on the trace.
-///
-/// # Errors
-/// When the data plane does not start, refuses the snapshot, or lets packets go uncounted or
-/// unforwarded: a figure is only a figure when every packet was balanced.
-pub fn forward(program: &Path, trace: &Trace, mode: Mode, interval: Duration) -> Result<Sample> {
-    let mut process = Process::start(program, trace)?;
-    process.apply(snapshot(mode))?;
-    thread::sleep(Duration::from_secs(1));
-    let (before, cpu) = (process.counters()?, process.cpu()?);
-    thread::sleep(interval);
-    let (after, cpu) = (process.counters()?, process.cpu()? - cpu);
-    let received = after.ports[0].rx - before.ports[0].rx;
-    let forwarded = after.ports[0].forwarded - before.ports[0].forwarded;
-    ensure!(
-        forwarded * 1000 >= received * 999,
-        "{mode:?}: of {received} packets only {forwarded} were forwarded: {:?}",
-        after.ports[0]
-    );
-    Ok(Sample { packets: forwarded, cpu })
+/// One way of forwarding by one executable.
+pub struct Program {
+    /// The data plane.
+    pub executable: PathBuf,
+    /// A folder on hugetlbfs for its table.
+    pub table: PathBuf,
+    /// How it forwards.
+    pub mode: Mode,
 }
+
+impl Program {
+    /// Measures it.
+    ///
+    /// # Errors
+    /// When the data plane does not start, refuses the snapshot, or lets packets go unbalanced.
+    pub fn forward(&self, bed: &Bed, interval: Duration) -> Result<Sample> {
+        bed.clear()?;
+        let mut process = Process::start(self, bed)?;
+        process.apply(snapshot(self.mode, bed.trace))?;
+        bed.warm_up()?;
+        let before = process.counters()?;
+        let sample = bed.measure(interval)?;
+        let after = process.counters()?;
+        let received = after.ports[0].rx - before.ports[0].rx;
+        let forwarded = after.ports[0].forwarded - before.ports[0].forwarded;
+        ensure!(
+            forwarded * 1000 >= received * 999,
+            "{:?}: of {received} packets only {forwarded} were balanced: {:?}",
+            self.mode,
+            after.ports[0]
+        );
+        Ok(sample)
+    }
+}
+
+/// Source addresses of SNAT.
+const SNAT_ADDRESSES: u16 = 16;
 
 struct Process {
     child: Child,
-    folder: PathBuf,
     socket: UnixStream,
+    files: [PathBuf; 2],
 }
 
 impl Process {
-    fn start(program: &Path, trace: &Trace) -> Result<Self> {
-        let folder = std::env::temp_dir().join(format!("fulcrum-bench-{}", std::process::id()));
+    fn start(program: &Program, bed: &Bed) -> Result<Self> {
+        let folder = bed.folder().join("data");
+        let table = program.table.join(format!("fulcrum-bench-{}", std::process::id()));
         fs::create_dir_all(&folder)?;
-        let mut child = Command::new(program)
+        let mut child = Command::new(&program.executable)
             .arg("--runtime-dir")
             .arg(&folder)
+            .arg("--table")
+            .arg(&table)
+            .arg("--eal=-d")
+            .arg(format!("--eal={}", bed.plugin().display()))
             .arg("--port")
-            .arg(format!("bench={}", trace.device("pcap:rx_pcap=")))
-            .args(["--no-companion", "--idle", "poll", "--table-entries", "2000000"])
+            .arg(format!("bench={}", bed.device()))
+            .args(["--no-companion", "--idle", "poll", "--cpus", "1"])
+            .args(["--table-entries", "1500000"])
+            .env("RUST_LOG", "warn")
             .stdin(Stdio::null())
             .spawn()
-            .with_context(|| format!("{} does not start", program.display()))?;
+            .with_context(|| format!("{} does not start", program.executable.display()))?;
         match connect(&folder.join("dataplane.sock")) {
-            Ok(socket) => Ok(Self { child, folder, socket }),
+            Ok(socket) => Ok(Self { child, socket, files: [table, folder] }),
             Err(e) => {
                 let _ = child.kill();
                 let _ = child.wait();
@@ -80,10 +104,6 @@ impl Process {
         }
     }
 
-    fn cpu(&self) -> Result<Duration> {
-        cpu::of_thread(self.child.id(), "worker-0")
-    }
-
     fn ask(&mut self, request: &Request) -> Result<Reply> {
         self.socket.write_all(&api::encode(request)?)?;
         let mut header = [0; 4];
@@ -98,7 +118,9 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ = Command::new("kill").arg(self.child.id().to_string()).status();
         let _ = self.child.wait();
-        let _ = fs::remove_dir_all(&self.folder);
+        let [table, folder] = &self.files;
+        let _ = fs::remove_file(table);
+        let _ = fs::remove_dir_all(folder);
     }
 }
 
@@ -116,9 +138,14 @@ fn connect(path: &Path) -> Result<UnixStream> {
     }
 }
 
-/// One service on [`Trace::VIP`] with four real servers behind static hops.
-fn snapshot(mode: Mode) -> Snapshot {
-    let own = IpAddr::V4(Ipv4Addr::new(10, 9, 0, 1));
+/// One service with four real servers behind static hops.
+fn snapshot(mode: Mode, trace: Trace) -> Snapshot {
+    let host = |group: u16, n: u16| match trace.ipv6 {
+        false => IpAddr::V4(Ipv4Addr::new(10, 9, group as u8, n as u8)),
+        true => IpAddr::V6(Ipv6Addr::new(0xfd09, 0, 0, group, 0, 0, 0, n)),
+    };
+    let own = host(0, 1);
+    let ports = PortRange { first: 1024, last: u16::MAX };
     Snapshot {
         generation: 1,
         hash_seed: 1,
@@ -127,28 +154,28 @@ fn snapshot(mode: Mode) -> Snapshot {
             id: 0,
             name: "bench".into(),
             mode,
-            address: IpAddr::V4(Trace::VIP),
+            address: trace.service(),
             ports: vec![PortRange::one(Trace::PORT)],
-            protocols: Protocols::UDP,
+            protocols: if trace.tcp { Protocols::TCP } else { Protocols::UDP },
             scheduler: Scheduler::WeightedRoundRobin,
             persistence: None,
             timeouts: Timeouts::default(),
             on_failure: OnFailure::Reset,
-            backends: (0..4).map(|n| backend(n, mode, own)).collect(),
+            backends: (0..4).map(|n| backend(n, mode, own, host(1, u16::from(n) + 1))).collect(),
             fallback: None,
-            snat_pool: vec![PoolAddress {
-                address: own,
-                ports: PortRange { first: 1024, last: u16::MAX },
-            }],
+            // Enough for a million connections to four real servers.
+            snat_pool: (1..=SNAT_ADDRESSES)
+                .map(|n| PoolAddress { address: host(2, n), ports })
+                .collect(),
         }],
     }
 }
 
-fn backend(n: u8, mode: Mode, own: IpAddr) -> Backend {
+fn backend(n: u8, mode: Mode, own: IpAddr, address: IpAddr) -> Backend {
     Backend {
         id: n.into(),
         name: format!("rs{n}"),
-        address: IpAddr::V4(Ipv4Addr::new(10, 9, 1, n + 1)),
+        address,
         port: None,
         weight: 100,
         state: BackendState::Online,
