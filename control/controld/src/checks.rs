@@ -113,6 +113,8 @@ impl Checks {
         let mut users = BTreeSet::new();
         let targets = lower::checks(config);
         self.mark(&targets);
+        // Nobody waits for what is known already. What is not known is asked soon, though thousands
+        // of probes at once would hide each other.
         let soon = FIRST_PROBES.mul_f64(targets.len() as f64);
         for target in targets {
             let of_user = |key| known.get(key).cloned().unwrap_or_else(|| anew(presumed(key)));
@@ -126,8 +128,6 @@ impl Checks {
             let Some(start) = start else { continue };
             users.extend(target.users.iter().cloned());
             let (verdicts, changed) = (self.verdicts.clone(), self.changed.clone());
-            // Nobody waits for what is known already. What is not known is asked soon, though
-            // thousands of probes at once would hide each other.
             let spread = match start.state {
                 State::Checking => soon,
                 _ => target.interval,
@@ -187,12 +187,10 @@ async fn run(
     let CheckTarget { interval, fast_interval, timeout, rise, fall, .. } = target;
     let settings = Settings { interval, fast_interval, timeout, rise, fall };
     let begun = Instant::now();
-    let mut seed = DefaultHasher::new();
-    (target.address, &target.probe).hash(&mut seed);
-    let seed = seed.finish();
+    let seed = seed(&target);
     let mut machine = Machine::new(settings, verdict.state, Duration::ZERO, seed);
     verdicts.set(&target.users, &verdict);
-    sleep(spread.mul_f64((seed % 1_024) as f64 / 1_024.0)).await;
+    sleep(part(spread, seed)).await;
     let passable = |way: &Option<Way>| way.is_some_and(|way| way.to_vips || !target.at_vip);
     while path.wait_for(passable).await.is_ok() {
         let Some(due) = machine.poll(begun.elapsed()) else {
@@ -225,6 +223,18 @@ async fn run(
             changed.notify_one();
         }
     }
+}
+
+/// Where a target stands among all of them. The same in every life of the process.
+fn seed(target: &CheckTarget) -> u64 {
+    let mut seed = DefaultHasher::new();
+    (target.address, &target.probe).hash(&mut seed);
+    seed.finish()
+}
+
+/// How long after the beginning a target is first asked, when all are spread over this time.
+fn part(spread: Duration, seed: u64) -> Duration {
+    spread.mul_f64((seed % 1_024) as f64 / 1_024.0)
 }
 
 /// What is asked, probe after probe: the whole question, or between two of them a mere connection.
@@ -347,16 +357,36 @@ fn environment(target: &CheckTarget, port: u16) -> Vec<(String, String)> {
 mod tests {
     use super::*;
 
+    /// Targets of one service with so many real servers.
+    fn targets(check: &str, count: u16) -> Vec<CheckTarget> {
+        let mut text = format!(
+            "[[interface]]\nname = \"eth0\"\nport = \"tap:x\"\naddresses = [\"10.0.0.1/16\"]\n\
+             [dataplane]\nhuge_pages = false\n\
+             [[service]]\nname = \"S\"\nmode = \"l4-nat\"\naddress = \"10.0.0.2\"\nports = \"80\"\n\
+             check = {check}\n"
+        );
+        for n in 0..count {
+            let [high, low] = (n + 256).to_be_bytes();
+            text += "[[service.real_server]]\n";
+            text += &format!("name = \"R{n}\"\naddress = \"10.0.{high}.{low}\"\n");
+        }
+        let config = config::parse(&text, "test").unwrap_or_else(|f| panic!("{f}")).config;
+        lower::checks(&config)
+    }
+
+    #[test]
+    fn checks_that_begin_together_are_spread() {
+        let spread = Duration::from_secs(10);
+        let mut each_second = [0; 10];
+        for target in targets("{ type = \"connect\" }", 1_000) {
+            each_second[part(spread, seed(&target)).as_secs() as usize] += 1;
+        }
+        assert!(each_second.iter().all(|probes| (60..140).contains(probes)), "{each_second:?}");
+    }
+
     #[test]
     fn connections_come_between_and_not_in_doubt() {
-        let http = "check = { type = \"http\", connects = 2 }";
-        let text = format!(
-            "[[interface]]\nname = \"eth0\"\nport = \"tap:x\"\naddresses = [\"10.0.0.1/24\"]\n\
-             [[service]]\nname = \"S\"\nmode = \"l4-nat\"\naddress = \"10.0.0.2\"\nports = \"80\"\n{http}\n\
-             [[service.real_server]]\nname = \"R\"\naddress = \"10.0.0.3\"\n[dataplane]\nhuge_pages = false\n"
-        );
-        let config = config::parse(&text, "test").unwrap_or_else(|f| panic!("{f}")).config;
-        let target = lower::checks(&config).remove(0);
+        let target = targets("{ type = \"http\", connects = 2 }", 1).remove(0);
         let mut questions = Questions::new(&target, None);
         let mut whole = |good: bool| {
             let asked = questions.next().probe != probe::Probe::Connect;
