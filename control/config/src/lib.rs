@@ -11,6 +11,7 @@ mod cx;
 mod device;
 mod duration;
 mod finding;
+pub mod keys;
 mod net;
 mod ports;
 mod read;
@@ -19,6 +20,7 @@ mod service;
 mod suggest;
 mod syntax;
 mod types;
+mod version;
 
 pub use check::{Check, CommandCheck, DnsCheck, HttpCheck, HttpMethod, Probe, Record, TlsCheck};
 pub use device::Device;
@@ -34,6 +36,8 @@ pub use types::{
     MAX_SERVICES, Neighbour, Node,
 };
 
+pub use version::VERSION;
+
 use cx::Cx;
 
 /// A file that may be applied.
@@ -48,11 +52,14 @@ pub struct Accepted {
 /// Reads a configuration. `file_name` is what findings call it.
 ///
 /// # Errors
-/// Every finding of the file, at least one of them an error. Where the text is not TOML, only that
-/// is reported, because the rest cannot be told apart.
+/// Every finding of the file, at least one of them an error. Where the text is not TOML, or of a
+/// newer [`VERSION`], only that is reported, because the rest cannot be told apart.
 pub fn parse(text: &str, file_name: &str) -> Result<Accepted, Findings> {
     let mut cx = Cx::new(text, file_name);
     let Some(table) = syntax::table(&mut cx, text) else { return Err(cx.into_findings()) };
+    if !version::accepted(&mut cx, table.get_ref()) {
+        return Err(cx.into_findings());
+    }
     let draft = read::draft(&mut cx, table.get_ref());
     rules::check(&mut cx, &draft);
     match cx.has_errors() {

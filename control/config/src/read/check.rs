@@ -4,6 +4,7 @@ use super::table::Table;
 use crate::check::{Check, CommandCheck, DnsCheck, HttpCheck, HttpMethod, Probe, Record, TlsCheck};
 use crate::cx::{Cx, Scope};
 use crate::finding::Problem;
+use crate::keys::Key;
 use crate::net::{clip, host_address};
 use crate::ports::Ports;
 use std::net::IpAddr;
@@ -40,7 +41,7 @@ pub(super) struct Keys {
     address: Option<IpAddr>,
     command: Option<Vec<String>>,
     /// Keys of one type only, which the type must be.
-    particular: Vec<&'static str>,
+    particular: Vec<&'static Key>,
     /// Something is wrong with the port or the type: nothing is said about a missing port.
     spoilt: bool,
 }
@@ -78,39 +79,13 @@ const RECORDS: &[(&str, Record)] = &[
     ("MX", Record::Mx),
 ];
 
-/// Every key, and the types that it belongs to; none is every type.
-const KEYS: &[(&str, &[Kind])] = &[
-    ("check.type", &[]),
-    ("check.port", &[]),
-    ("check.interval", &[]),
-    ("check.fast_interval", &[]),
-    ("check.timeout", &[]),
-    ("check.rise", &[]),
-    ("check.fall", &[]),
-    ("check.source", &[]),
-    ("check.connects", &[Kind::Http, Kind::Https]),
-    ("check.vip", &[Kind::Connect, Kind::Http, Kind::Https, Kind::Dns]),
-    ("check.method", &[Kind::Http, Kind::Https]),
-    ("check.path", &[Kind::Http, Kind::Https]),
-    ("check.host", &[Kind::Http, Kind::Https]),
-    ("check.status", &[Kind::Http, Kind::Https]),
-    ("check.text", &[Kind::Http, Kind::Https]),
-    ("check.verify", &[Kind::Https]),
-    ("check.ca", &[Kind::Https]),
-    ("check.name", &[Kind::Dns]),
-    ("check.record", &[Kind::Dns]),
-    ("check.address", &[Kind::Dns]),
-    ("check.command", &[Kind::Command]),
-];
-
 /// Checks that the product will have and this version has not.
 const LATER: &[&str] = &["smtp", "imap", "pop3", "ftp", "ldap", "mysql", "postgresql", "radius"];
 
 pub(super) fn read(cx: &mut Cx<'_>, scope: Scope, outer: &Table<'_, '_>) -> Keys {
     let example = "{ type = \"connect\", port = 443 }";
     let Some(table) = outer.table(cx, "check", example) else { return Keys::default() };
-    let names: Vec<&'static str> = KEYS.iter().map(|(name, _)| *name).collect();
-    table.refuse_unknown(cx, &names);
+    table.refuse_unknown(cx);
     let most = 1_000;
     let count = |cx: &mut Cx<'_>, key: &'static str, least: u64, example: &str| {
         table.integer(cx, key, least..=most, example).map(|n| n as u32)
@@ -138,18 +113,13 @@ pub(super) fn read(cx: &mut Cx<'_>, scope: Scope, outer: &Table<'_, '_>) -> Keys
         record: table.choice(cx, "check.record", RECORDS),
         address: table.parsed(cx, "check.address", "\"192.0.2.1\"", any_address),
         command: listed("check.command").then(|| command(cx, scope, &table)),
-        particular: particular(&table),
+        particular: table.present().filter(|key| key.only.is_some()).collect(),
         spoilt: false,
     };
     if let Scope::Service(_) = scope {
         idle(cx, scope, &keys, Kind::Connect);
     }
     Keys { spoilt: !cx.ok(scope, "check.type") || !cx.ok(scope, "check.port"), ..keys }
-}
-
-fn particular(table: &Table<'_, '_>) -> Vec<&'static str> {
-    let of_one_type = KEYS.iter().filter(|(name, kinds)| !kinds.is_empty() && table.has(name));
-    of_one_type.map(|(name, _)| *name).collect()
 }
 
 /// The real server's keys over the service's over the defaults.
@@ -202,16 +172,16 @@ pub(super) fn resolve(
 /// Says of keys that the type of the check has no use for them.
 fn idle(cx: &mut Cx<'_>, scope: Scope, keys: &Keys, kind: Kind) {
     let kind = keys.kind.unwrap_or(kind);
-    for name in &keys.particular {
-        let kinds = KEYS.iter().find(|(key, _)| key == name).map_or(&[][..], |(_, kinds)| kinds);
-        if !kinds.contains(&kind) && cx.ok(scope, "check.type") {
-            let word = |kind: Kind| KINDS.iter().find(|(_, k)| *k == kind).map_or("", |(w, _)| w);
-            let short = name.rsplit('.').next().unwrap_or(name);
-            let what = format!("a check of type \"{}\" has no {short}", word(kind));
+    let word = KINDS.iter().find(|(_, it)| *it == kind).map_or("", |(word, _)| word);
+    for key in &keys.particular {
+        let Some(only) = key.only.filter(|only| !only.words.contains(&word)) else { continue };
+        if cx.ok(scope, "check.type") {
+            let short = key.last();
+            let what = format!("a check of type \"{word}\" has no {short}");
             let fitting: Vec<_> =
-                kinds.iter().map(|kind| format!("type = \"{}\"", word(*kind))).collect();
+                only.words.iter().map(|word| format!("type = \"{word}\"")).collect();
             let write = format!("{}, or leave {short} out", fitting.join(" or "));
-            cx.error(scope, name, what, write);
+            cx.error(scope, key.name, what, write);
         }
     }
 }

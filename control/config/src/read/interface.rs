@@ -4,19 +4,13 @@ use super::table::Table;
 use crate::cx::{Cx, Scope};
 use crate::device::{Device, VIRTUAL_DRIVERS};
 use crate::finding::Problem;
+use crate::keys::{self, MAX_ADDRESSES, MAX_NEIGHBOURS};
 use crate::net::{Prefix, clip, host_address};
 use crate::suggest::nearest;
 use crate::types::{Interface, Neighbour};
 use std::net::IpAddr;
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
-
-/// Most addresses and most static neighbours of one interface.
-const MAX_ADDRESSES: usize = 64;
-const MAX_NEIGHBOURS: usize = 4_096;
-
-const KEYS: &[&str] = &["name", "port", "addresses", "gateway", "mtu", "neighbours", "masquerade"];
-const NEIGHBOUR_KEYS: &[&str] = &["address", "mac", "vlan"];
 
 pub(super) fn interface(
     cx: &mut Cx<'_>,
@@ -25,13 +19,13 @@ pub(super) fn interface(
     table: &DeTable<'_>,
 ) -> Interface {
     let scope = Scope::Interface(index);
-    let table = Table::new(table, scope);
+    let table = Table::new(table, scope, &keys::INTERFACE);
     cx.place(scope, "", span);
     let name = table.parsed(cx, "name", "\"eth0\"", interface_name).unwrap_or_default();
     if !name.is_empty() {
         cx.name(scope, &name);
     }
-    table.refuse_unknown(cx, KEYS);
+    table.refuse_unknown(cx);
     table.require(cx, "name", "\"eth0\"");
     table.require(cx, "port", "\"0000:03:00.0\"");
     let example = "[\"192.168.100.10/24\"]";
@@ -133,7 +127,7 @@ fn neighbours(
         .filter_map(|(i, (span, table))| {
             let scope = Scope::Neighbour(index, i);
             cx.place(scope, "", span);
-            neighbour(cx, scope, &Table::new(table, scope), addresses)
+            neighbour(cx, scope, &Table::new(table, scope, &keys::NEIGHBOUR), addresses)
         })
         .collect()
 }
@@ -144,7 +138,7 @@ fn neighbour(
     table: &Table<'_, '_>,
     addresses: &[Prefix],
 ) -> Option<Neighbour> {
-    table.refuse_unknown(cx, NEIGHBOUR_KEYS);
+    table.refuse_unknown(cx);
     table.require(cx, "address", "\"192.168.100.110\"");
     table.require(cx, "mac", "\"02:00:00:00:01:10\"");
     let vlan = table.integer(cx, "vlan", 1..=4_094, "100").map(|vlan| vlan as u16);

@@ -12,13 +12,13 @@ mod service;
 mod table;
 
 use crate::cx::{Cx, Scope};
+use crate::keys;
 use crate::service::{RealServer, Service};
 use crate::types::{Config, Interface, MAX_INTERFACES, MAX_SERVICES};
+use crate::version::VERSION;
 pub(crate) use interface::check_driver;
 use table::Table;
 use toml::de::DeTable;
-
-const KEYS: &[&str] = &["node", "dataplane", "api", "interface", "service"];
 
 /// A file that has been read. It may still be wrong in itself.
 pub(crate) struct Draft {
@@ -48,8 +48,10 @@ impl Draft {
 
 /// The whole file.
 pub(crate) fn draft(cx: &mut Cx<'_>, file: &DeTable<'_>) -> Draft {
-    let file = Table::new(file, Scope::File);
-    file.refuse_unknown(cx, KEYS);
+    let file = Table::new(file, Scope::File, &keys::FILE);
+    file.refuse_unknown(cx);
+    // Which one is no matter: there is one version, and another has been refused.
+    file.integer(cx, "version", 1..=VERSION, "1");
     let node = node::node(cx, &file);
     let dataplane = node::dataplane(cx, &file);
     let api = node::api(cx, &file);

@@ -3,20 +3,16 @@
 use super::table::Table;
 use crate::cx::{Cx, Scope};
 use crate::finding::Problem;
+use crate::keys::{self, Object};
 use crate::net::clip;
 use crate::types::{Api, Dataplane, Idle, Node};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use toml::de::DeTable;
 
-const NODE_KEYS: &[&str] = &["name"];
-const API_KEYS: &[&str] = &["listen"];
-const DATAPLANE_KEYS: &[&str] =
-    &["workers", "cpus", "eal", "table_entries", "huge_pages", "idle", "hash_seed"];
-
 pub(super) fn node(cx: &mut Cx<'_>, file: &Table<'_, '_>) -> Node {
     let empty = DeTable::new();
-    let table = section(cx, file, "node", Scope::Node, &empty);
-    table.refuse_unknown(cx, NODE_KEYS);
+    let table = section(cx, file, "node", Scope::Node, &keys::NODE, &empty);
+    table.refuse_unknown(cx);
     let name = table.parsed(cx, "name", "\"lb1\"", name);
     Node { name: name.unwrap_or_else(|| "fulcrum".into()) }
 }
@@ -24,8 +20,8 @@ pub(super) fn node(cx: &mut Cx<'_>, file: &Table<'_, '_>) -> Node {
 pub(super) fn dataplane(cx: &mut Cx<'_>, file: &Table<'_, '_>) -> Dataplane {
     const IDLE: &[(&str, Idle)] = &[("adaptive", Idle::Adaptive), ("poll", Idle::Poll)];
     let empty = DeTable::new();
-    let table = section(cx, file, "dataplane", Scope::Dataplane, &empty);
-    table.refuse_unknown(cx, DATAPLANE_KEYS);
+    let table = section(cx, file, "dataplane", Scope::Dataplane, &keys::DATAPLANE, &empty);
+    table.refuse_unknown(cx);
     let workers = table.integer(cx, "workers", 1..=64, "2").unwrap_or(1) as u16;
     let entries = table.integer(cx, "table_entries", 1_000..=100_000_000, "1_000_000");
     let dataplane = Dataplane {
@@ -46,8 +42,8 @@ const API_PORT: u16 = 9443;
 
 pub(super) fn api(cx: &mut Cx<'_>, file: &Table<'_, '_>) -> Api {
     let empty = DeTable::new();
-    let table = section(cx, file, "api", Scope::Api, &empty);
-    table.refuse_unknown(cx, API_KEYS);
+    let table = section(cx, file, "api", Scope::Api, &keys::API, &empty);
+    table.refuse_unknown(cx);
     let example = "[\"192.168.100.10:9443\"]";
     let listen = match table.has("listen") {
         true => table.all_parsed(cx, "listen", 16, example, listener),
@@ -94,15 +90,16 @@ fn section<'a, 't>(
     file: &Table<'a, 't>,
     key: &'static str,
     scope: Scope,
+    object: &'static Object,
     empty: &'a DeTable<'t>,
 ) -> Table<'a, 't> {
     match file.value(cx, key) {
-        Some(toml::de::DeValue::Table(entries)) => Table::new(entries, scope),
+        Some(toml::de::DeValue::Table(entries)) => Table::new(entries, scope, object),
         Some(other) => {
             let _: Option<()> = file.mismatch(cx, key, other, "a table", "{ } or a [section]");
-            Table::new(empty, scope)
+            Table::new(empty, scope, object)
         }
-        None => Table::new(empty, scope),
+        None => Table::new(empty, scope, object),
     }
 }
 

@@ -8,18 +8,6 @@ use crate::service::{Fallback, Persistence, Protocol, Timeouts, Tunnel, TunnelKi
 use std::time::Duration;
 use toml::de::DeValue;
 
-const PERSISTENCE_KEYS: &[&str] =
-    &["persistence.by", "persistence.timeout", "persistence.mask", "persistence.mask6"];
-const TIMEOUT_KEYS: &[&str] = &[
-    "timeouts.tcp_opening",
-    "timeouts.tcp_established",
-    "timeouts.tcp_closing",
-    "timeouts.tcp_closed",
-    "timeouts.udp",
-];
-const FALLBACK_KEYS: &[&str] = &["fallback.address", "fallback.port"];
-const TUNNEL_KEYS: &[&str] = &["tunnel.type", "tunnel.port", "tunnel.source", "tunnel.mtu"];
-
 pub(super) fn persistence(
     cx: &mut Cx<'_>,
     scope: Scope,
@@ -27,7 +15,7 @@ pub(super) fn persistence(
 ) -> Option<Persistence> {
     let example = "{ by = \"source-ip\", timeout = \"5m\" }";
     let table = service.table(cx, "persistence", example)?;
-    table.refuse_unknown(cx, PERSISTENCE_KEYS);
+    table.refuse_unknown(cx);
     table.require(cx, "persistence.by", "\"source-ip\"");
     table.parsed(cx, "persistence.by", "\"source-ip\"", by);
     Some(Persistence {
@@ -43,7 +31,7 @@ pub(super) fn timeouts(cx: &mut Cx<'_>, service: &Table<'_, '_>) -> Timeouts {
     let default = Timeouts::default();
     let example = "{ tcp_established = \"15m\" }";
     let Some(table) = service.table(cx, "timeouts", example) else { return default };
-    table.refuse_unknown(cx, TIMEOUT_KEYS);
+    table.refuse_unknown(cx);
     let mut read = |key, default| table.seconds(cx, key, "\"15m\"").unwrap_or(default);
     Timeouts {
         tcp_opening: read("timeouts.tcp_opening", default.tcp_opening),
@@ -70,7 +58,7 @@ pub(super) fn fallback(cx: &mut Cx<'_>, service: &Table<'_, '_>, protocol: Proto
 
 fn fallback_server(cx: &mut Cx<'_>, service: &Table<'_, '_>, example: &str) -> Option<Fallback> {
     let table = service.table(cx, "fallback", example)?;
-    table.refuse_unknown(cx, FALLBACK_KEYS);
+    table.refuse_unknown(cx);
     table.require(cx, "fallback.address", "\"192.168.100.120\"");
     let port = table.integer(cx, "fallback.port", 1..=65_535, "80").map(|port| port as u16);
     let address = table.parsed(cx, "fallback.address", "\"192.168.100.120\"", host_address)?;
@@ -83,7 +71,7 @@ pub(super) fn tunnel(cx: &mut Cx<'_>, scope: Scope, service: &Table<'_, '_>) -> 
         &[("ipip", TunnelKind::Ipip), ("gre", TunnelKind::Gre), ("gue", GUE)];
     let default = Tunnel::default();
     let Some(table) = service.table(cx, "tunnel", "{ type = \"ipip\" }") else { return default };
-    table.refuse_unknown(cx, TUNNEL_KEYS);
+    table.refuse_unknown(cx);
     let kind = table.choice(cx, "tunnel.type", KINDS).unwrap_or(default.kind);
     let port = table.integer(cx, "tunnel.port", 1..=65_535, "6080").map(|port| port as u16);
     let kind = match (kind, port) {

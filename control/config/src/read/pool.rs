@@ -3,14 +3,12 @@
 use super::table::Table;
 use crate::cx::Cx;
 use crate::finding::Problem;
+use crate::keys::MAX_POOL;
 use crate::net::{clip, host_address};
 use crate::ports::PortRange;
 use crate::service::{DEDICATED_POOL_PORTS, DEFAULT_POOL_PORTS, Mode, PoolRange};
 use crate::types::Config;
 use std::net::IpAddr;
-
-/// Most entries of one pool.
-const MAX_POOL: usize = 1_024;
 
 /// Stands for "no ports said" until [`fill`]; nobody can write port 0.
 const UNSAID: PortRange = PortRange { first: 0, last: u16::MAX };

@@ -3,6 +3,7 @@
 use super::table::Table;
 use super::{check, node};
 use crate::cx::{Cx, Scope};
+use crate::keys;
 use crate::net::host_address;
 use crate::ports::Ports;
 use crate::service::{RealServer, State};
@@ -10,18 +11,6 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::ops::Range;
 use std::time::Duration;
 use toml::de::DeTable;
-
-const KEYS: &[&str] = &[
-    "name",
-    "address",
-    "port",
-    "weight",
-    "max_connections",
-    "min_connections",
-    "state",
-    "slow_start",
-    "check",
-];
 
 pub(super) fn real_server(
     cx: &mut Cx<'_>,
@@ -31,13 +20,13 @@ pub(super) fn real_server(
     ports: &Ports,
     service_check: &check::Keys,
 ) -> RealServer {
-    let table = Table::new(table, scope);
+    let table = Table::new(table, scope, &keys::REAL_SERVER);
     cx.place(scope, "", span);
     let name = table.parsed(cx, "name", "\"ICA_WEB1\"", node::name).unwrap_or_default();
     if !name.is_empty() {
         cx.name(scope, &name);
     }
-    table.refuse_unknown(cx, KEYS);
+    table.refuse_unknown(cx);
     table.require(cx, "name", "\"ICA_WEB1\"");
     table.require(cx, "address", "\"192.168.100.110\"");
     let address = table.parsed(cx, "address", "\"192.168.100.110\"", host_address);

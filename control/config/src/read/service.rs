@@ -3,6 +3,7 @@
 use super::table::{Table, choose};
 use super::{check, node, parts, pool, real_server};
 use crate::cx::{Cx, Scope};
+use crate::keys;
 use crate::net::{clip, host_address};
 use crate::ports::Ports;
 use crate::service::{Mode, OnFailure, Protocol, Scheduler, Service};
@@ -10,23 +11,6 @@ use crate::types::MAX_REAL_SERVERS;
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::Range;
 use toml::de::DeTable;
-
-const KEYS: &[&str] = &[
-    "name",
-    "mode",
-    "address",
-    "ports",
-    "protocol",
-    "scheduler",
-    "persistence",
-    "timeouts",
-    "on_failure",
-    "snat_pool",
-    "fallback",
-    "tunnel",
-    "check",
-    "real_server",
-];
 
 /// The modes of this version.
 #[derive(Clone, Copy)]
@@ -53,7 +37,7 @@ pub(super) fn service(
     table: &DeTable<'_>,
 ) -> Option<Service> {
     let scope = Scope::Service(index);
-    let table = Table::new(table, scope);
+    let table = Table::new(table, scope, &keys::SERVICE);
     cx.place(scope, "", span);
     let name = table.parsed(cx, "name", "\"ICA_WEB\"", node::name).unwrap_or_default();
     if !name.is_empty() {
@@ -61,7 +45,7 @@ pub(super) fn service(
     }
     table.require(cx, "name", "\"ICA_WEB\"");
     let mode = mode(cx, scope, &table)?;
-    table.refuse_unknown(cx, KEYS);
+    table.refuse_unknown(cx);
     table.require(cx, "address", "\"192.168.100.100\"");
     table.require(cx, "ports", "\"80,443\"");
     let address = table.parsed(cx, "address", "\"192.168.100.100\"", host_address);

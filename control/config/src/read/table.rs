@@ -2,31 +2,36 @@
 
 use crate::cx::{Cx, Scope};
 use crate::finding::Problem;
+use crate::keys::{Key, Object};
 use crate::net::clip;
 use crate::suggest::nearest;
 use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
+use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
 /// A table of the file and the object it belongs to. Keys are named by their path within the
-/// object (`check.port`); the last part is what the table has.
+/// object (`check.port`); the last part is what the table has. A key that the documented ones of
+/// `object` do not have is never there.
 pub(crate) struct Table<'a, 't> {
     entries: &'a DeTable<'t>,
     scope: Scope,
+    object: &'static Object,
 }
 
 /// A value where it stands.
 type Placed<T> = (Range<usize>, T);
 
 impl<'a, 't> Table<'a, 't> {
-    pub(crate) fn new(entries: &'a DeTable<'t>, scope: Scope) -> Self {
-        Self { entries, scope }
+    pub(crate) fn new(entries: &'a DeTable<'t>, scope: Scope, object: &'static Object) -> Self {
+        Self { entries, scope, object }
     }
 
-    /// One finding for each key that is not among `keys`.
-    pub(crate) fn refuse_unknown(&self, cx: &mut Cx<'_>, keys: &[&'static str]) {
-        let prefix = keys.first().and_then(|key| key.rsplit_once('.')).map(|(table, _)| table);
-        let known: Vec<&str> = keys.iter().map(|key| last(key)).collect();
+    /// One finding for each key that the object does not have.
+    pub(crate) fn refuse_unknown(&self, cx: &mut Cx<'_>) {
+        let keys = self.object.keys;
+        let prefix = keys.first().and_then(|key| key.name.rsplit_once('.')).map(|(table, _)| table);
+        let known: Vec<&str> = keys.iter().map(Key::last).collect();
         for (key, _) in self.entries {
             let name: &str = key.get_ref();
             if known.contains(&name) {
@@ -45,14 +50,19 @@ impl<'a, 't> Table<'a, 't> {
 
     /// Reports a key that must be there and is not.
     pub(crate) fn require(&self, cx: &mut Cx<'_>, key: &'static str, example: &str) {
-        if !self.entries.contains_key(last(key)) {
+        if !self.has(key) {
             let write = format!("{} = {example}", last(key));
             cx.error(self.scope, key, format!("{} is missing", last(key)), write);
         }
     }
 
     pub(crate) fn has(&self, key: &'static str) -> bool {
-        self.entries.contains_key(last(key))
+        self.entry(key).is_some()
+    }
+
+    /// Those of the object's keys that are there.
+    pub(crate) fn present(&self) -> impl Iterator<Item = &'static Key> {
+        self.object.keys.iter().filter(|key| self.has(key.name))
     }
 
     pub(crate) fn string(
@@ -223,8 +233,9 @@ impl<'a, 't> Table<'a, 't> {
         key: &'static str,
         example: &str,
     ) -> Option<Table<'a, 't>> {
+        let object = self.object.key(key)?.kind.object()?;
         match self.value(cx, key)? {
-            DeValue::Table(entries) => Some(Table::new(entries, self.scope)),
+            DeValue::Table(entries) => Some(Table::new(entries, self.scope, object)),
             other => self.mismatch(cx, key, other, "a table", example),
         }
     }
@@ -256,9 +267,13 @@ impl<'a, 't> Table<'a, 't> {
 
     /// The value of `key`, whose place is remembered.
     pub(crate) fn value(&self, cx: &mut Cx<'_>, key: &'static str) -> Option<&'a DeValue<'t>> {
-        let value = self.entries.get(last(key))?;
+        let value = self.entry(key)?;
         cx.place(self.scope, key, value.span());
         Some(value.get_ref())
+    }
+
+    fn entry(&self, key: &str) -> Option<&'a Spanned<DeValue<'t>>> {
+        self.entries.get(self.object.key(key)?.last())
     }
 
     /// Reports a value of the wrong type.
@@ -332,5 +347,22 @@ fn kind(value: &DeValue<'_>) -> &'static str {
         DeValue::Datetime(_) => "a date or time",
         DeValue::Array(_) => "an array",
         DeValue::Table(_) => "a table",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::NODE;
+
+    #[test]
+    fn a_key_that_is_not_documented_cannot_be_read() {
+        let text = "name = \"lb1\"\nsecret = \"x\"";
+        let entries = DeTable::parse(text).expect("TOML");
+        let mut cx = Cx::new(text, "lb.toml");
+        let table = Table::new(entries.get_ref(), Scope::Node, &NODE);
+        assert_eq!(table.string(&mut cx, "name", ""), Some("lb1"));
+        assert_eq!(table.string(&mut cx, "secret", ""), None);
+        assert!(table.has("name") && !table.has("secret"));
     }
 }

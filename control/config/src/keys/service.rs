@@ -1,0 +1,188 @@
+//! `[[service]]` and its small tables.
+
+use super::{CHECK, Key, Kind, Object, PORT, REAL_SERVER, integer, text};
+use crate::types::MAX_REAL_SERVERS;
+
+/// Most entries of one `snat_pool`.
+pub(crate) const MAX_POOL: usize = 1_024;
+
+/// `[[service]]`
+pub static SERVICE: Object = Object {
+    name: "service",
+    heading: "`[[service]]`",
+    help: "A virtual service: what clients connect to.",
+    keys: &[
+        Key::required("name", Kind::Text(&text::NAME), "\"ICA_WEB\"")
+            .help("Its name; no two share one."),
+        Key::required("mode", Kind::Word(MODES), "\"l4-dr\"")
+            .help("How packets reach the real servers."),
+        Key::required("address", Kind::Text(&text::HOST_ADDRESS), "\"192.168.100.100\"")
+            .help("The virtual address (VIP)."),
+        Key::required("ports", Kind::Text(&text::PORTS), "\"80,443\"")
+            .help("The ports that clients may come to; no other service has them at this address."),
+        Key::with_default("protocol", Kind::Word(PROTOCOLS), "\"tcp\"").help("What is balanced."),
+        Key::with_default("scheduler", Kind::Word(SCHEDULERS), "\"wlc\"")
+            .help("Who gets a new connection."),
+        Key::optional("persistence", Kind::Table(&PERSISTENCE), "none")
+            .example("{ by = \"source-ip\", timeout = \"5m\" }")
+            .help("Whether a client stays with its real server."),
+        Key::optional("timeouts", Kind::Table(&TIMEOUTS), "every key of it has its default")
+            .example("{ tcp_established = \"2h\" }")
+            .help("After how long an idle connection is forgotten."),
+        Key::with_default("on_failure", Kind::Word(ON_FAILURE), "\"reset\"")
+            .help("What becomes of the TCP connections of a real server that fails."),
+        Key::optional("snat_pool", POOL, "the address of the interface that faces the real server")
+            .example("[\"192.168.100.5\", \"192.168.100.6:10000-20000\"]")
+            .only("mode", &["l4-snat"])
+            .help("Where source addresses and ports come from."),
+        Key::optional("fallback", FALLBACKS, "`\"local\"`, and `\"none\"` for `\"udp\"` alone")
+            .example("{ address = \"192.168.100.120\" }")
+            .help("Who answers when no real server can."),
+        Key::optional("tunnel", Kind::Table(&TUNNEL), "every key of it has its default")
+            .example("{ type = \"gre\" }")
+            .only("mode", &["l4-tun"])
+            .help("How packets are wrapped."),
+        Key::optional("check", Kind::Table(&CHECK), "every key of it has its default")
+            .example("{ type = \"connect\", port = 443 }")
+            .help("How it is found out whether a real server is up."),
+        Key::optional("real_server", REAL_SERVERS, "none").help("The servers behind it."),
+    ],
+    example: "\
+[[service]]
+name = \"ICA_WEB\"
+mode = \"l4-dr\"
+address = \"192.168.100.100\"
+ports = \"80,443\"
+scheduler = \"wlc\"
+persistence = { by = \"source-ip\", timeout = \"5m\" }
+check = { type = \"connect\", port = 443 }
+
+[[service.real_server]]
+name = \"ICA_WEB1\"
+address = \"192.168.100.110\"
+",
+};
+
+pub(super) const LIMIT: Kind = integer(0, u32::MAX as u64, "connections");
+const SECONDS: Kind = Kind::Duration { least_ms: 1_000, whole_seconds: true };
+const POOL: Kind = Kind::List { of: &Kind::Text(&text::POOL_ENTRY), least: 0, most: MAX_POOL };
+const REAL_SERVERS: Kind = Kind::Tables { of: &REAL_SERVER, most: MAX_REAL_SERVERS };
+const FALLBACKS: Kind = Kind::Either(&[Kind::Word(FALLBACK_WORDS), Kind::Table(&FALLBACK)]);
+
+const MODES: &[(&str, &str)] = &[
+    ("l4-dr", "direct routing: only Ethernet addresses change, answers go straight to the client"),
+    ("l4-nat", "the destination is rewritten; this node is the real servers' gateway"),
+    ("l4-snat", "both ends are rewritten; nothing has to change on the real servers"),
+    ("l4-tun", "the packet travels unchanged in another; answers go straight to the client"),
+];
+const PROTOCOLS: &[(&str, &str)] =
+    &[("tcp", "TCP"), ("udp", "UDP"), ("tcp+udp", "both, with one persistence")];
+const SCHEDULERS: &[(&str, &str)] = &[
+    ("wlc", "least connections per weight"),
+    ("wrr", "round robin by weight"),
+    ("sh", "by the client's address"),
+    ("dh", "by the virtual address and port"),
+    ("maglev", "consistent hashing that moves few clients when a real server goes"),
+    ("sed", "shortest expected delay"),
+    ("nq", "an idle real server first, then as `sed`"),
+];
+const ON_FAILURE: &[(&str, &str)] = &[
+    ("reset", "the client is told at its next segment and can connect anew"),
+    ("move", "they go to another real server, where servers share the state of connections"),
+    ("keep", "nothing"),
+];
+const FALLBACK_WORDS: &[(&str, &str)] = &[
+    ("local", "our own page, TCP only"),
+    ("none", "nobody: the connection is refused, with a counted reason"),
+];
+
+/// `service.persistence`
+pub static PERSISTENCE: Object = Object {
+    name: "persistence",
+    heading: "`persistence` of a service",
+    help: "A client stays with the real server that it has.",
+    keys: &[
+        Key::required(
+            "persistence.by",
+            Kind::Word(&[("source-ip", "its address")]),
+            "\"source-ip\"",
+        )
+        .help("What a client is known by."),
+        Key::with_default("persistence.timeout", SECONDS, "\"5m\"")
+            .help("How long after a client's last new connection it is remembered."),
+        Key::with_default("persistence.mask", integer(0, 32, "bits"), "32")
+            .help("Prefix length of IPv4 clients that count as one."),
+        Key::with_default("persistence.mask6", integer(0, 128, "bits"), "128")
+            .help("Prefix length of IPv6 clients that count as one."),
+    ],
+    example: "\
+persistence = { by = \"source-ip\", timeout = \"1h\", mask6 = 64 }
+",
+};
+
+/// `service.timeouts`
+pub static TIMEOUTS: Object = Object {
+    name: "timeouts",
+    heading: "`timeouts` of a service",
+    help: "After how long without a packet a connection is forgotten.",
+    keys: &[
+        Key::with_default("timeouts.tcp_opening", SECONDS, "\"1m\"")
+            .help("TCP, the handshake is not complete."),
+        Key::with_default("timeouts.tcp_established", SECONDS, "\"15m\"").help("TCP, open."),
+        Key::with_default("timeouts.tcp_closing", SECONDS, "\"2m\"")
+            .help("TCP, one side has closed."),
+        Key::with_default("timeouts.tcp_closed", SECONDS, "\"10s\"")
+            .help("TCP, both sides have closed, or one has reset."),
+        Key::with_default("timeouts.udp", SECONDS, "\"2m\"").help("UDP."),
+    ],
+    example: "\
+timeouts = { tcp_established = \"2h\", udp = \"5m\" }
+",
+};
+
+/// `service.fallback`, where it is a table
+pub static FALLBACK: Object = Object {
+    name: "fallback",
+    heading: "`fallback` of a service",
+    help: "A server that answers when no real server can. A word may stand in its place.",
+    keys: &[
+        Key::required("fallback.address", Kind::Text(&text::HOST_ADDRESS), "\"192.168.100.120\"")
+            .help("Its address."),
+        Key::optional("fallback.port", PORT, "the one that the client came to")
+            .example("80")
+            .help("The port that it listens on."),
+    ],
+    example: "\
+fallback = { address = \"192.168.100.120\" }
+",
+};
+
+/// `service.tunnel`
+pub static TUNNEL: Object = Object {
+    name: "tunnel",
+    heading: "`tunnel` of a service",
+    help: "How packets to the real servers are wrapped, in mode `l4-tun`.",
+    keys: &[
+        Key::with_default("tunnel.type", Kind::Word(TUNNELS), "\"ipip\"").help("The wrapping."),
+        Key::with_default("tunnel.port", PORT, "6080")
+            .example("7000")
+            .only("type", &["gue"])
+            .help("UDP destination port."),
+        Key::optional("tunnel.source", Kind::Text(&text::HOST_ADDRESS), TOWARDS)
+            .example("\"192.168.100.10\"")
+            .help("Outer source address."),
+        Key::optional("tunnel.mtu", integer(576, 9_000, "bytes"), "the route's")
+            .example("1400")
+            .help("Largest outer packet that the path to the real servers takes."),
+    ],
+    example: "\
+tunnel = { type = \"gue\", mtu = 1400 }
+",
+};
+
+const TOWARDS: &str = "that of the interface that faces the real server";
+const TUNNELS: &[(&str, &str)] = &[
+    ("ipip", "IP in IP, of either family in either (RFC 2003, RFC 2473)"),
+    ("gre", "GRE (RFC 2784)"),
+    ("gue", "GUE, over UDP, so that routers on the way can spread the flows"),
+];
