@@ -16,6 +16,7 @@ mod net;
 mod ports;
 mod read;
 mod rules;
+mod schema;
 mod service;
 mod suggest;
 mod syntax;
@@ -27,6 +28,7 @@ pub use device::Device;
 pub use finding::{Finding, Findings, MAX_FINDINGS, Problem, Severity};
 pub use net::{Mac, Prefix, same_family};
 pub use ports::{MAX_PORT_RANGES, PortRange, Ports};
+pub use schema::schema;
 pub use service::{
     DEDICATED_POOL_PORTS, DEFAULT_POOL_PORTS, Fallback, Mode, OnFailure, Persistence, PoolRange,
     Protocol, RealServer, Scheduler, Service, State, Timeouts, Tunnel, TunnelKind,

@@ -1,5 +1,8 @@
 //! What is said about wrong files: line, key, what is wrong, what to write.
 
+mod common;
+
+use common::{Validator, as_json};
 use config::{Finding, Findings, parse};
 
 /// A file without a fault. Cases replace lines of it, by number.
@@ -47,6 +50,11 @@ const ERRORS: &[Case] = &[
     (&[(14, "ports = ")], 14, "ports", "not TOML", "TOML, such as"),
     (&[(14, "ports = \"80")], 14, "ports", "not TOML", "TOML, such as"),
     (&[(20, "name = \"WEB2\"")], 20, "name", "duplicate key", "each key once"),
+    // the format's version
+    (&[(1, "version = 2\n[node]")], 1, "version", "version 2, newer than this release", "a file of version 1"),
+    (&[(1, "version = 99999999999999999999\n[nodes]")], 1, "version", "newer than this release", "a file of version 1"),
+    (&[(1, "version = 0\n[node]")], 1, "version", "0 is out of range", "1 to 1"),
+    (&[(1, "version = \"1\"\n[node]")], 1, "version", "an integer is wanted", "version = 1"),
     // keys and types
     (&[(20, "wieght = 100")], 20, "service[WEB].real_server[WEB1].wieght", "unknown key", "weight (did you mean that?)"),
     (&[(3, "colour = 1")], 3, "node.colour", "unknown key", "one of name"),
@@ -195,6 +203,66 @@ fn every_kind_of_warning_is_named_placed_and_alone() {
         Err(findings) => (Vec::new(), findings),
         Ok(accepted) => (accepted.findings.warnings.clone(), accepted.findings),
     });
+}
+
+/// What a schema does not see: it lies between keys or objects, or in what a string means.
+const UNSEEN: &[&str] = &[
+    "runs backwards",
+    "ports in common",
+    "a multicast address",
+    "IPv4 address in IPv6 clothes",
+    "more than max_connections",
+    "not an address of this balancer",
+    "no poll mode driver",
+    "the network's own",
+    "not in a subnet of this interface",
+    "the interface's own address",
+    "not in a subnet",
+    "already the name of the interface in line 5",
+    "already the port of the interface in line 6",
+    "already an address in line 7",
+    "1 CPUs for 2 workers",
+    "needs huge pages",
+    "is listed twice",
+    "a check of type \"connect\" has no path",
+    "needs one",
+    "only in mode l4-dr",
+    "to itself",
+    "absolute path",
+    "has no text",
+    "already the name of the service in line 11",
+    "service's real server in line 18",
+    "tcp 80 at 192.168.100.100 already belongs to service WEB (line 14)",
+    "already belongs to service WEB",
+    "differs from the service's 80, but in mode l4-dr packets reach the real server unchanged",
+    "in mode l4-tun",
+    "not in a subnet of any interface, and direct routing",
+    "differ in family",
+    "which mode l4-snat cannot translate",
+    "the service's own virtual address",
+    "the virtual address of service[API]",
+    "this balancer's own address",
+    "broadcast address of 192.168.100.0/24",
+    "direct routing",
+    "would all become the one port 8443",
+    "do not say which port to check",
+    "10.0.0.5 is not in a subnet of any interface",
+    "is there twice",
+    "the pool has no IPv4 address",
+    "no pool, and no interface has an IPv6 address",
+    "not an address of any interface",
+];
+
+#[test]
+fn the_schema_sees_what_a_schema_can() {
+    let validator = Validator::new();
+    assert_eq!(validator.faults(&as_json(GOOD).expect("TOML")), [""; 0]);
+    for (edits, _, key, what, _) in ERRORS {
+        let Some(file) = as_json(&edited(edits)) else { continue };
+        let faults = validator.faults(&file);
+        let unseen = UNSEEN.contains(what);
+        assert_eq!(faults.is_empty(), unseen, "{key}: {what}: {faults:?}; UNSEEN is wrong?");
+    }
 }
 
 #[test]

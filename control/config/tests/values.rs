@@ -1,5 +1,8 @@
 //! What a file means: every key, and every default.
 
+mod common;
+
+use common::{Validator, as_json};
 use config::{
     CommandCheck, Config, DEDICATED_POOL_PORTS, DEFAULT_POOL_PORTS, Device, DnsCheck, Fallback,
     HttpCheck, HttpMethod, Idle, Mode, OnFailure, Persistence, PoolRange, PortRange, Probe,
@@ -228,14 +231,22 @@ fn one_protocol_or_address_apart_is_no_overlap() {
 }
 
 #[test]
+fn a_file_without_a_version_is_of_the_first() {
+    assert_eq!(read(&format!("version = 1\n{LEAST}")), read(LEAST));
+}
+
+#[test]
 fn every_example_is_accepted() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
+    let validator = Validator::new();
     let mut seen = 0;
     for entry in std::fs::read_dir(folder).expect("examples") {
         let path = entry.expect("entry").path();
         let text = std::fs::read_to_string(&path).expect("text");
         let name = path.display().to_string();
         parse(&text, &name).unwrap_or_else(|findings| panic!("{findings}"));
+        let faults = validator.faults(&as_json(&text).expect("TOML"));
+        assert!(faults.is_empty(), "{name}: {faults:?}");
         seen += 1;
     }
     assert!(seen >= 6, "{seen} examples in {folder}");
