@@ -3,12 +3,13 @@
 
 mod ask;
 mod check;
+mod describe;
 mod file;
 mod password;
 mod run;
 
 use ask::{Place, Question, Target};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -108,6 +109,18 @@ enum Command {
     Audit(ask::Options),
     /// What happened lately: checks, requests, processes.
     Events(ask::Options),
+    /// The JSON Schema of the configuration file.
+    Schema,
+    /// A script that completes this command's words in a shell.
+    Completion {
+        /// The shell.
+        shell: describe::Shell,
+    },
+    /// Writes the manual: one page for each command.
+    Man {
+        /// An existing folder.
+        folder: PathBuf,
+    },
     /// Takes a real server out of service, or back in.
     RealServer {
         #[command(subcommand)]
@@ -248,6 +261,9 @@ fn main() -> ExitCode {
         Command::Config(options) => ask::ask(&Question::Config, &options),
         Command::User { command } => user(command),
         Command::Token { command } => token(command),
+        Command::Schema => describe::schema(),
+        Command::Completion { shell } => describe::completion(Cli::command(), shell),
+        Command::Man { folder } => describe::manual(Cli::command(), &folder),
         Command::Audit(options) => ask::ask(&Question::Audit, &options),
         Command::RealServer { command } => {
             let (target, state) = match command {
