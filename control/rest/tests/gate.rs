@@ -170,8 +170,9 @@ async fn call(
     let response =
         router(Arc::new(Reached), Arc::new(Believing::default())).oneshot(request).await.unwrap();
     let status = response.status();
-    // The stream of events has no end.
-    if response.headers()["content-type"] == "text/event-stream" {
+    // The stream of events has no end, and the schema is there without a control.
+    let kind = &response.headers()["content-type"];
+    if kind == "text/event-stream" || kind == SCHEMA {
         return (REACHED, String::new());
     }
     let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
@@ -265,6 +266,25 @@ async fn what_is_malformed_is_said() {
         let said: rest::problem::Body = serde_json::from_str(&text).unwrap();
         assert!(!said.error.is_empty() && !said.remedy.is_empty(), "{text}");
     }
+}
+
+const SCHEMA: &str = "application/schema+json";
+
+#[tokio::test]
+async fn the_schema_is_that_of_the_reader() {
+    let request = Request::get("/api/v1/schema/config").header("role", "viewer");
+    let request = request.body(Body::empty()).unwrap();
+    let gate = Arc::new(Believing::default());
+    let response = router(Arc::new(Reached), gate).oneshot(request).await.unwrap();
+    assert_eq!(
+        (response.status(), &response.headers()["content-type"]),
+        (StatusCode::OK, &SCHEMA.parse().unwrap())
+    );
+    let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    let schema: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+    assert_eq!(schema, config::schema());
+    let said = &document()["paths"]["/api/v1/schema/config"]["get"]["responses"]["200"]["content"];
+    assert_eq!(said[SCHEMA]["schema"]["type"], "object", "{said}");
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use futures::stream::{self, Stream};
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use tokio::sync::broadcast::error::RecvError;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -43,6 +43,7 @@ pub fn all() -> OpenApiRouter<Behind> {
         .routes(routes!(rollback))
         .routes(routes!(revisions))
         .routes(routes!(revision))
+        .routes(routes!(schema))
         .routes(routes!(events))
         .routes(routes!(follow))
         .routes(routes!(metrics))
@@ -234,6 +235,15 @@ async fn revision(
 ) -> Answer<RevisionText> {
     let Path(number) = number.map_err(|e| Problem::malformed(e.body_text()))?;
     behind.revision(number).await.map(Json)
+}
+
+/// The JSON Schema (2020-12) of the configuration, for the TOML as JSON.
+#[utoipa::path(get, path = "/api/v1/schema/config", tag = "configuration",
+    responses((status = 200, content_type = "application/schema+json", body = Object),
+        (status = "default", body = Body)))]
+async fn schema() -> impl IntoResponse {
+    static TEXT: LazyLock<String> = LazyLock::new(|| ::config::schema().to_string());
+    ([(header::CONTENT_TYPE, "application/schema+json")], TEXT.as_str())
 }
 
 /// The last events, newest first.
