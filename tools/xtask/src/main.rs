@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod deny;
+mod docs;
 mod loom;
 mod report;
 mod step;
@@ -36,10 +37,12 @@ enum What {
         /// Which parts; all of them without it.
         parts: Vec<Part>,
     },
-    /// Format, lints and the dependency rules.
+    /// Format, lints, the dependency rules, and whether the reference is stale.
     Lint,
     /// The dependency rules of deny.toml alone.
     Deny,
+    /// Writes docs/configuration.md anew.
+    Docs,
     /// The model checker over the connection table.
     Loom {
         /// Also weaken each memory ordering in turn; every one must be noticed.
@@ -92,6 +95,10 @@ fn run(what: What) -> Result<bool> {
             }
         }
         What::Lint => steps::lint(&mut report),
+        What::Docs => {
+            docs::write()?;
+            return Ok(true);
+        }
         What::Deny => report.check("dependencies", deny::run),
         What::Loom { mutations } => loom::run(mutations, &mut report)?,
         What::Miri => steps::miri(&mut report),

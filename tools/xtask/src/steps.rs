@@ -1,6 +1,7 @@
 //! The parts of a run.
 
 use crate::deny;
+use crate::docs;
 use crate::report::Report;
 use crate::step::{cargo, count, run};
 use anyhow::{Context, Result};
@@ -11,10 +12,11 @@ use std::time::Instant;
 /// What the end-to-end tests and the demo run.
 const BINARIES: [&str; 4] = ["cli", "controld", "dataplane", "testbed"];
 
-/// Format, lints and the dependency rules, one test each.
+/// Format, the dependency rules, the reference and lints, one test each.
 pub fn lint(report: &mut Report) {
     report.check("format", || run(cargo().args(["fmt", "--all", "--check"])));
     report.check("dependencies", deny::run);
+    report.check("reference", docs::check);
     report.check("lints", || {
         let mut clippy = cargo();
         clippy.args(["clippy", "--workspace", "--all-targets", "--locked", "--quiet"]);
