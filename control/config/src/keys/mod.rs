@@ -17,9 +17,7 @@ pub mod text;
 pub use check::CHECK;
 pub use file::{API, DATAPLANE, FILE, NODE};
 pub use interface::{INTERFACE, NEIGHBOUR};
-pub(crate) use interface::{MAX_ADDRESSES, MAX_NEIGHBOURS};
 pub use real_server::REAL_SERVER;
-pub(crate) use service::MAX_POOL;
 pub use service::{FALLBACK, PERSISTENCE, SERVICE, TIMEOUTS, TUNNEL};
 use text::Text;
 
@@ -146,6 +144,18 @@ impl Object {
     pub fn key(&self, name: &str) -> Option<&'static Key> {
         self.keys.iter().find(|key| key.name == name)
     }
+
+    /// The header that begins it in the file, if it has one, and what must follow.
+    fn header(&self) -> Option<String> {
+        let header = self.heading.trim_matches('`');
+        let required: Vec<_> =
+            self.keys.iter().filter(|key| key.absent == Absent::Refused).map(Key::last).collect();
+        match required.as_slice() {
+            _ if !header.starts_with('[') => None,
+            [] => Some(header.to_owned()),
+            _ => Some(format!("{header} with {}", required.join(", "))),
+        }
+    }
 }
 
 impl Key {
@@ -184,6 +194,14 @@ impl Key {
     pub fn last(&self) -> &'static str {
         self.name.rsplit('.').next().unwrap_or(self.name)
     }
+
+    /// How it is written in the file: with a header of its own, or with its example.
+    pub(crate) fn shown(&self) -> String {
+        match self.kind.object().and_then(Object::header) {
+            Some(header) => header,
+            None => format!("{} = {}", self.last(), self.example),
+        }
+    }
 }
 
 impl Kind {
@@ -192,6 +210,23 @@ impl Kind {
         match self {
             Self::Table(object) | Self::Tables { of: object, .. } => Some(object),
             Self::Either(kinds) => kinds.iter().find_map(Self::object),
+            _ => None,
+        }
+    }
+
+    /// Smallest and largest of a number.
+    pub(crate) fn limits(&self) -> Option<(u64, u64)> {
+        match *self {
+            Self::Integer { least, most, .. } => Some((least, most)),
+            _ => None,
+        }
+    }
+
+    /// Most entries of an array.
+    pub(crate) fn most_entries(&self) -> Option<usize> {
+        match *self {
+            Self::List { most, .. } | Self::Tables { most, .. } => Some(most),
+            Self::Either(kinds) => kinds.iter().find_map(Self::most_entries),
             _ => None,
         }
     }

@@ -13,7 +13,6 @@ use std::time::Duration;
 
 const INTERVAL: Duration = Duration::from_secs(2);
 const TIMEOUT: Duration = Duration::from_secs(2);
-const SHORTEST: Duration = Duration::from_millis(10);
 const DNS_PORT: u16 = 53;
 
 /// A check as one table of the file has it.
@@ -83,35 +82,32 @@ const RECORDS: &[(&str, Record)] = &[
 const LATER: &[&str] = &["smtp", "imap", "pop3", "ftp", "ldap", "mysql", "postgresql", "radius"];
 
 pub(super) fn read(cx: &mut Cx<'_>, scope: Scope, outer: &Table<'_, '_>) -> Keys {
-    let example = "{ type = \"connect\", port = 443 }";
-    let Some(table) = outer.table(cx, "check", example) else { return Keys::default() };
+    let Some(table) = outer.table(cx, "check") else { return Keys::default() };
     table.refuse_unknown(cx);
-    let most = 1_000;
-    let count = |cx: &mut Cx<'_>, key: &'static str, least: u64, example: &str| {
-        table.integer(cx, key, least..=most, example).map(|n| n as u32)
-    };
+    let count =
+        |cx: &mut Cx<'_>, key: &'static str| table.integer(cx, key).map(|number| number as u32);
     let listed = |key: &'static str| table.has(key);
     let keys = Keys {
-        kind: table.parsed(cx, "check.type", "\"connect\"", kind),
-        port: table.integer(cx, "check.port", 1..=65_535, "443").map(|port| port as u16),
-        interval: table.duration(cx, "check.interval", SHORTEST, "\"2s\""),
-        fast_interval: table.duration(cx, "check.fast_interval", SHORTEST, "\"500ms\""),
-        timeout: table.duration(cx, "check.timeout", SHORTEST, "\"2s\""),
-        rise: count(cx, "check.rise", 1, "1"),
-        fall: count(cx, "check.fall", 1, "3"),
-        connects: count(cx, "check.connects", 0, "4"),
-        source: table.parsed(cx, "check.source", "\"192.168.100.10\"", host_address),
+        kind: table.parsed(cx, "check.type", kind),
+        port: table.integer(cx, "check.port").map(|port| port as u16),
+        interval: table.duration(cx, "check.interval"),
+        fast_interval: table.duration(cx, "check.fast_interval"),
+        timeout: table.duration(cx, "check.timeout"),
+        rise: count(cx, "check.rise"),
+        fall: count(cx, "check.fall"),
+        connects: count(cx, "check.connects"),
+        source: table.parsed(cx, "check.source", host_address),
         vip: table.boolean(cx, "check.vip"),
         method: table.choice(cx, "check.method", METHODS),
-        path: table.parsed(cx, "check.path", "\"/health\"", path),
-        host: table.parsed(cx, "check.host", "\"www.example.com\"", host),
+        path: table.parsed(cx, "check.path", path),
+        host: table.parsed(cx, "check.host", host),
         statuses: listed("check.status").then(|| statuses(cx, scope, &table)),
-        text: table.parsed(cx, "check.text", "\"ok\"", text),
+        text: table.parsed(cx, "check.text", text),
         verify: table.boolean(cx, "check.verify"),
-        ca: table.parsed(cx, "check.ca", "\"/etc/ssl/ca.pem\"", absolute),
-        name: table.parsed(cx, "check.name", "\"example.com\"", domain),
+        ca: table.parsed(cx, "check.ca", absolute),
+        name: table.parsed(cx, "check.name", domain),
         record: table.choice(cx, "check.record", RECORDS),
-        address: table.parsed(cx, "check.address", "\"192.0.2.1\"", any_address),
+        address: table.parsed(cx, "check.address", any_address),
         command: listed("check.command").then(|| command(cx, scope, &table)),
         particular: table.present().filter(|key| key.only.is_some()).collect(),
         spoilt: false,
@@ -252,7 +248,7 @@ fn kind(text: &str) -> Result<Kind, Problem> {
 }
 
 fn statuses(cx: &mut Cx<'_>, scope: Scope, table: &Table<'_, '_>) -> Vec<u16> {
-    let statuses = table.integers(cx, "check.status", 64, "[200, 204]");
+    let statuses = table.integers(cx, "check.status");
     let wrong = statuses.iter().find(|status| !(100..=599).contains(*status));
     if let Some(wrong) = wrong {
         let what = format!("{wrong} is no HTTP status");
@@ -266,7 +262,7 @@ fn statuses(cx: &mut Cx<'_>, scope: Scope, table: &Table<'_, '_>) -> Vec<u16> {
 
 fn command(cx: &mut Cx<'_>, scope: Scope, table: &Table<'_, '_>) -> Vec<String> {
     let example = "[\"/usr/local/bin/check\", \"-v\"]";
-    let words = table.all_parsed(cx, "check.command", 64, example, super::node::argument);
+    let words = table.all_parsed(cx, "check.command", super::node::argument);
     let is_absolute = words.first().is_some_and(|program| Path::new(program).is_absolute());
     if !is_absolute && cx.ok(scope, "check.command") {
         let what = "does not begin with the absolute path of a program";

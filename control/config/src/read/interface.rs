@@ -4,7 +4,7 @@ use super::table::Table;
 use crate::cx::{Cx, Scope};
 use crate::device::{Device, VIRTUAL_DRIVERS};
 use crate::finding::Problem;
-use crate::keys::{self, MAX_ADDRESSES, MAX_NEIGHBOURS};
+use crate::keys;
 use crate::net::{Prefix, clip, host_address};
 use crate::suggest::nearest;
 use crate::types::{Interface, Neighbour};
@@ -21,22 +21,21 @@ pub(super) fn interface(
     let scope = Scope::Interface(index);
     let table = Table::new(table, scope, &keys::INTERFACE);
     cx.place(scope, "", span);
-    let name = table.parsed(cx, "name", "\"eth0\"", interface_name).unwrap_or_default();
+    let name = table.parsed(cx, "name", interface_name).unwrap_or_default();
     if !name.is_empty() {
         cx.name(scope, &name);
     }
     table.refuse_unknown(cx);
-    table.require(cx, "name", "\"eth0\"");
-    table.require(cx, "port", "\"0000:03:00.0\"");
-    let example = "[\"192.168.100.10/24\"]";
-    let addresses = table.all_parsed(cx, "addresses", MAX_ADDRESSES, example, own_address);
+    table.require(cx, "name");
+    table.require(cx, "port");
+    let addresses = table.all_parsed(cx, "addresses", own_address);
     let neighbours = neighbours(cx, index, &table, &addresses);
     Interface {
         name,
         device: device(cx, &table),
         addresses,
         gateways: gateways(cx, &table),
-        mtu: table.integer(cx, "mtu", 1_280..=9_000, "1500").unwrap_or(1_500) as u16,
+        mtu: table.integer(cx, "mtu").unwrap_or(1_500) as u16,
         neighbours,
         masquerade: table.boolean(cx, "masquerade").unwrap_or(false),
     }
@@ -57,7 +56,7 @@ fn interface_name(text: &str) -> Result<String, Problem> {
 }
 
 fn device(cx: &mut Cx<'_>, table: &Table<'_, '_>) -> Device {
-    let device = table.parsed(cx, "port", "\"0000:03:00.0\"", str::parse);
+    let device = table.parsed(cx, "port", str::parse);
     device.unwrap_or(Device::Bus(String::new()))
 }
 
@@ -98,10 +97,8 @@ fn own_address(text: &str) -> Result<Prefix, Problem> {
 /// One address, or an array of them.
 fn gateways(cx: &mut Cx<'_>, table: &Table<'_, '_>) -> Vec<IpAddr> {
     match table.value(cx, "gateway") {
-        Some(DeValue::Array(_)) => {
-            table.all_parsed(cx, "gateway", 2, "[\"192.168.100.1\", \"2001:db8::1\"]", gateway)
-        }
-        Some(_) => table.parsed(cx, "gateway", "\"192.168.100.1\"", gateway).into_iter().collect(),
+        Some(DeValue::Array(_)) => table.all_parsed(cx, "gateway", gateway),
+        Some(_) => table.parsed(cx, "gateway", gateway).into_iter().collect(),
         None => Vec::new(),
     }
 }
@@ -120,9 +117,8 @@ fn neighbours(
     table: &Table<'_, '_>,
     addresses: &[Prefix],
 ) -> Vec<Neighbour> {
-    let example = "neighbours = [{ address = \"192.168.100.110\", mac = \"02:00:00:00:01:10\" }]";
-    let tables = table.tables(cx, "neighbours", MAX_NEIGHBOURS, example);
-    tables
+    table
+        .tables(cx, "neighbours")
         .enumerate()
         .filter_map(|(i, (span, table))| {
             let scope = Scope::Neighbour(index, i);
@@ -139,11 +135,11 @@ fn neighbour(
     addresses: &[Prefix],
 ) -> Option<Neighbour> {
     table.refuse_unknown(cx);
-    table.require(cx, "address", "\"192.168.100.110\"");
-    table.require(cx, "mac", "\"02:00:00:00:01:10\"");
-    let vlan = table.integer(cx, "vlan", 1..=4_094, "100").map(|vlan| vlan as u16);
-    let address = table.parsed(cx, "address", "\"192.168.100.110\"", gateway);
-    let mac = table.parsed(cx, "mac", "\"02:00:00:00:01:10\"", str::parse);
+    table.require(cx, "address");
+    table.require(cx, "mac");
+    let vlan = table.integer(cx, "vlan").map(|vlan| vlan as u16);
+    let address = table.parsed(cx, "address", gateway);
+    let mac = table.parsed(cx, "mac", str::parse);
     let (address, mac) = (address?, mac?);
     let link_local = matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
     if !link_local && !addresses.is_empty() && !addresses.iter().any(|p| p.contains(address)) {

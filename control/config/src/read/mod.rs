@@ -14,8 +14,7 @@ mod table;
 use crate::cx::{Cx, Scope};
 use crate::keys;
 use crate::service::{RealServer, Service};
-use crate::types::{Config, Interface, MAX_INTERFACES, MAX_SERVICES};
-use crate::version::VERSION;
+use crate::types::{Config, Interface};
 pub(crate) use interface::check_driver;
 use table::Table;
 use toml::de::DeTable;
@@ -51,19 +50,17 @@ pub(crate) fn draft(cx: &mut Cx<'_>, file: &DeTable<'_>) -> Draft {
     let file = Table::new(file, Scope::File, &keys::FILE);
     file.refuse_unknown(cx);
     // Which one is no matter: there is one version, and another has been refused.
-    file.integer(cx, "version", 1..=VERSION, "1");
+    file.integer(cx, "version");
     let node = node::node(cx, &file);
     let dataplane = node::dataplane(cx, &file);
     let api = node::api(cx, &file);
-    let example = "[[interface]] with name, port and addresses";
     let interfaces = file
-        .tables(cx, "interface", MAX_INTERFACES, example)
+        .tables(cx, "interface")
         .enumerate()
         .map(|(i, (span, table))| interface::interface(cx, i, span, table))
         .collect();
-    let example = "[[service]] with name, mode, address and ports";
     let (service_positions, services) = file
-        .tables(cx, "service", MAX_SERVICES, example)
+        .tables(cx, "service")
         .enumerate()
         .filter_map(|(i, (span, table))| Some((i, service::service(cx, i, span, table)?)))
         .unzip();

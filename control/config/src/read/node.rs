@@ -13,7 +13,7 @@ pub(super) fn node(cx: &mut Cx<'_>, file: &Table<'_, '_>) -> Node {
     let empty = DeTable::new();
     let table = section(cx, file, "node", Scope::Node, &keys::NODE, &empty);
     table.refuse_unknown(cx);
-    let name = table.parsed(cx, "name", "\"lb1\"", name);
+    let name = table.parsed(cx, "name", name);
     Node { name: name.unwrap_or_else(|| "fulcrum".into()) }
 }
 
@@ -22,16 +22,16 @@ pub(super) fn dataplane(cx: &mut Cx<'_>, file: &Table<'_, '_>) -> Dataplane {
     let empty = DeTable::new();
     let table = section(cx, file, "dataplane", Scope::Dataplane, &keys::DATAPLANE, &empty);
     table.refuse_unknown(cx);
-    let workers = table.integer(cx, "workers", 1..=64, "2").unwrap_or(1) as u16;
-    let entries = table.integer(cx, "table_entries", 1_000..=100_000_000, "1_000_000");
+    let workers = table.integer(cx, "workers").unwrap_or(1) as u16;
+    let entries = table.integer(cx, "table_entries");
     let dataplane = Dataplane {
         workers,
-        cpus: table.integers(cx, "cpus", 64, "[2, 3]"),
-        eal: table.all_parsed(cx, "eal", 64, "[\"-d\", \"driver.so\"]", argument),
+        cpus: table.integers(cx, "cpus"),
+        eal: table.all_parsed(cx, "eal", argument),
         table_entries: entries.unwrap_or(1_000_000) as u32,
         huge_pages: table.boolean(cx, "huge_pages").unwrap_or(true),
         idle: table.choice(cx, "idle", IDLE).unwrap_or(Idle::Adaptive),
-        hash_seed: table.integer(cx, "hash_seed", 0..=i64::MAX as u64, "0").unwrap_or(0),
+        hash_seed: table.integer(cx, "hash_seed").unwrap_or(0),
     };
     check_cpus(cx, &dataplane);
     dataplane
@@ -44,9 +44,8 @@ pub(super) fn api(cx: &mut Cx<'_>, file: &Table<'_, '_>) -> Api {
     let empty = DeTable::new();
     let table = section(cx, file, "api", Scope::Api, &keys::API, &empty);
     table.refuse_unknown(cx);
-    let example = "[\"192.168.100.10:9443\"]";
     let listen = match table.has("listen") {
-        true => table.all_parsed(cx, "listen", 16, example, listener),
+        true => table.all_parsed(cx, "listen", listener),
         false => vec![
             SocketAddr::from((Ipv4Addr::UNSPECIFIED, API_PORT)),
             SocketAddr::from((Ipv6Addr::UNSPECIFIED, API_PORT)),
@@ -96,7 +95,7 @@ fn section<'a, 't>(
     match file.value(cx, key) {
         Some(toml::de::DeValue::Table(entries)) => Table::new(entries, scope, object),
         Some(other) => {
-            let _: Option<()> = file.mismatch(cx, key, other, "a table", "{ } or a [section]");
+            let _: Option<()> = file.mismatch(cx, key, other, "a table");
             Table::new(empty, scope, object)
         }
         None => Table::new(empty, scope, object),

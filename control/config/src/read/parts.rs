@@ -13,15 +13,12 @@ pub(super) fn persistence(
     scope: Scope,
     service: &Table<'_, '_>,
 ) -> Option<Persistence> {
-    let example = "{ by = \"source-ip\", timeout = \"5m\" }";
-    let table = service.table(cx, "persistence", example)?;
+    let table = service.table(cx, "persistence")?;
     table.refuse_unknown(cx);
-    table.require(cx, "persistence.by", "\"source-ip\"");
-    table.parsed(cx, "persistence.by", "\"source-ip\"", by);
+    table.require(cx, "persistence.by");
+    table.parsed(cx, "persistence.by", by);
     Some(Persistence {
-        timeout: table
-            .seconds(cx, "persistence.timeout", "\"5m\"")
-            .unwrap_or(Duration::from_secs(300)),
+        timeout: table.duration(cx, "persistence.timeout").unwrap_or(Duration::from_secs(300)),
         mask: mask(cx, scope, &table, "persistence.mask", 32),
         mask6: mask(cx, scope, &table, "persistence.mask6", 128),
     })
@@ -29,10 +26,9 @@ pub(super) fn persistence(
 
 pub(super) fn timeouts(cx: &mut Cx<'_>, service: &Table<'_, '_>) -> Timeouts {
     let default = Timeouts::default();
-    let example = "{ tcp_established = \"15m\" }";
-    let Some(table) = service.table(cx, "timeouts", example) else { return default };
+    let Some(table) = service.table(cx, "timeouts") else { return default };
     table.refuse_unknown(cx);
-    let mut read = |key, default| table.seconds(cx, key, "\"15m\"").unwrap_or(default);
+    let mut read = |key, default| table.duration(cx, key).unwrap_or(default);
     Timeouts {
         tcp_opening: read("timeouts.tcp_opening", default.tcp_opening),
         tcp_established: read("timeouts.tcp_established", default.tcp_established),
@@ -45,23 +41,22 @@ pub(super) fn timeouts(cx: &mut Cx<'_>, service: &Table<'_, '_>) -> Timeouts {
 /// A word or a table with an address.
 pub(super) fn fallback(cx: &mut Cx<'_>, service: &Table<'_, '_>, protocol: Protocol) -> Fallback {
     const WORDS: &[(&str, Fallback)] = &[("local", Fallback::Local), ("none", Fallback::None)];
-    let example = "\"local\", \"none\" or { address = \"192.168.100.120\" }";
     let default = if protocol.has_tcp() { Fallback::Local } else { Fallback::None };
     match service.value(cx, "fallback") {
         None => default,
         Some(DeValue::String(_)) => {
-            service.parsed(cx, "fallback", example, |text| choose(text, WORDS)).unwrap_or(default)
+            service.parsed(cx, "fallback", |text| choose(text, WORDS)).unwrap_or(default)
         }
-        Some(_) => fallback_server(cx, service, example).unwrap_or(default),
+        Some(_) => fallback_server(cx, service).unwrap_or(default),
     }
 }
 
-fn fallback_server(cx: &mut Cx<'_>, service: &Table<'_, '_>, example: &str) -> Option<Fallback> {
-    let table = service.table(cx, "fallback", example)?;
+fn fallback_server(cx: &mut Cx<'_>, service: &Table<'_, '_>) -> Option<Fallback> {
+    let table = service.table(cx, "fallback")?;
     table.refuse_unknown(cx);
-    table.require(cx, "fallback.address", "\"192.168.100.120\"");
-    let port = table.integer(cx, "fallback.port", 1..=65_535, "80").map(|port| port as u16);
-    let address = table.parsed(cx, "fallback.address", "\"192.168.100.120\"", host_address)?;
+    table.require(cx, "fallback.address");
+    let port = table.integer(cx, "fallback.port").map(|port| port as u16);
+    let address = table.parsed(cx, "fallback.address", host_address)?;
     Some(Fallback::Server { address, port })
 }
 
@@ -70,10 +65,10 @@ pub(super) fn tunnel(cx: &mut Cx<'_>, scope: Scope, service: &Table<'_, '_>) -> 
     const KINDS: &[(&str, TunnelKind)] =
         &[("ipip", TunnelKind::Ipip), ("gre", TunnelKind::Gre), ("gue", GUE)];
     let default = Tunnel::default();
-    let Some(table) = service.table(cx, "tunnel", "{ type = \"ipip\" }") else { return default };
+    let Some(table) = service.table(cx, "tunnel") else { return default };
     table.refuse_unknown(cx);
     let kind = table.choice(cx, "tunnel.type", KINDS).unwrap_or(default.kind);
-    let port = table.integer(cx, "tunnel.port", 1..=65_535, "6080").map(|port| port as u16);
+    let port = table.integer(cx, "tunnel.port").map(|port| port as u16);
     let kind = match (kind, port) {
         (TunnelKind::Gue { .. }, Some(port)) => TunnelKind::Gue { port },
         (kind, Some(_)) if cx.ok(scope, "tunnel.type") => {
@@ -85,8 +80,8 @@ pub(super) fn tunnel(cx: &mut Cx<'_>, scope: Scope, service: &Table<'_, '_>) -> 
     };
     Tunnel {
         kind,
-        source: table.parsed(cx, "tunnel.source", "\"192.168.100.10\"", host_address),
-        mtu: table.integer(cx, "tunnel.mtu", 576..=9_000, "1400").map(|mtu| mtu as u16),
+        source: table.parsed(cx, "tunnel.source", host_address),
+        mtu: table.integer(cx, "tunnel.mtu").map(|mtu| mtu as u16),
     }
 }
 
@@ -120,6 +115,5 @@ fn mask(
         cx.error(scope, key, what, format!("{} = {len}", key.trim_start_matches("persistence.")));
         return longest;
     }
-    let most = u64::from(longest);
-    table.integer(cx, key, 0..=most, &longest.to_string()).unwrap_or(most) as u8
+    table.integer(cx, key).map_or(longest, |len| len as u8)
 }

@@ -3,7 +3,6 @@
 use super::table::Table;
 use crate::cx::Cx;
 use crate::finding::Problem;
-use crate::keys::MAX_POOL;
 use crate::net::{clip, host_address};
 use crate::ports::PortRange;
 use crate::service::{DEDICATED_POOL_PORTS, DEFAULT_POOL_PORTS, Mode, PoolRange};
@@ -15,8 +14,7 @@ const UNSAID: PortRange = PortRange { first: 0, last: u16::MAX };
 
 /// The entries as written.
 pub(super) fn read(cx: &mut Cx<'_>, service: &Table<'_, '_>) -> Vec<PoolRange> {
-    let example = "[\"10.0.0.5\", \"10.0.0.6:10000-20000\"]";
-    service.all_parsed(cx, "snat_pool", MAX_POOL, example, entry)
+    service.all_parsed(cx, "snat_pool", entry)
 }
 
 /// Ports for the entries without: which ones depends on whether the host stack uses the address.

@@ -22,28 +22,25 @@ pub(super) fn real_server(
 ) -> RealServer {
     let table = Table::new(table, scope, &keys::REAL_SERVER);
     cx.place(scope, "", span);
-    let name = table.parsed(cx, "name", "\"ICA_WEB1\"", node::name).unwrap_or_default();
+    let name = table.parsed(cx, "name", node::name).unwrap_or_default();
     if !name.is_empty() {
         cx.name(scope, &name);
     }
     table.refuse_unknown(cx);
-    table.require(cx, "name", "\"ICA_WEB1\"");
-    table.require(cx, "address", "\"192.168.100.110\"");
-    let address = table.parsed(cx, "address", "\"192.168.100.110\"", host_address);
-    let port = table.integer(cx, "port", 1..=65_535, "8080").map(|port| port as u16);
-    let most = u64::from(u32::MAX);
+    table.require(cx, "name");
+    table.require(cx, "address");
+    let address = table.parsed(cx, "address", host_address);
+    let port = table.integer(cx, "port").map(|port| port as u16);
     let own_check = check::read(cx, scope, &table);
     let real_server = RealServer {
         name,
         address: address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
         port,
-        weight: table.integer(cx, "weight", 0..=65_535, "100").unwrap_or(100) as u16,
-        max_connections: table.integer(cx, "max_connections", 0..=most, "0").unwrap_or(0) as u32,
-        min_connections: table.integer(cx, "min_connections", 0..=most, "0").unwrap_or(0) as u32,
+        weight: table.integer(cx, "weight").unwrap_or(100) as u16,
+        max_connections: table.integer(cx, "max_connections").unwrap_or(0) as u32,
+        min_connections: table.integer(cx, "min_connections").unwrap_or(0) as u32,
         state: table.choice(cx, "state", State::WORDS).unwrap_or(State::Online),
-        slow_start: table
-            .duration(cx, "slow_start", Duration::ZERO, "\"30s\"")
-            .unwrap_or(Duration::ZERO),
+        slow_start: table.duration(cx, "slow_start").unwrap_or(Duration::ZERO),
         check: check::resolve(cx, scope, &own_check, service_check, port, ports),
     };
     check_limits(cx, scope, &real_server);

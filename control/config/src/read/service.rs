@@ -7,7 +7,6 @@ use crate::keys;
 use crate::net::{clip, host_address};
 use crate::ports::Ports;
 use crate::service::{Mode, OnFailure, Protocol, Scheduler, Service};
-use crate::types::MAX_REAL_SERVERS;
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::Range;
 use toml::de::DeTable;
@@ -39,18 +38,18 @@ pub(super) fn service(
     let scope = Scope::Service(index);
     let table = Table::new(table, scope, &keys::SERVICE);
     cx.place(scope, "", span);
-    let name = table.parsed(cx, "name", "\"ICA_WEB\"", node::name).unwrap_or_default();
+    let name = table.parsed(cx, "name", node::name).unwrap_or_default();
     if !name.is_empty() {
         cx.name(scope, &name);
     }
-    table.require(cx, "name", "\"ICA_WEB\"");
+    table.require(cx, "name");
     let mode = mode(cx, scope, &table)?;
     table.refuse_unknown(cx);
-    table.require(cx, "address", "\"192.168.100.100\"");
-    table.require(cx, "ports", "\"80,443\"");
-    let address = table.parsed(cx, "address", "\"192.168.100.100\"", host_address);
+    table.require(cx, "address");
+    table.require(cx, "ports");
+    let address = table.parsed(cx, "address", host_address);
     let address = address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    let ports = table.parsed(cx, "ports", "\"80,443\"", str::parse).unwrap_or_else(Ports::all);
+    let ports = table.parsed(cx, "ports", str::parse).unwrap_or_else(Ports::all);
     let protocol = table.choice(cx, "protocol", Protocol::WORDS).unwrap_or(Protocol::Tcp);
     let scheduler = table.choice(cx, "scheduler", Scheduler::WORDS);
     let on_failure = table.choice(cx, "on_failure", OnFailure::WORDS);
@@ -77,9 +76,8 @@ fn real_servers(
     ports: &Ports,
     checks: &check::Keys,
 ) -> Vec<crate::service::RealServer> {
-    let example = "[[service.real_server]] with name and address";
     table
-        .tables(cx, "real_server", MAX_REAL_SERVERS, example)
+        .tables(cx, "real_server")
         .enumerate()
         .map(|(j, (span, table))| {
             real_server::real_server(cx, Scope::RealServer(index, j), span, table, ports, checks)
@@ -90,8 +88,8 @@ fn real_servers(
 /// The mode with what only it has. A wrong word is taken for NAT, the mode with the fewest rules,
 /// so that the rest of the service is read.
 fn mode(cx: &mut Cx<'_>, scope: Scope, table: &Table<'_, '_>) -> Option<Mode> {
-    table.require(cx, "mode", "\"l4-dr\"");
-    let word = table.string(cx, "mode", "\"l4-dr\"");
+    table.require(cx, "mode");
+    let word = table.string(cx, "mode");
     if let Some(later @ ("l7-http" | "l7-tcp")) = word {
         let what = format!("layer 7 (\"{later}\") is not in this version");
         cx.error(scope, "mode", what, "\"l4-snat\", which also works with any real server");

@@ -2,10 +2,10 @@
 
 use crate::cx::{Cx, Scope};
 use crate::finding::Problem;
-use crate::keys::{Key, Object};
+use crate::keys::{Key, Kind, Object};
 use crate::net::clip;
 use crate::suggest::nearest;
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
@@ -49,10 +49,10 @@ impl<'a, 't> Table<'a, 't> {
     }
 
     /// Reports a key that must be there and is not.
-    pub(crate) fn require(&self, cx: &mut Cx<'_>, key: &'static str, example: &str) {
+    pub(crate) fn require(&self, cx: &mut Cx<'_>, key: &'static str) {
         if !self.has(key) {
-            let write = format!("{} = {example}", last(key));
-            cx.error(self.scope, key, format!("{} is missing", last(key)), write);
+            let what = format!("{} is missing", last(key));
+            cx.error(self.scope, key, what, self.example(key));
         }
     }
 
@@ -65,14 +65,9 @@ impl<'a, 't> Table<'a, 't> {
         self.object.keys.iter().filter(|key| self.has(key.name))
     }
 
-    pub(crate) fn string(
-        &self,
-        cx: &mut Cx<'_>,
-        key: &'static str,
-        example: &str,
-    ) -> Option<&'a str> {
+    pub(crate) fn string(&self, cx: &mut Cx<'_>, key: &'static str) -> Option<&'a str> {
         let value = self.value(cx, key)?;
-        value.as_str().or_else(|| self.mismatch(cx, key, value, "a string", example))
+        value.as_str().or_else(|| self.mismatch(cx, key, value, "a string"))
     }
 
     /// A string that `parse` accepts.
@@ -80,37 +75,30 @@ impl<'a, 't> Table<'a, 't> {
         &self,
         cx: &mut Cx<'_>,
         key: &'static str,
-        example: &str,
         parse: impl FnOnce(&str) -> Result<T, Problem>,
     ) -> Option<T> {
-        let text = self.string(cx, key, example)?;
+        let text = self.string(cx, key)?;
         parse(text).map_err(|problem| cx.error(self.scope, key, problem.what, problem.write)).ok()
     }
 
-    pub(crate) fn integer(
-        &self,
-        cx: &mut Cx<'_>,
-        key: &'static str,
-        range: RangeInclusive<u64>,
-        example: &str,
-    ) -> Option<u64> {
+    pub(crate) fn integer(&self, cx: &mut Cx<'_>, key: &'static str) -> Option<u64> {
+        let (least, most) = self.object.key(key)?.kind.limits()?;
         let value = self.value(cx, key)?;
         let Some(integer) = value.as_integer() else {
-            return self.mismatch(cx, key, value, "an integer", example);
+            return self.mismatch(cx, key, value, "an integer");
         };
         let number = u64::from_str_radix(integer.as_str(), integer.radix());
-        if let Some(number) = number.ok().filter(|number| range.contains(number)) {
+        if let Some(number) = number.ok().filter(|number| (least..=most).contains(number)) {
             return Some(number);
         }
         let what = format!("{} is out of range", clip(&integer.to_string()));
-        let write = format!("a number from {} to {}", range.start(), range.end());
-        cx.error(self.scope, key, what, write);
+        cx.error(self.scope, key, what, format!("a number from {least} to {most}"));
         None
     }
 
     pub(crate) fn boolean(&self, cx: &mut Cx<'_>, key: &'static str) -> Option<bool> {
         let value = self.value(cx, key)?;
-        value.as_bool().or_else(|| self.mismatch(cx, key, value, "true or false", "true"))
+        value.as_bool().or_else(|| self.mismatch(cx, key, value, "true or false"))
     }
 
     /// One of a fixed set of words.
@@ -120,63 +108,42 @@ impl<'a, 't> Table<'a, 't> {
         key: &'static str,
         words: &[(&'static str, T)],
     ) -> Option<T> {
-        let example = format!("\"{}\"", words.first().map_or("", |(word, _)| word));
-        self.parsed(cx, key, &example, |text| choose(text, words))
+        self.parsed(cx, key, |text| choose(text, words))
     }
 
-    /// A duration of at least `least`.
-    pub(crate) fn duration(
-        &self,
-        cx: &mut Cx<'_>,
-        key: &'static str,
-        least: Duration,
-        example: &str,
-    ) -> Option<Duration> {
-        let duration = self.parsed(cx, key, example, crate::duration::parse)?;
-        if duration >= least {
-            return Some(duration);
-        }
-        let what = match duration.is_zero() {
-            true => "zero would never let anything happen".into(),
-            false => format!("{} is too short", crate::duration::show(duration)),
+    pub(crate) fn duration(&self, cx: &mut Cx<'_>, key: &'static str) -> Option<Duration> {
+        let Kind::Duration { least_ms, whole_seconds } = self.object.key(key)?.kind else {
+            return None;
         };
-        let write = format!("at least \"{}\"", crate::duration::show(least));
+        let duration = self.parsed(cx, key, crate::duration::parse)?;
+        let least = Duration::from_millis(least_ms);
+        let shown = crate::duration::show(duration);
+        let (what, write) = if duration < least {
+            let what = match duration.is_zero() {
+                true => "zero would never let anything happen".into(),
+                false => format!("{shown} is too short"),
+            };
+            (what, format!("at least \"{}\"", crate::duration::show(least)))
+        } else if whole_seconds && duration.subsec_millis() != 0 {
+            let what = format!("{shown} is not a whole number of seconds");
+            (what, format!("\"{}s\"", duration.as_secs()))
+        } else {
+            return Some(duration);
+        };
         cx.error(self.scope, key, what, write);
         None
     }
 
-    /// A duration in whole seconds, at least one.
-    pub(crate) fn seconds(
-        &self,
-        cx: &mut Cx<'_>,
-        key: &'static str,
-        example: &str,
-    ) -> Option<Duration> {
-        let duration = self.duration(cx, key, Duration::from_secs(1), example)?;
-        if duration.subsec_millis() == 0 {
-            return Some(duration);
-        }
-        let what = format!("{} is not a whole number of seconds", crate::duration::show(duration));
-        cx.error(self.scope, key, what, format!("\"{}s\"", duration.as_secs()));
-        None
-    }
-
-    /// The strings of an array, each where it stands. At most `most` of them.
-    pub(crate) fn strings(
-        &self,
-        cx: &mut Cx<'_>,
-        key: &'static str,
-        most: usize,
-        example: &str,
-    ) -> Vec<Placed<&'a str>> {
-        let Some(array) = self.array(cx, key, most, example) else { return Vec::new() };
+    /// The strings of an array, each where it stands.
+    pub(crate) fn strings(&self, cx: &mut Cx<'_>, key: &'static str) -> Vec<Placed<&'a str>> {
+        let Some(array) = self.array(cx, key) else { return Vec::new() };
         let mut strings = Vec::new();
         for item in array.iter() {
             match item.get_ref().as_str() {
                 Some(text) => strings.push((item.span(), text)),
                 None => {
                     let what = format!("has {} among its strings", kind(item.get_ref()));
-                    cx.error(self.scope, key, what, format!("{} = {example}", last(key)));
+                    cx.error(self.scope, key, what, self.example(key));
                 }
             }
         }
@@ -188,12 +155,10 @@ impl<'a, 't> Table<'a, 't> {
         &self,
         cx: &mut Cx<'_>,
         key: &'static str,
-        most: usize,
-        example: &str,
         parse: impl Fn(&str) -> Result<T, Problem>,
     ) -> Vec<T> {
         let mut values = Vec::new();
-        for (i, (span, text)) in self.strings(cx, key, most, example).into_iter().enumerate() {
+        for (i, (span, text)) in self.strings(cx, key).into_iter().enumerate() {
             match parse(text) {
                 Ok(value) => values.push(value),
                 Err(problem) => {
@@ -207,47 +172,35 @@ impl<'a, 't> Table<'a, 't> {
     }
 
     /// The integers of an array.
-    pub(crate) fn integers(
-        &self,
-        cx: &mut Cx<'_>,
-        key: &'static str,
-        most: usize,
-        example: &str,
-    ) -> Vec<u16> {
-        let Some(array) = self.array(cx, key, most, example) else { return Vec::new() };
+    pub(crate) fn integers(&self, cx: &mut Cx<'_>, key: &'static str) -> Vec<u16> {
+        let Some(array) = self.array(cx, key) else { return Vec::new() };
         let number = |item: &DeValue<'_>| {
             item.as_integer().and_then(|i| u16::from_str_radix(i.as_str(), i.radix()).ok())
         };
         let numbers: Vec<u16> = array.iter().map_while(|item| number(item.get_ref())).collect();
         if numbers.len() < array.len() {
             let what = "has something that is not a number from 0 to 65535";
-            cx.error(self.scope, key, what, format!("{} = {example}", last(key)));
+            cx.error(self.scope, key, what, self.example(key));
         }
         numbers
     }
 
     /// A table within this one, of the same object.
-    pub(crate) fn table(
-        &self,
-        cx: &mut Cx<'_>,
-        key: &'static str,
-        example: &str,
-    ) -> Option<Table<'a, 't>> {
+    pub(crate) fn table(&self, cx: &mut Cx<'_>, key: &'static str) -> Option<Table<'a, 't>> {
         let object = self.object.key(key)?.kind.object()?;
         match self.value(cx, key)? {
             DeValue::Table(entries) => Some(Table::new(entries, self.scope, object)),
-            other => self.mismatch(cx, key, other, "a table", example),
+            other => self.mismatch(cx, key, other, "a table"),
         }
     }
 
-    /// The tables of an array of tables, at most `most` of them.
+    /// The tables of an array of tables, as many as are possible.
     pub(crate) fn tables(
         &self,
         cx: &mut Cx<'_>,
         key: &'static str,
-        most: usize,
-        example: &str,
     ) -> std::vec::IntoIter<Placed<&'a DeTable<'t>>> {
+        let most = self.most(key);
         let mut tables = Vec::new();
         match self.value(cx, key) {
             Some(DeValue::Array(array)) => {
@@ -255,11 +208,11 @@ impl<'a, 't> Table<'a, 't> {
                 for item in array.iter().take(most) {
                     match item.get_ref() {
                         DeValue::Table(table) => tables.push((item.span(), table)),
-                        other => self.not_tables(cx, key, other, example),
+                        other => self.not_tables(cx, key, other),
                     }
                 }
             }
-            Some(other) => self.not_tables(cx, key, other, example),
+            Some(other) => self.not_tables(cx, key, other),
             None => {}
         }
         tables.into_iter()
@@ -283,27 +236,21 @@ impl<'a, 't> Table<'a, 't> {
         key: &'static str,
         value: &DeValue<'_>,
         wanted: &str,
-        example: &str,
     ) -> Option<T> {
         let what = format!("is {}, {wanted} is wanted", kind(value));
-        cx.error(self.scope, key, what, format!("{} = {example}", last(key)));
+        cx.error(self.scope, key, what, self.example(key));
         None
     }
 
-    fn array(
-        &self,
-        cx: &mut Cx<'_>,
-        key: &'static str,
-        most: usize,
-        example: &str,
-    ) -> Option<&'a DeArray<'t>> {
+    fn array(&self, cx: &mut Cx<'_>, key: &'static str) -> Option<&'a DeArray<'t>> {
+        let most = self.most(key);
         match self.value(cx, key)? {
             DeValue::Array(array) if array.len() <= most => Some(array),
             DeValue::Array(array) => {
                 self.limit(cx, key, array, most);
                 None
             }
-            other => self.mismatch(cx, key, other, "an array", example),
+            other => self.mismatch(cx, key, other, "an array"),
         }
     }
 
@@ -314,9 +261,19 @@ impl<'a, 't> Table<'a, 't> {
         }
     }
 
-    fn not_tables(&self, cx: &mut Cx<'_>, key: &'static str, found: &DeValue<'_>, example: &str) {
+    fn not_tables(&self, cx: &mut Cx<'_>, key: &'static str, found: &DeValue<'_>) {
         let what = format!("is {}, an array of tables is wanted", kind(found));
-        cx.error(self.scope, key, what, example);
+        cx.error(self.scope, key, what, self.example(key));
+    }
+
+    /// How the key is written.
+    fn example(&self, key: &'static str) -> String {
+        self.object.key(key).map(Key::shown).unwrap_or_default()
+    }
+
+    /// Most entries of an array.
+    fn most(&self, key: &'static str) -> usize {
+        self.object.key(key).and_then(|key| key.kind.most_entries()).unwrap_or(0)
     }
 }
 
@@ -361,8 +318,8 @@ mod tests {
         let entries = DeTable::parse(text).expect("TOML");
         let mut cx = Cx::new(text, "lb.toml");
         let table = Table::new(entries.get_ref(), Scope::Node, &NODE);
-        assert_eq!(table.string(&mut cx, "name", ""), Some("lb1"));
-        assert_eq!(table.string(&mut cx, "secret", ""), None);
+        assert_eq!(table.string(&mut cx, "name"), Some("lb1"));
+        assert_eq!(table.string(&mut cx, "secret"), None);
         assert!(table.has("name") && !table.has("secret"));
     }
 }
