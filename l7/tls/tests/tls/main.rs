@@ -1,0 +1,6 @@
+//! The crate from outside: files made by the `openssl` command.
+
+mod files;
+mod import;
+mod pfx;
+mod request;
