@@ -49,15 +49,17 @@ impl Balancer {
 
     /// Starts it with a configuration.
     pub fn begin(host: &Host, config: &str) -> Result<Self> {
-        let file = host.folder().join("fulcrum.toml");
-        std::fs::write(&file, config)?;
+        std::fs::write(host.folder().join("fulcrum.toml"), config)?;
         let runtime = host.folder().join("runtime");
         std::fs::create_dir_all(&runtime)?;
-        let mut command = host.command(fulcrum()?);
-        command.arg("run").arg(&file).arg("--runtime-dir").arg(&runtime);
-        command.arg("--state-dir").arg(host.folder().join("state"));
-        let process = host.start("fulcrum", command)?;
+        let process = run(host, &runtime)?;
         Ok(Self { host: host.clone(), runtime, process })
+    }
+
+    /// Starts it anew, after its end by [`Self::kill`].
+    pub fn begin_again(&mut self) -> Result<()> {
+        self.process = run(&self.host, &self.runtime)?;
+        Ok(())
     }
 
     /// Waits until the configuration is forwarded by and every real server has been found up.
@@ -258,6 +260,13 @@ impl Balancer {
         }
         Ok(())
     }
+}
+
+fn run(host: &Host, runtime: &Path) -> Result<Process> {
+    let mut command = host.command(fulcrum()?);
+    command.arg("run").arg(host.folder().join("fulcrum.toml")).arg("--runtime-dir").arg(runtime);
+    command.arg("--state-dir").arg(host.folder().join("state"));
+    host.start("fulcrum", command)
 }
 
 /// The interfaces of a host.

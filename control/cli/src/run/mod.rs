@@ -4,6 +4,7 @@ mod arguments;
 mod backoff;
 mod child;
 mod lock;
+mod orphans;
 mod supervisor;
 
 use crate::file::{Refused, load};
@@ -11,6 +12,7 @@ use anyhow::{Context, Result};
 use arguments::{control, dataplane, libexec};
 use child::Program;
 use lock::Lock;
+use orphans::{Way, see_out};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::fs;
@@ -42,6 +44,9 @@ fn supervise(file: &Path, runtime_dir: &Path, state_dir: &Path) -> Result<()> {
     // Before the first child: a signal that comes now is not lost, and stops it again.
     let signals = signals()?;
     let lock = Lock::take(runtime_dir)?;
+    // In the order of a stop.
+    see_out(&control, &runtime_dir.join("control.sock"), Way::Asked)?;
+    see_out(&dataplane, &runtime_dir.join("dataplane.sock"), Way::Killed)?;
     let stopped = Supervisor::new(dataplane, control, file, runtime_dir).run(&signals);
     for name in ["dataplane.sock", "control.sock"] {
         let _ = fs::remove_file(runtime_dir.join(name));

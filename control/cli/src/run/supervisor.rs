@@ -12,7 +12,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 /// How long a program may take to stop.
-const GRACE: Duration = Duration::from_secs(10);
+pub const GRACE: Duration = Duration::from_secs(10);
 /// The longest sleep; it only bounds what a lost signal could do.
 const LONGEST_SLEEP: Duration = Duration::from_secs(5);
 

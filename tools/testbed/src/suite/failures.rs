@@ -3,6 +3,7 @@
 use super::shares::scene;
 use crate::clients::{Round, Swarm};
 use crate::harness::{Scale, Test};
+use crate::lab::until;
 use crate::scene::{Family, Mode, Scene, ServiceConfig};
 use anyhow::{Result, ensure};
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ pub fn add(tests: &mut Vec<Test>) {
     }
     tests.push(Test::new("failures::dataplane-killed", dataplane_killed));
     tests.push(Test::new("failures::control-killed", control_killed));
+    tests.push(Test::new("failures::supervisor-killed", supervisor_killed));
     tests.push(Test::new("failures::nobody-left", nobody_left));
 }
 
@@ -98,6 +100,34 @@ fn dataplane_killed(_: Scale) -> Result<()> {
     let taken_over = balancer.counters()?.table["taken_over"];
     ensure!(taken_over >= connections, "{taken_over} of {connections} taken over");
     swarm.open(100)?.must_be(100)?;
+    drop(swarm);
+    scene.close(balancer)
+}
+
+/// What it started goes on without it; the next one ends that and starts its own, which take over.
+fn supervisor_killed(_: Scale) -> Result<()> {
+    let scene = scene(Mode::Nat, 2)?;
+    let services = [ServiceConfig::new("ECHO", 4444, "tcp")];
+    let mut balancer = scene.start(&services)?;
+    let mut swarm = swarm(&scene)?;
+    swarm.open(500)?.must_be(500)?;
+    balancer.command(&["real-server", "drain", "ECHO", "web2"])?;
+    let before = (balancer.pids("fulcrum-control")?, balancer.pids("fulcrum-dataplane")?);
+    balancer.kill("fulcrum")?;
+    swarm.ping()?.must_be(500)?;
+    ensure!(swarm.open(50)?.must_be(50)?.ok["web1"] == 50, "without a supervisor");
+    balancer.begin_again()?;
+    until("both are new", Duration::from_secs(10), || {
+        let after = (balancer.pids("fulcrum-control")?, balancer.pids("fulcrum-dataplane")?);
+        let one_each = after.0.len() == 1 && after.1.len() == 1;
+        Ok((one_each && after.0 != before.0 && after.1 != before.1).then_some(()))
+    })?;
+    balancer.wait_up()?;
+    let taken_over = balancer.counters()?.table["taken_over"];
+    ensure!(taken_over >= 550, "{taken_over} taken over");
+    swarm.ping()?.must_be(550)?;
+    let requested = &balancer.real_server("ECHO", "web2")?["requested"];
+    ensure!(requested == "drain", "web2 is {requested} afterwards");
     drop(swarm);
     scene.close(balancer)
 }
