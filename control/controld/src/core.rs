@@ -3,7 +3,7 @@
 
 use crate::checks::{Checks, Way};
 use crate::events::{About, Events};
-use crate::host::{self, Host};
+use crate::host::{self, Asked, Host};
 use crate::overrides::Overrides;
 use crate::plane::{self, Plane};
 use crate::revisions::{self, Revisions};
@@ -231,17 +231,37 @@ impl Core {
     async fn try_round(&mut self) -> Result<Option<anyhow::Error>> {
         let met = self.meet().await;
         // The host stack is looked after even while there is no data plane.
-        let (mirror, trouble) = self.host.reconcile(&self.config, self.checks.marks()).await?;
+        let (mirror, trouble) = self.host.reconcile(&self.config, &self.asked_at_vips()).await?;
         met?;
         // Only now: probes need the addresses.
-        let to_vips = self.host.asks_at(self.checks.marks());
-        self.checks.go_through(self.pid.map(|data_plane| Way { data_plane, to_vips }));
+        self.let_checks_through();
         let mut observed = self.observed();
         host::observe(&mirror, &mut observed);
         self.observed = observed;
         self.tell_changes();
         self.bring().await?;
+        // A real server behind a tunnel that is new there is asked after the next round.
+        self.let_checks_through();
         Ok(trouble)
+    }
+
+    fn let_checks_through(&mut self) {
+        let to_vips = self.host.asks(&self.asked_at_vips());
+        self.checks.go_through(self.pid.map(|data_plane| Way { data_plane, to_vips }));
+    }
+
+    /// The marks that probes have, and what the data plane calls the real servers behind tunnels.
+    fn asked_at_vips(&self) -> Asked {
+        let marks = self.checks.marks().clone();
+        let services = self.applied.iter().flat_map(|snapshot| &snapshot.services);
+        let tunnels = services.filter(|service| service.mode == api::Mode::Tun);
+        let marked = tunnels.filter_map(|service| Some((marks.get(&service.address)?, service)));
+        let backends = marked.flat_map(|(&mark, service)| {
+            let named = move |b: &api::Backend| ((mark, b.address), api::probe_mac(b.id));
+            service.backends.iter().map(named)
+        });
+        let tunnelled = backends.collect();
+        Asked { marks, tunnelled }
     }
 
     /// Notes what the checks found since the last round.

@@ -77,7 +77,16 @@ struct Rules {
 struct Asking {
     /// Companion interfaces by name and index: the rules of one go with it.
     links: Vec<(String, u32)>,
-    marks: BTreeMap<IpAddr, u32>,
+    whom: Asked,
+}
+
+/// Real servers that are asked at virtual addresses.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// The marks of the virtual addresses.
+    pub marks: BTreeMap<IpAddr, u32>,
+    /// Those among the real servers that are behind tunnels.
+    pub tunnelled: ask::Tunnelled,
 }
 
 impl Host {
@@ -104,7 +113,7 @@ impl Host {
     pub async fn reconcile(
         &mut self,
         config: &Config,
-        marks: &BTreeMap<IpAddr, u32>,
+        asked: &Asked,
     ) -> Result<(Mirror, Option<anyhow::Error>)> {
         let mut trouble = Trouble::default();
         trouble.note(self.rules(config));
@@ -114,7 +123,7 @@ impl Host {
             mirror = self.kernel.mirror().await?;
         }
         self.neighbours(config, &mirror, &mut trouble).await;
-        trouble.note(self.ask(config, &mirror, marks));
+        trouble.note(self.ask(config, &mirror, asked));
         self.stations.complete(&mut mirror, Instant::now());
         Ok((mirror, trouble.0))
     }
@@ -168,30 +177,24 @@ impl Host {
         Ok(())
     }
 
-    /// Whether real servers can be asked at the virtual addresses that have these marks.
-    pub fn asks_at(&self, marks: &BTreeMap<IpAddr, u32>) -> bool {
-        self.asking.marks == *marks
+    /// Whether all of these real servers can be asked at virtual addresses now.
+    pub fn asks(&self, asked: &Asked) -> bool {
+        self.asking.whom == *asked
     }
 
-    /// By the virtual addresses' marks.
-    fn ask(
-        &mut self,
-        config: &Config,
-        mirror: &Mirror,
-        marks: &BTreeMap<IpAddr, u32>,
-    ) -> Result<()> {
+    fn ask(&mut self, config: &Config, mirror: &Mirror, asked: &Asked) -> Result<()> {
         let links = config.interfaces.iter().filter_map(|i| {
             let link = mirror.links.iter().find(|link| link.name == i.name)?;
             Some((link.name.clone(), link.index))
         });
-        let wanted = Asking { links: links.collect(), marks: marks.clone() };
+        let wanted = Asking { links: links.collect(), whom: asked.clone() };
         if self.asking == wanted {
             return Ok(());
         }
         self.asking = Asking::default();
         let names: Vec<&str> = wanted.links.iter().map(|(name, _)| name.as_str()).collect();
-        if !wanted.marks.is_empty() {
-            ask::at_vips(&names, marks)?;
+        if !asked.marks.is_empty() {
+            ask::at_vips(&names, &asked.marks, &asked.tunnelled)?;
         }
         self.asking = wanted;
         Ok(())

@@ -5,6 +5,9 @@
 //! server, and only as it leaves (the netdev egress hook, Linux 5.16) the packet filter puts the
 //! virtual address in. The answer comes from the virtual address; which real server was asked is
 //! known by the port that it comes to.
+//!
+//! Behind a tunnel there is no link to lead the frame over: it is addressed to a MAC address by
+//! which the data plane knows whom it is for, and it is the data plane that encloses it.
 
 use crate::nft::{check, emptied, run};
 use anyhow::{Context, Result};
@@ -14,6 +17,10 @@ use std::net::IpAddr;
 
 /// The first mark of virtual addresses; the others have the same upper half.
 pub const MARKS: u32 = 0x4655_0000;
+
+/// Real servers behind tunnels: the mark of the virtual address, the real address, and the MAC
+/// address that stands for them.
+pub type Tunnelled = BTreeMap<(u32, IpAddr), [u8; 6]>;
 
 /// The table, one of each family.
 const TABLE: &str = "fulcrum-ask";
@@ -47,16 +54,21 @@ const ASKED: &str = "
 ///
 /// # Errors
 /// When a name is not an interface's, `nft` is not installed, or it refuses (no such device).
-pub fn at_vips(interfaces: &[&str], marks: &BTreeMap<IpAddr, u32>) -> Result<()> {
+pub fn at_vips(
+    interfaces: &[&str],
+    marks: &BTreeMap<IpAddr, u32>,
+    tunnelled: &Tunnelled,
+) -> Result<()> {
     check(interfaces)?;
-    run(&rules(interfaces, marks)).context("cannot ask real servers at virtual addresses")
+    run(&rules(interfaces, marks, tunnelled))
+        .context("cannot ask real servers at virtual addresses")
 }
 
 pub(crate) fn removal() -> String {
     format!("{}{}", emptied("netdev", TABLE), emptied("inet", TABLE))
 }
 
-fn rules(interfaces: &[&str], marks: &BTreeMap<IpAddr, u32>) -> String {
+fn rules(interfaces: &[&str], marks: &BTreeMap<IpAddr, u32>, tunnelled: &Tunnelled) -> String {
     let mut rules = removal();
     if marks.is_empty() || interfaces.is_empty() {
         return rules;
@@ -70,6 +82,15 @@ fn rules(interfaces: &[&str], marks: &BTreeMap<IpAddr, u32>) -> String {
             " map vips{number} {{ type mark : ipv{number}_addr; {} }}",
             elements(pairs)
         );
+        let macs = tunnelled.iter().filter(|((_, address), _)| is_family(address));
+        let macs = macs.map(|((mark, address), mac)| {
+            format!("{mark:#x} . {address} : {}", mac.map(|byte| format!("{byte:02x}")).join(":"))
+        });
+        let _ = writeln!(
+            vips,
+            " map macs{number} {{ type mark . ipv{number}_addr : ether_addr; {} }}",
+            elements(macs)
+        );
         let alone = of_family.iter().map(|(vip, _)| vip.to_string());
         let _ =
             writeln!(sets, " set vips{number} {{ type ipv{number}_addr; {} }}", elements(alone));
@@ -81,6 +102,8 @@ fn rules(interfaces: &[&str], marks: &BTreeMap<IpAddr, u32>) -> String {
         let _ = writeln!(
             rules,
             " chain out{number} {{\n  {hook}; policy accept;\n  \
+             ether daddr set meta mark . ip daddr map @macs4\n  \
+             ether daddr set meta mark . ip6 daddr map @macs6\n  \
              ip daddr set meta mark map @vips4\n  ip6 daddr set meta mark map @vips6\n }}"
         );
     }
@@ -101,7 +124,8 @@ mod tests {
 
     #[test]
     fn without_marks_only_the_removal_is_left() {
-        assert_eq!(rules(&["eth0"], &BTreeMap::new()), removal());
-        assert_eq!(rules(&[], &BTreeMap::from([("::1".parse().unwrap(), MARKS)])), removal());
+        let (none, one) = (BTreeMap::new(), BTreeMap::from([("::1".parse().unwrap(), MARKS)]));
+        assert_eq!(rules(&["eth0"], &none, &BTreeMap::new()), removal());
+        assert_eq!(rules(&[], &one, &BTreeMap::new()), removal());
     }
 }

@@ -8,6 +8,7 @@
 mod counters;
 mod limits;
 mod message;
+mod probe;
 mod snapshot;
 
 pub use counters::{
@@ -17,6 +18,7 @@ pub use limits::{MAX_BACKENDS, MAX_FRAME_BYTES, MAX_PORTS, MAX_SERVICES};
 pub use message::{
     ConnectionRow, FrameError, PortStatus, Reply, Request, Status, decode, encode, read_frame_len,
 };
+pub use probe::{probe_mac, probed_backend};
 pub use snapshot::{
     Backend, BackendId, BackendState, Family, Hop, Mac, Mode, OnFailure, Persistence, PoolAddress,
     PortId, PortRange, PortView, Protocols, Scheduler, Service, ServiceId, Snapshot, Timeouts,

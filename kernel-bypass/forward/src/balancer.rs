@@ -6,6 +6,7 @@ use crate::{
     classify::{self, Look, Subject},
     held::Held,
     pass::{Ingress, Pass, Side},
+    probe,
     sweep::{self, Sweeper},
 };
 use api::{DropReason, Mac, PortId, PuntReason};
@@ -96,7 +97,8 @@ impl<P: Packet> Balancer<P> {
     }
 
     /// Handles what the host sends by a port's companion: it leaves by that port unchanged, but
-    /// replies of a local fallback are translated back and leave as their client came.
+    /// replies of a local fallback are translated back and leave as their client came, and probes
+    /// of real servers behind tunnels go by those tunnels.
     pub fn from_host<O: Output<P>>(
         &mut self,
         plan: Option<&Plan>,
@@ -107,6 +109,9 @@ impl<P: Packet> Balancer<P> {
     ) {
         self.counts.received_from_host(port, burst.len());
         let ingress = Ingress { port, side: Side::Host };
+        if let Some(plan) = plan.filter(|plan| plan.any_tunnel()) {
+            self.probes(plan, now, ingress, burst, out);
+        }
         match plan.filter(|plan| plan.any_local()) {
             Some(plan) => {
                 let pool = &mut NoPool(PhantomData);
@@ -121,6 +126,29 @@ impl<P: Packet> Balancer<P> {
             }
         }
         self.table.quiesce();
+    }
+
+    /// Takes the probes out of a burst of the host's; they are few.
+    fn probes<O: Output<P>>(
+        &mut self,
+        plan: &Plan,
+        now: Tick,
+        ingress: Ingress,
+        burst: &mut Burst<P>,
+        out: &mut O,
+    ) {
+        let mut at = 0;
+        while let Some(packet) = burst.get(at) {
+            let Some(id) = probe::of(packet) else {
+                at += 1;
+                continue;
+            };
+            let mut packet = burst.remove(at);
+            let pool = &mut NoPool(PhantomData);
+            let mut pass = self.pass(plan, now, ingress, pool, out);
+            let verdict = pass.probe(&mut packet, id).unwrap_or_else(|verdict| verdict);
+            pass.finish(packet, verdict, None);
+        }
     }
 
     /// A bounded piece of the work that no packet asks for: expiry, and fragments that wait. To be

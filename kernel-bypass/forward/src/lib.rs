@@ -17,6 +17,7 @@ mod limiter;
 mod mode;
 mod pass;
 mod persist;
+mod probe;
 mod state;
 mod sweep;
 mod time;

@@ -28,6 +28,7 @@ pub(crate) fn plan(snapshot: &Snapshot, previous: Option<&Plan>) -> Result<Plan,
         backends: Vec::new(),
         two_way_servers: Set::default(),
         any_local: false,
+        any_tunnel: false,
     };
     for service in &snapshot.services {
         let before = previous.and_then(|p| p.service_by_id(service.id));
@@ -112,6 +113,7 @@ fn add_backend(
         plan.two_way_servers.insert(compiled.address);
     }
     plan.any_local |= compiled.local;
+    plan.any_tunnel |= compiled.tunnel.is_some();
     Ok(())
 }
 

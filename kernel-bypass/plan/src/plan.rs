@@ -16,6 +16,7 @@ pub struct Plan {
     pub(crate) backends: Vec<Option<BackendPlan>>,
     pub(crate) two_way_servers: Set<Address>,
     pub(crate) any_local: bool,
+    pub(crate) any_tunnel: bool,
 }
 
 impl Plan {
@@ -68,5 +69,10 @@ impl Plan {
     /// Whether replies may come from our own host (a local fallback exists).
     pub const fn any_local(&self) -> bool {
         self.any_local
+    }
+
+    /// Whether any backend is behind a tunnel.
+    pub const fn any_tunnel(&self) -> bool {
+        self.any_tunnel
     }
 }

@@ -155,3 +155,34 @@ fn tagged_frames_go_into_the_tunnel_without_their_tag() {
     let sent = rig.one(0, &tagged);
     assert_eq!(parsed(&the(&sent).frame).vlan, Some(30));
 }
+
+#[test]
+fn the_hosts_probes_go_through_the_tunnel_to_the_backend_they_name() {
+    each(|inner, outer, kind| {
+        let mut rig = rig(inner, outer, kind);
+        let build = |mac| inbound(0, own(inner, 0), vip(inner)).macs(mac, port_mac(0));
+        let probe = |mac| {
+            let (from, to) = ((own(inner, 0), 40000), (vip(inner), 80));
+            segment(&build(mac), from, to, TcpFlags::SYN, &[])
+        };
+        let id = service(inner, Mode::Tun, 1).backends[0].id;
+        let frame = probe(probe_mac(id));
+        let before = rig.counters();
+        let sent = rig.host(0, &frame);
+        let out = the(&sent);
+        assert_eq!((out.to, macs(&out.frame)), (To::Wire(1), (port_mac(1), server_mac(0))));
+        assert_eq!(wire::unmapped(&parsed(&out.frame).dst), server(outer, 0));
+        assert_eq!(opened(&out.frame)[12..], frame[12..]);
+        assert_eq!(rig.delta(&before), delta(&[("0 host-rx", 1), ("0 host-tx", 1), ("1 tx", 1)]));
+        assert_eq!(rig.connections(id), 0, "a probe is no connection");
+        // Nobody has that number, and it is not what goes through tunnels.
+        for frame in [
+            probe(probe_mac(id + 1)),
+            build(probe_mac(id)).ethernet(0x0806, &[0; 46]).bytes().to_vec(),
+        ] {
+            let before = rig.counters();
+            assert_eq!(rig.host(0, &frame), []);
+            assert_eq!(rig.delta(&before).len(), 2, "received, and dropped");
+        }
+    });
+}

@@ -37,7 +37,7 @@ pub static CHECK: Object = Object {
             .help("So many that only connect come between two that ask."),
         Key::with_default("check.vip", Kind::Boolean, "false")
             .only("type", &["connect", "http", "https", "dns"])
-            .help("Whether the real server is asked at the virtual address; mode `l4-dr` only."),
+            .help("Whether the real server is asked at the virtual address; modes `l4-dr` and `l4-tun` only."),
         Key::with_default("check.method", Kind::Word(METHODS), "\"GET\"")
             .only("type", HTTP)
             .help("The method of the request."),

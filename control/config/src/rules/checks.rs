@@ -58,7 +58,8 @@ fn source(
     }
 }
 
-/// Only in mode DR does a real server have the virtual address, and a link to be asked over.
+/// Only in the modes DR and TUN does a real server have the virtual address. The probe begins as one
+/// to the real address, so that in mode TUN both must be of one family.
 fn vip(cx: &mut Cx<'_>, scope: Scope, holder: Scope, service: &Service, real_server: &RealServer) {
     let Scope::RealServer(position, _) = scope else { return };
     let key = "check.vip";
@@ -67,10 +68,16 @@ fn vip(cx: &mut Cx<'_>, scope: Scope, holder: Scope, service: &Service, real_ser
     }
     // Where the key stands: a real server may have a table of its own and not this key.
     let holder = if cx.given(holder, key) { holder } else { Scope::Service(position) };
-    if service.mode != Mode::Dr {
+    if !matches!(service.mode, Mode::Dr | Mode::Tun(_)) {
         let what = format!(
-            "only in mode l4-dr can real servers be asked at the virtual address, and this is {}",
+            "only in the modes l4-dr and l4-tun have real servers the virtual address, and this is {}",
             service.mode.text()
+        );
+        cx.error(holder, key, what, "vip = false");
+    } else if !same_family(service.address, real_server.address) {
+        let what = format!(
+            "{} and {} differ in family, so that it cannot be asked at the virtual address",
+            service.address, real_server.address
         );
         cx.error(holder, key, what, "vip = false");
     } else if real_server.check.source == Some(service.address) {

@@ -12,9 +12,11 @@ use std::time::Duration;
 
 pub fn add(tests: &mut Vec<Test>) {
     tests.push(Test::new("checks::every-type", every_type));
-    for family in [Family::V4, Family::V6] {
-        let name = format!("checks::virtual-address::{}", family.name());
-        tests.push(Test::new(name, move |_| virtual_address(family)));
+    for mode in [Mode::Dr, Mode::Gre] {
+        for family in [Family::V4, Family::V6] {
+            let name = format!("checks::virtual-address::{}::{}", mode.name(), family.name());
+            tests.push(Test::new(name, move |_| virtual_address(mode, family)));
+        }
     }
 }
 
@@ -146,8 +148,8 @@ fn every_type(_: Scale) -> Result<()> {
 
 /// A DR real server without the virtual address on its loopback answers checks of its own address
 /// and no client.
-fn virtual_address(family: Family) -> Result<()> {
-    let mut scene = Scene::new(Mode::Dr, family, 2)?;
+fn virtual_address(mode: Mode, family: Family) -> Result<()> {
+    let mut scene = Scene::new(mode, family, 2)?;
     let credentials = Credentials::make(scene.lab.folder())?;
     for server in &mut scene.servers {
         server.web(&[80, 443], None, Some(&credentials))?.dns(53)?;
