@@ -33,11 +33,7 @@ impl Sum {
     /// The 16-bit ones' complement sum.
     #[inline]
     pub const fn fold(self) -> u16 {
-        // 64 bits become 33, 18, 17, 16.
-        let sum = (self.0 & 0xffff_ffff) + (self.0 >> 32);
-        let sum = (sum & 0xffff) + (sum >> 16);
-        let sum = (sum & 0xffff) + (sum >> 16);
-        ((sum & 0xffff) + (sum >> 16)) as u16
+        fold(self.0)
     }
 
     /// The checksum: the sum's complement.
@@ -45,6 +41,15 @@ impl Sum {
     pub const fn checksum(self) -> u16 {
         !self.fold()
     }
+}
+
+/// Folds 64 bits to 33, 18, 17, 16.
+#[inline]
+pub(crate) const fn fold(sum: u64) -> u16 {
+    let sum = (sum & 0xffff_ffff) + (sum >> 32);
+    let sum = (sum & 0xffff) + (sum >> 16);
+    let sum = (sum & 0xffff) + (sum >> 16);
+    ((sum & 0xffff) + (sum >> 16)) as u16
 }
 
 /// What changed under a checksum: RFC 1624, equation 3 (HC' = ~(~HC + ~m + m')).

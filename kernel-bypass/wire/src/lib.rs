@@ -21,6 +21,7 @@ pub mod mac;
 mod packet;
 mod parse;
 pub mod rewrite;
+pub mod short;
 
 pub use address::{is_v4, mapped, unmapped, v4};
 pub use packet::{Buffer, Packet, RxChecksum};

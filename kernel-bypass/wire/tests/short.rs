@@ -1,0 +1,169 @@
+//! The short way, judged by the long one.
+
+mod frames;
+
+use frames::*;
+use proptest::prelude::*;
+use std::net::IpAddr;
+use wire::encap::{self, Encap};
+use wire::rewrite::{Flow, decrement_ttl, translate};
+use wire::short::{self, New, Outer, Traits};
+use wire::{Buffer, Fragment, IpVersion, L4, Packet, Parsed, mapped, v4};
+
+/// Frames of all kinds, some cut short or padded, some with one byte changed.
+fn any_frames() -> impl Strategy<Value = Vec<u8>> {
+    let damage = prop_oneof![
+        3 => Just((0, 0)),
+        1 => (any::<u8>(), 1..=255u8),
+    ];
+    (frames(), damage, -8isize..8).prop_map(|(mut frame, (at, with), longer)| {
+        frame.resize(frame.len().saturating_add_signed(longer), 0);
+        if let Some(byte) = frame.get_mut(usize::from(at)) {
+            *byte ^= with;
+        }
+        frame
+    })
+}
+
+fn common(parsed: &Parsed) -> bool {
+    let bare = match parsed.version {
+        IpVersion::V4 => parsed.l4_off == 34,
+        IpVersion::V6 => parsed.l4_off == 54,
+    };
+    bare && parsed.fragment == Fragment::Whole && matches!(parsed.kind, L4::Tcp | L4::Udp)
+}
+
+fn traits(parsed: &Parsed) -> Traits {
+    Traits {
+        l3_len: parsed.l3_len,
+        proto: parsed.proto,
+        ttl: parsed.ttl,
+        tos: parsed.tos,
+        tcp_flags: parsed.tcp_flags,
+        dont_fragment: parsed.dont_fragment,
+        v6: parsed.version == IpVersion::V6,
+    }
+}
+
+fn ports(a: u16, b: u16) -> [u8; 4] {
+    let ([a, b], [c, d]) = (a.to_be_bytes(), b.to_be_bytes());
+    [a, b, c, d]
+}
+
+/// Source, destination, ports and the rest.
+type Recognised = ([u8; 16], [u8; 16], [u8; 4], Traits);
+
+/// What the short way says of a frame, in the long one's words.
+fn recognised(frame: &[u8]) -> Option<Recognised> {
+    let four = short::v4(frame, false)
+        .map(|t| (mapped(IpAddr::from(t.src)), mapped(IpAddr::from(t.dst)), t.ports, t.traits));
+    four.or_else(|| short::v6(frame).map(|t| (t.src, t.dst, t.ports, t.traits)))
+}
+
+/// The frame with its IPv4 header's checksum made right, if it has one.
+fn repaired(mut frame: Vec<u8>) -> Vec<u8> {
+    let words = frame[14..34].chunks(2).map(|w| u32::from(u16::from_be_bytes([w[0], w[1]])));
+    let sum: u32 = words.sum::<u32>() - u32::from(u16::from_be_bytes([frame[24], frame[25]]));
+    let sum = (sum & 0xffff) + (sum >> 16);
+    let sum = !((sum & 0xffff) + (sum >> 16)) as u16;
+    frame[24..26].copy_from_slice(&sum.to_be_bytes());
+    frame
+}
+
+fn judge(frame: &[u8]) -> Result<(), TestCaseError> {
+    let common = match wire::parse(frame) {
+        Ok(wire::Frame::Ip(parsed)) => Some(parsed).filter(common),
+        _ => None,
+    };
+    let expected = common.map(|p| (p.src, p.dst, ports(p.sport, p.dport), traits(&p)));
+    let mapped = |a: &[u8; 16]| v4(a).is_some();
+    let found = recognised(frame).filter(|(s, d, _, t)| !t.v6 || !(mapped(s) || mapped(d)));
+    prop_assert_eq!(found, expected);
+    Ok(())
+}
+
+/// Every value of every byte of the headers, with and without the checksum that it then has.
+#[test]
+fn it_recognises_what_the_parser_does_whatever_one_byte_is() {
+    for (v6, length) in [(false, 34 + 20), (true, 54 + 20)] {
+        let address = |n| if v6 { IpAddr::from([n; 16]) } else { IpAddr::from([n; 4]) };
+        let build = wire::build::Build::new(address(32), address(33));
+        let tcp = build.tcp((1, 2), wire::TcpFlags::ACK, (1, 1), b"payload");
+        for frame in [build.udp(1024, 53, b"payload of a query"), tcp] {
+            for (at, value) in (0..length).flat_map(|at| (0..=255).map(move |v| (at, v))) {
+                let mut frame = frame.bytes().to_vec();
+                frame[at] = value;
+                judge(&frame).unwrap();
+                if !v6 {
+                    judge(&repaired(frame)).unwrap();
+                }
+            }
+        }
+    }
+}
+
+/// Every checksum that there can be, and so the one whose other form is zero.
+#[test]
+fn a_udp_checksum_never_becomes_none() {
+    let address = |n| IpAddr::from([10, 0, 0, n]);
+    let build = wire::build::Build::new(address(1), address(2));
+    let new = New { src: [192, 0, 2, 1], dst: [192, 0, 2, 2], ports: ports(3, 4) };
+    for payload in 0..=u16::MAX {
+        let mut packet = build.udp(1, 2, &payload.to_be_bytes());
+        short::translate_v4(packet.bytes_mut(), wire::proto::UDP, &new);
+        assert_ne!(packet.bytes()[40..42], [0, 0], "{payload:#x}");
+    }
+}
+
+proptest! {
+    /// Exactly the common ones, and exactly what the parser says of them.
+    #[test]
+    fn it_recognises_what_the_parser_does(frame in any_frames()) {
+        judge(&frame)?;
+    }
+
+    #[test]
+    fn it_translates_as_the_long_way(build in builds(), load in loads(), a in flow(false), b in flow(true)) {
+        let frame = frame(&build, &load, (1024, 53), b"payload");
+        let before = parsed(&frame);
+        if !common(&before) {
+            return Ok(());
+        }
+        let new: Flow = if before.version == IpVersion::V4 { a } else { b };
+        let (mut long, mut quick) = (frame.clone(), frame);
+        translate(&mut long, &before, &new);
+        decrement_ttl(&mut long, &Parsed { ttl: before.ttl.max(1), ..before });
+        let ports = ports(new.sport, new.dport);
+        match (v4(&new.src), v4(&new.dst)) {
+            (Some(src), Some(dst)) => {
+                short::translate_v4(&mut quick, before.proto, &New { src, dst, ports });
+            }
+            _ => {
+                let new = New { src: new.src, dst: new.dst, ports };
+                short::translate_v6(&mut quick, before.proto, &new);
+            }
+        }
+        if before.ttl > 0 {
+            prop_assert_eq!(quick, long);
+        }
+    }
+
+    #[test]
+    fn it_encloses_as_the_long_way(frame in frames(), padding in 0usize..9, id: u16) {
+        let mut frame = frame;
+        let before = parsed(&frame);
+        if !common(&before) {
+            return Ok(());
+        }
+        frame.resize(frame.len() + padding, 0xee);
+        let (src, dst) = ([192, 0, 2, 1], [198, 51, 100, 7]);
+        let (mut long, mut quick) = (Buffer::new(&frame), Buffer::new(&frame));
+        let (of, to) = (mapped(IpAddr::from(src)), mapped(IpAddr::from(dst)));
+        let outer = encap::Outer { src: of, dst: to, ttl: 64, id };
+        prop_assert!(encap::enclose(&mut long, &before, &outer, Encap::Ip));
+        wire::mac::set(long.bytes_mut(), &[1; 6], &[2; 6]);
+        let outer = Outer { src, dst, ttl: 64, id };
+        prop_assert!(short::enclose(&mut quick, &traits(&before), &outer, [1; 6], [2; 6]));
+        prop_assert_eq!(quick, long);
+    }
+}
