@@ -2,8 +2,10 @@
 
 use crate::key::{Key, KeyKind};
 use crate::last_hop::LastHop;
-use crate::layout::{Status, Unit};
+use crate::layout::{Class, Status, Unit};
 use crate::sync::Relaxed;
+use crate::tcp::Direction;
+use crate::words::Words;
 
 /// Time on the packet path: 10 ms units of the monotonic clock, wrapping.
 pub type Tick = u32;
@@ -106,6 +108,21 @@ impl<'t> Entry<'t> {
         (self.word & SHAPE == SHAPE_REPLY).then(|| Key::from_words(self.second.key_words()))
     }
 
+    /// Whether the entry is found by a second key.
+    #[inline]
+    pub fn is_two_way(&self) -> bool {
+        self.word & SHAPE == SHAPE_REPLY
+    }
+
+    /// The key of packets in the other direction, of a two-way entry.
+    #[inline]
+    pub fn opposite(&self, direction: Direction) -> Words {
+        Words(match direction {
+            Direction::Forward => self.second.key_words(),
+            Direction::Reply => self.first.key_words(),
+        })
+    }
+
     /// What it stands for.
     #[inline]
     pub fn kind(&self) -> KeyKind {
@@ -192,5 +209,10 @@ impl<'t> Entry<'t> {
     #[inline]
     pub(crate) fn is_double(&self) -> bool {
         self.word & SHAPE != 0
+    }
+
+    #[inline]
+    pub(crate) fn class(&self) -> Class {
+        if self.is_double() { Class::Double } else { Class::Single }
     }
 }

@@ -4,13 +4,15 @@
 use crate::entry::{Entry, New, Other};
 use crate::epoch::GRACE;
 use crate::key::{KEY_WORDS, Key, KeyKind};
-use crate::layout::{Cell, Class, Status};
-use crate::memory::prefetch;
+use crate::layout::{CELLS, Cell, Class, Status};
+use crate::memory::{matching, prefetch};
 use crate::order::{CELL_READ, STATUS, insert_fence};
 use crate::sync::Relaxed;
 use crate::table::{Table, UNITS_SHARE};
 use crate::tcp::Direction;
+use crate::words::Words;
 use std::cell::{Cell as Local, RefCell};
+use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -33,6 +35,19 @@ pub struct Found<'t> {
     pub entry: Entry<'t>,
     /// `Forward` by the key it was inserted with, `Reply` by the second one.
     pub direction: Direction,
+}
+
+/// Where an entry may be; see [`Handle::hint`]. Like an entry, it is not held over a quiescent
+/// point.
+#[derive(Clone, Copy)]
+pub struct Hint<'t> {
+    cell: Cell,
+    _held: PhantomData<&'t Handle>,
+}
+
+impl Hint<'_> {
+    /// Nowhere.
+    pub const NOWHERE: Self = Self { cell: Cell(Cell::EMPTY), _held: PhantomData };
 }
 
 /// Why an entry was not inserted. Nothing of it is left behind.
@@ -180,10 +195,16 @@ impl Handle {
         self.table.memory.geometry().buckets_of(hash)
     }
 
+    /// The hash of a key in the table's own words.
+    #[inline]
+    pub fn hash_words(&self, words: &Words) -> u64 {
+        self.table.secrets.hash(&words.0)
+    }
+
     /// Asks the memory for the first bucket.
     #[inline]
     pub fn prefetch(&self, hash: u64) {
-        let [first, _] = self.table.memory.geometry().buckets_of(hash);
+        let first = self.table.memory.geometry().first_bucket_of(hash);
         prefetch(&self.table.memory.buckets()[first]);
     }
 
@@ -200,6 +221,50 @@ impl Handle {
             }
         }
         prefetch(&buckets[second]);
+    }
+
+    /// Looks by tag alone where the entry of a hash may be, and asks the memory for it. Half of a
+    /// look-up, so that a burst of them waits for the memory once; [`Handle::confirm`] is the other.
+    #[inline]
+    pub fn hint(&self, hash: u64) -> Hint<'_> {
+        let memory = &self.table.memory;
+        let buckets = memory.buckets();
+        let mut bucket = &buckets[memory.geometry().first_bucket_of(hash)];
+        let mut matching = matching(bucket, hash);
+        if matching == 0 {
+            bucket = &buckets[memory.geometry().buckets_of(hash)[1]];
+            matching = self::matching(bucket, hash);
+        }
+        // Where no tag matches, this is some cell that does not.
+        let cell = &bucket.cells[matching.trailing_zeros() as usize % CELLS];
+        let cell = Cell(cell.load(CELL_READ));
+        if !cell.matches(hash) {
+            return Hint::NOWHERE;
+        }
+        let units = memory.units();
+        let (unit, _) = cell.unit();
+        prefetch(&units[unit as usize]);
+        if cell.is_double() {
+            prefetch(&units[unit as usize ^ 1]);
+        }
+        Hint { cell, _held: PhantomData }
+    }
+
+    /// The live entry that a hint points to, if it has this key. It may be elsewhere if not (two
+    /// keys with one tag, or an entry made since): only [`Handle::lookup`] knows that.
+    #[inline]
+    pub fn confirm<'t>(&'t self, hint: Hint<'t>, words: &Words) -> Option<Found<'t>> {
+        if hint.cell.0 == Cell::EMPTY {
+            return None;
+        }
+        let units = self.table.memory.units();
+        let (unit, second) = hint.cell.unit();
+        if !units[unit as usize].has_key(&words.0) {
+            return None;
+        }
+        let entry = Entry::new(units, hint.cell.entry());
+        let direction = if second { Direction::Reply } else { Direction::Forward };
+        entry.is_live().then_some(Found { entry, direction })
     }
 
     /// Finds a live entry by either of its keys.
@@ -305,9 +370,9 @@ impl Handle {
         let Some(number) = self.take(class) else { return Some(Err(InsertError::Full)) };
         self.fill(number, words, new);
         let entry = Entry::new(self.table.memory.units(), number);
-        let placed = self.table.place(hash, Cell::new(hash, number, false))
+        let placed = self.table.place(hash, Cell::new(hash, number, class, false))
             && reply.is_none_or(|(hash, _)| {
-                self.table.place(*hash, Cell::new(*hash, number + 1, true))
+                self.table.place(*hash, Cell::new(*hash, number + 1, class, true))
             });
         if !placed {
             self.withdraw(&entry);
@@ -391,16 +456,17 @@ impl Handle {
 
     fn unplace_all(&self, entry: &Entry<'_>) {
         let hash = self.hash(&entry.key());
-        self.table.unplace(hash, Cell::new(hash, entry.number(), false));
+        let class = entry.class();
+        self.table.unplace(hash, Cell::new(hash, entry.number(), class, false));
         if let Some(key) = entry.reply() {
             let hash = self.hash(&key);
-            self.table.unplace(hash, Cell::new(hash, entry.number() + 1, true));
+            self.table.unplace(hash, Cell::new(hash, entry.number() + 1, class, true));
         }
     }
 
     fn account(&self, entry: &Entry<'_>, sign: i64) {
         let shares = &self.table.epochs.participant(self.index).shares;
-        let units = if entry.is_double() { 2 } else { 1 };
+        let units = i64::from(entry.class().units());
         for (what, change) in [(entry.kind() as usize, sign), (UNITS_SHARE, sign * units)] {
             // Only this participant writes its share: no read-modify-write is needed.
             shares[what].store(shares[what].load(Relaxed) + change, Relaxed);
@@ -428,8 +494,7 @@ impl Handle {
     }
 
     fn retire(&self, entry: &Entry<'_>) {
-        let class = if entry.is_double() { Class::Double } else { Class::Single };
-        self.wait(class, entry.number());
+        self.wait(entry.class(), entry.number());
     }
 
     /// Puts an unlinked entry on the limbo list of the epoch now.

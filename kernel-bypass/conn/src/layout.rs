@@ -8,6 +8,8 @@ use crate::sync::{AtomicU32, AtomicU64, Relaxed};
 pub(crate) const CELLS: usize = if cfg!(loom) { 2 } else { 8 };
 /// Units of one slab, unless a test asks for less.
 pub(crate) const SLAB_UNITS: u32 = 4096;
+/// Units that a cell can point to: two bits of its place say something else, and 0 is empty.
+pub const MOST_UNITS: u32 = (1 << 30) - SLAB_UNITS;
 /// Words of the header in use.
 pub(crate) const HEADER_WORDS: usize = if cfg!(loom) { 14 } else { 64 };
 
@@ -39,8 +41,9 @@ impl Unit {
     /// Whether this is the unit of exactly this key.
     #[inline]
     pub fn has_key(&self, words: &[u64; KEY_WORDS]) -> bool {
-        // The last word (ports, protocol) differs most often.
-        self.key_words() == *words
+        // All of it in one go: a key whose tag was found is nearly always the right one.
+        let [a, b, c, d, e] = self.key_words();
+        (a ^ words[0]) | (b ^ words[1]) | (c ^ words[2]) | (d ^ words[3]) | (e ^ words[4]) == 0
     }
 
     pub fn set_key(&self, words: &[u64; KEY_WORDS]) {
@@ -75,7 +78,8 @@ pub(crate) struct Bucket {
     pub cells: [AtomicU64; CELLS],
 }
 
-/// What a cell points to: a unit. The reply key's cell points to the second unit of its entry.
+/// What a cell points to: a unit, and whether its entry has another one. The reply key's cell
+/// points to the second unit of its entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cell(pub u64);
 
@@ -83,8 +87,9 @@ impl Cell {
     pub const EMPTY: u64 = 0;
 
     #[inline]
-    pub fn new(hash: u64, unit: u32, second: bool) -> Self {
-        let place = (unit << 1 | u32::from(second)) + 1;
+    pub fn new(hash: u64, unit: u32, class: Class, second: bool) -> Self {
+        let double = u32::from(class == Class::Double);
+        let place = (unit << 2 | double << 1 | u32::from(second)) + 1;
         Self((hash >> 32) << 32 | u64::from(place))
     }
 
@@ -104,7 +109,13 @@ impl Cell {
     #[inline]
     pub fn unit(self) -> (u32, bool) {
         let place = (self.0 as u32).wrapping_sub(1);
-        (place >> 1, place & 1 == 1)
+        (place >> 2, place & 1 == 1)
+    }
+
+    /// Whether the entry has two units.
+    #[inline]
+    pub fn is_double(self) -> bool {
+        (self.0 as u32).wrapping_sub(1) & 2 != 0
     }
 }
 
@@ -162,13 +173,24 @@ impl Geometry {
     /// The two buckets of a hash. They differ: where both are one, that one would be full soon.
     #[inline]
     pub fn buckets_of(&self, hash: u64) -> [usize; 2] {
-        let reduce = |h: u64, below: u64| ((h & 0xffff_ffff) * below) >> 32;
+        let first = self.first_bucket_of(hash);
         let buckets = u64::from(self.buckets);
-        let first = reduce(hash, buckets);
         let distance = 1 + reduce(hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32, buckets - 1);
-        let second = first + distance;
-        [first, if second < buckets { second } else { second - buckets }].map(|n| n as usize)
+        let second = first as u64 + distance;
+        [first, (if second < buckets { second } else { second - buckets }) as usize]
     }
+
+    /// The first of them.
+    #[inline]
+    pub fn first_bucket_of(&self, hash: u64) -> usize {
+        reduce(hash, self.buckets.into()) as usize
+    }
+}
+
+/// Scales the lower half of a hash to `0..below`.
+#[inline]
+const fn reduce(hash: u64, below: u64) -> u64 {
+    ((hash & 0xffff_ffff) * below) >> 32
 }
 
 #[cfg(all(test, not(loom)))]
@@ -200,9 +222,13 @@ mod tests {
 
     #[test]
     fn a_cell_keeps_its_place() {
-        for (unit, second) in [(0, false), (1, true), (0x3fff_fffe, false)] {
-            let cell = Cell::new(0xdead_beef_1234_5678, unit, second);
-            assert_eq!(cell.unit(), (unit, second));
+        let (one, two) = (Class::Single, Class::Double);
+        for (unit, class, second) in
+            [(0, one, false), (1, one, false), (1, two, true), (MOST_UNITS - 1, two, true)]
+        {
+            let cell = Cell::new(0xdead_beef_1234_5678, unit, class, second);
+            assert_eq!((cell.unit(), cell.is_double()), ((unit, second), class == two));
+            assert_eq!(cell.entry(), unit - u32::from(second));
             assert!(cell.matches(0xdead_beef_0000_0000) && !cell.matches(0xdead_beee_1234_5678));
         }
         assert!(!Cell(Cell::EMPTY).matches(0));

@@ -35,11 +35,14 @@ mod table;
 mod takeover;
 /// TCP states.
 pub mod tcp;
+mod words;
 
 pub use entry::{Entry, New, Other, TICKS_PER_SECOND, Tick};
-pub use handle::{Found, Handle, InsertError, Verdict};
+pub use handle::{Found, Handle, Hint, InsertError, Verdict};
 pub use key::{Key, KeyKind, mapped, unmapped};
 pub use last_hop::LastHop;
+pub use layout::MOST_UNITS;
 pub use order::MUTATIONS;
 pub use table::{Backing, Opened, Table, TableConfig, TableError, Totals};
 pub use tcp::Direction;
+pub use words::Words;

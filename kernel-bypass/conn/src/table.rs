@@ -4,7 +4,7 @@ use crate::epoch::Epochs;
 use crate::gauge;
 use crate::handle::Handle;
 use crate::key::{KeyKind, Secrets};
-use crate::layout::{Class, Geometry, SLAB_UNITS, Unit};
+use crate::layout::{Class, Geometry, MOST_UNITS, SLAB_UNITS, Unit};
 use crate::memory::Memory;
 use crate::order::{EPOCH_COLLECT, FREE_PUSH, READ_WRITE};
 use crate::segment::{self, Segment};
@@ -17,7 +17,8 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TableConfig {
     /// 64-byte units: a one-way entry (DR, TUN, persistence) takes one, a two-way entry (NAT,
-    /// SNAT, fragments) two. Rounded up to whole slabs of 4096. At most 2^30.
+    /// SNAT, fragments) two. Rounded up to whole slabs of 4096. At most
+    /// [`MOST_UNITS`].
     pub units: u32,
     /// Backends that have a connection gauge.
     pub backends: u32,
@@ -122,8 +123,8 @@ impl Table {
         slab_units: u32,
         backing: Backing,
     ) -> Result<Opened, TableError> {
-        if config.units == 0 || config.units > 1 << 30 {
-            return Err(TableError::Config("a table has 1 to 2^30 units"));
+        if config.units == 0 || config.units > MOST_UNITS {
+            return Err(TableError::Config("a table has 1 to 2^30 - 4096 units"));
         }
         if config.participants == 0 {
             return Err(TableError::Config("a table without participants serves nobody"));

@@ -63,13 +63,13 @@ impl Table {
             return false;
         }
         let hash = self.secrets.hash(&entry.key().words());
-        let cell = Cell::new(hash, number, false);
+        let cell = Cell::new(hash, number, class, false);
         if !self.place(hash, cell) {
             return false;
         }
         if let Some(key) = entry.reply() {
             let reply_hash = self.secrets.hash(&key.words());
-            if !self.place(reply_hash, Cell::new(reply_hash, number + 1, true)) {
+            if !self.place(reply_hash, Cell::new(reply_hash, number + 1, class, true)) {
                 self.unplace(hash, cell);
                 return false;
             }

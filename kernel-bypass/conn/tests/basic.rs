@@ -64,6 +64,40 @@ fn a_two_way_entry_is_found_from_both_sides() {
     assert!(handle.lookup(&second, handle.hash(&second)).is_none());
 }
 
+/// Half a look-up and the other half find what a whole one does. All that have a tag of their own
+/// must be found: who is not goes a slower way, which nothing else would notice.
+#[test]
+fn a_hint_leads_to_the_entry() {
+    let table = table();
+    let handle = table.handle().unwrap();
+    let client = |n: u32| (0x0a00_0000 + n).to_be_bytes();
+    let (there, back) = ([4, 0, 0, 80], [0, 80, 4, 0]);
+    let forward = |n| Words::v4(client(n), [10, 0, 0, 1], there, 6);
+    let reply = |n| Words::v4([10, 0, 0, 1], client(n), back, 6);
+    for n in 0..MOST / 2 {
+        let other = if n % 2 == 0 { Other::None } else { Other::Reply(key(n).reversed()) };
+        assert!(handle.insert(handle.hash(&key(n)), &new(key(n), other)).is_ok());
+    }
+    let confirm = |words: &Words| handle.confirm(handle.hint(handle.hash_words(words)), words);
+    for n in 0..MOST / 2 {
+        let found = confirm(&forward(n)).unwrap();
+        assert_eq!((found.entry.key(), found.direction), (key(n), Direction::Forward));
+        let found = confirm(&reply(n));
+        assert_eq!(found.is_some(), n % 2 == 1);
+        let Some(Found { entry, direction }) = found else { continue };
+        assert_eq!((entry.key(), direction), (key(n), Direction::Reply));
+        assert!(entry.is_two_way() && entry.opposite(Direction::Reply) == forward(n));
+        assert!(entry.opposite(Direction::Forward) == reply(n));
+    }
+    assert!(confirm(&forward(MOST)).is_none());
+    // Found by its hint, and gone since.
+    let hint = handle.hint(handle.hash_words(&forward(1)));
+    let entry = confirm(&forward(1)).unwrap().entry;
+    assert!(handle.confirm(hint, &forward(2)).is_none(), "another's");
+    assert!(handle.remove(&entry));
+    assert!(handle.confirm(hint, &forward(1)).is_none() && confirm(&forward(1)).is_none());
+}
+
 /// Several times as many entries as there are cells, so that none may stay behind.
 #[test]
 fn a_full_table_says_so_and_serves_again_after_removals() {

@@ -54,7 +54,7 @@ pub fn run(args: &Args) -> Result<()> {
     // The table first: its lock says whether another data plane is at work here.
     let opened = Table::open(
         &TableConfig {
-            units: args.table_entries.saturating_mul(2).min(1 << 30),
+            units: args.table_entries.saturating_mul(2).min(conn::MOST_UNITS),
             backends: MAX_BACKENDS as u32,
             participants: u32::from(args.workers) + 1,
         },
