@@ -7,10 +7,11 @@ use crate::{
     held::Held,
     pass::{Ingress, Pass, Side},
     probe,
+    short::{self, Glance, Own},
     sweep::{self, Sweeper},
 };
 use api::{DropReason, Mac, PortId, PuntReason};
-use conn::{Handle, Tick};
+use conn::{Handle, Hint, Tick};
 use nic::{BURST, Burst, Pool};
 use plan::Plan;
 use std::{marker::PhantomData, sync::Arc};
@@ -83,13 +84,10 @@ impl<P: Packet> Balancer<P> {
     ) {
         let bytes = burst.iter().map(|packet| packet.bytes().len()).sum();
         self.counts.received(port, burst.len(), bytes);
-        let ingress = Ingress { port, side: Side::Wire };
         match (plan, self.macs.get(usize::from(port)).copied()) {
             (None, _) => self.punt_all(port, burst, out),
             (Some(plan), Some(own)) if plan.port(port).is_some() => {
-                let classify =
-                    |packet: &P, table: &Handle| classify::from_wire(packet, &own, table);
-                self.run(plan, now, ingress, burst, pool, out, classify);
+                self.run_from_wire(plan, now, port, own, burst, pool, out);
             }
             _ => self.drop_all(port, burst),
         }
@@ -114,8 +112,7 @@ impl<P: Packet> Balancer<P> {
         }
         match plan.filter(|plan| plan.any_local()) {
             Some(plan) => {
-                let pool = &mut NoPool(PhantomData);
-                self.run(plan, now, ingress, burst, pool, out, classify::from_host);
+                self.run_from_host(plan, now, port, burst, out);
             }
             None => {
                 let origin = Origin { port, fate: Fate::FromHost };
@@ -194,32 +191,72 @@ impl<P: Packet> Balancer<P> {
         }
     }
 
+    /// Each stage over the whole burst, so that the memory is waited for once per burst and not
+    /// once per packet. The last one goes packet by packet, in order: what an earlier one changed is
+    /// seen by the later ones of its connection, whichever way they go.
     #[allow(clippy::too_many_arguments)]
-    fn run<A: Pool<Packet = P>, O: Output<P>>(
+    fn run_from_wire<A: Pool<Packet = P>, O: Output<P>>(
         &mut self,
         plan: &Plan,
         now: Tick,
-        ingress: Ingress,
+        port: PortId,
+        own: Mac,
         burst: &mut Burst<P>,
         pool: &mut A,
         out: &mut O,
-        classify: impl Fn(&P, &Handle) -> Step<Look>,
     ) {
-        let mut looks: heapless::Vec<Step<Look>, BURST> = heapless::Vec::new();
+        let table = &self.table;
+        let mut glances: heapless::Vec<Option<Glance>, BURST> = heapless::Vec::new();
+        let mut hints: heapless::Vec<Hint<'_>, BURST> = heapless::Vec::new();
+        let station = Own::new(own);
+        // A burst has room for no more packets than these lists.
         for packet in burst.iter() {
-            // A burst has room for no more packets than this list.
-            let _ = looks.push(classify(packet, &self.table));
+            let _ = glances.push(short::glance(packet, station, table));
         }
-        for look in looks.iter().flatten() {
-            self.table.prefetch_entry(look.hash);
+        for glance in &glances {
+            let hint = glance.as_ref().map_or(Hint::NOWHERE, |glance| table.hint(glance.hash));
+            let _ = hints.push(hint);
         }
+        let ingress = Ingress { port, side: Side::Wire };
+        let mut pass = Pass {
+            plan,
+            now,
+            ingress,
+            table,
+            counts: &self.counts,
+            macs: &self.macs,
+            answers: &mut self.answers,
+            held: &mut self.held,
+            pool,
+            out,
+            noted: false,
+        };
+        for (mut packet, (glance, hint)) in burst.drain(..).zip(glances.iter().zip(&hints)) {
+            let by = glance.as_ref().and_then(|glance| pass.short(&mut packet, glance, *hint));
+            match by {
+                Some(by) => pass.forward(packet, by),
+                None => pass.long(packet, &own),
+            }
+        }
+        pass.end();
+    }
+
+    fn run_from_host<O: Output<P>>(
+        &mut self,
+        plan: &Plan,
+        now: Tick,
+        port: PortId,
+        burst: &mut Burst<P>,
+        out: &mut O,
+    ) {
+        let pool = &mut NoPool(PhantomData);
+        let ingress = Ingress { port, side: Side::Host };
         let mut pass = self.pass(plan, now, ingress, pool, out);
-        for (packet, look) in burst.drain(..).zip(&looks) {
-            pass.handle(packet, look);
+        for packet in burst.drain(..) {
+            let look = classify::from_host(&packet, pass.table);
+            pass.handle(packet, &look);
         }
-        if pass.noted && !pass.held.is_empty() {
-            pass.retry_held(false);
-        }
+        pass.end();
     }
 
     fn pass<'a, A, O>(
@@ -261,6 +298,20 @@ impl<P: Packet> Balancer<P> {
 }
 
 impl<P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'_, P, O, A> {
+    /// Whatever is not common.
+    #[inline(never)]
+    fn long(&mut self, packet: P, own: &Mac) {
+        let look = classify::from_wire(&packet, own, self.table);
+        self.handle(packet, &look);
+    }
+
+    /// The burst is over.
+    fn end(&mut self) {
+        if self.noted && !self.held.is_empty() {
+            self.retry_held(false);
+        }
+    }
+
     #[inline]
     fn handle(&mut self, mut packet: P, look: &Step<Look>) {
         let (verdict, look) = match look {

@@ -18,6 +18,7 @@ mod mode;
 mod pass;
 mod persist;
 mod probe;
+mod short;
 mod state;
 mod sweep;
 mod time;

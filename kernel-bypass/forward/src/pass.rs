@@ -84,7 +84,7 @@ impl<P, O: Output<P>, A> Pass<'_, P, O, A> {
     }
 
     #[inline]
-    fn send(&mut self, by: PortId, packet: P, fate: Fate) {
+    pub fn send(&mut self, by: PortId, packet: P, fate: Fate) {
         let origin = Origin { port: self.ingress.port, fate };
         self.counts.ended(origin);
         self.out.wire(by, packet, origin);

@@ -29,6 +29,16 @@ pub(crate) fn next(word: u32, direction: Direction, two_way: bool, parsed: &Pars
     (word & !0xff) | after as u32 | confirmed
 }
 
+/// Whether a packet without SYN, FIN and RST leaves the word as it is, whichever way it goes and
+/// whether one direction is seen or both: the client has shown itself, and a TCP connection is
+/// past its handshake.
+#[inline]
+pub(crate) const fn is_settled(word: u32) -> bool {
+    const OPENING: [u8; 2] = [State::SynSent as u8, State::SynReceived as u8];
+    let state = word as u8;
+    word & CONFIRMED != 0 && state != OPENING[0] && state != OPENING[1]
+}
+
 /// Whether this step is the one by which the client showed itself.
 pub(crate) const fn newly_confirmed(before: u32, after: u32) -> bool {
     before & CONFIRMED == 0 && after & CONFIRMED != 0
@@ -46,5 +56,36 @@ fn flags(flags: TcpFlags) -> Flags {
         ack: flags.contains(TcpFlags::ACK),
         fin: flags.contains(TcpFlags::FIN),
         rst: flags.contains(TcpFlags::RST),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::{Buffer, Frame, Packet, build::Build};
+
+    /// Of every state word that there can be: settled means that nothing moves it.
+    #[test]
+    fn what_is_settled_stays() {
+        let build = Build::new([10, 0, 0, 1].into(), [10, 0, 0, 2].into());
+        let parsed = |frame: Buffer| match wire::parse(frame.bytes()) {
+            Ok(Frame::Ip(parsed)) => parsed,
+            other => panic!("{other:?}"),
+        };
+        let udp = parsed(build.udp(1, 2, b"x"));
+        let quiet = [TcpFlags::ACK, TcpFlags::ACK | TcpFlags::PSH, TcpFlags::empty()];
+        let tcp = quiet.map(|flags| parsed(build.tcp((1, 2), flags, (1, 1), b"x")));
+        for word in (0..8).flat_map(|state| [state, state | CONFIRMED]) {
+            let packets: &[_] = if word as u8 == 0 { &[udp] } else { &tcp };
+            let moves = packets.iter().any(|packet| {
+                [Direction::Forward, Direction::Reply].into_iter().any(|direction| {
+                    [true, false].map(|both| next(word, direction, both, packet)) != [word; 2]
+                })
+            });
+            assert!(!(is_settled(word) && moves), "{word:#x}");
+        }
+        let settled = |state: State| is_settled(state as u32 | CONFIRMED);
+        assert!(settled(State::Established) && settled(State::Udp) && settled(State::ClientClosed));
+        assert!(!is_settled(UDP) && !is_settled(OPENING));
     }
 }

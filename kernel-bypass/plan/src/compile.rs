@@ -6,7 +6,7 @@ use crate::schedule::{
     Candidate, Hashed, HashedBy, Least, Maglev, Measure, Picker, Refusal, Turns,
 };
 use crate::{
-    BackendPlan, PersistencePlan, Plan, PlanError, Pool, PortPlan, Service, family, mapped,
+    BackendPlan, PersistencePlan, Plan, PlanError, Pool, PortPlan, Service, Short, family, mapped,
 };
 use api::{
     Backend, BackendState, Family, MAX_BACKENDS, MAX_PORTS, MAX_SERVICES, Mode, Scheduler, Snapshot,
@@ -26,6 +26,7 @@ pub(crate) fn plan(snapshot: &Snapshot, previous: Option<&Plan>) -> Result<Plan,
         directory: Directory::default(),
         services: Vec::new(),
         backends: Vec::new(),
+        shorts: Vec::new(),
         two_way_servers: Set::default(),
         any_local: false,
         any_tunnel: false,
@@ -100,8 +101,10 @@ fn add_backend(
     let place = backend.id as usize;
     if plan.backends.len() <= place {
         plan.backends.resize(place + 1, None);
+        plan.shorts.resize(place + 1, Short::NONE);
     }
     let compiled = BackendPlan::new(service, backend);
+    plan.shorts[place] = Short::new(&compiled);
     if plan.backends[place].replace(compiled).is_some() {
         return Err(PlanError::DuplicateBackend {
             service: service.name.clone(),

@@ -17,6 +17,7 @@ mod pool;
 mod port;
 mod schedule;
 mod service;
+mod short;
 
 pub use address::{Address, family, mapped};
 pub use backend::{BackendPlan, TunnelPlan};
@@ -26,3 +27,4 @@ pub use pool::Pool;
 pub use port::PortPlan;
 pub use schedule::{Candidate, Choice, Flow, Gauge, Refusal};
 pub use service::{PersistencePlan, Service};
+pub use short::{Short, Way};

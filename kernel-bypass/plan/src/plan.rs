@@ -1,7 +1,9 @@
 //! The whole plan.
 
 use crate::hash::Set;
-use crate::{Address, BackendPlan, PlanError, PortPlan, Service, compile, directory::Directory};
+use crate::{
+    Address, BackendPlan, PlanError, PortPlan, Service, Short, compile, directory::Directory,
+};
 use api::{BackendId, PortId, ServiceId, Snapshot};
 
 /// Everything the packet path forwards by, immutable.
@@ -14,6 +16,8 @@ pub struct Plan {
     pub(crate) services: Vec<Option<Box<Service>>>,
     /// By backend number.
     pub(crate) backends: Vec<Option<BackendPlan>>,
+    /// The short form of each.
+    pub(crate) shorts: Vec<Short>,
     pub(crate) two_way_servers: Set<Address>,
     pub(crate) any_local: bool,
     pub(crate) any_tunnel: bool,
@@ -54,6 +58,12 @@ impl Plan {
     /// The backend of this number.
     pub fn backend(&self, id: BackendId) -> Option<&BackendPlan> {
         self.backends.get(id as usize)?.as_ref()
+    }
+
+    /// What common packets of established connections need to know of a backend.
+    #[inline]
+    pub fn short(&self, id: BackendId) -> Option<&Short> {
+        self.shorts.get(id as usize)
     }
 
     /// Whether any service has this address.

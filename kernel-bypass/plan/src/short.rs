@@ -1,0 +1,78 @@
+//! The way of the packets that nearly all are: to a backend that serves, untagged, as its hop
+//! wants them.
+
+use crate::{Address, BackendPlan, family};
+use api::{BackendState, Family, Mac, Mode, PortId, TunnelKind};
+
+/// A backend as common packets of established connections see it: three to a cache line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Short {
+    /// What is done to packets towards it.
+    pub way: Way,
+    /// The port of its hop.
+    pub port: PortId,
+    /// The largest layer 3 packet that fits, in bytes.
+    pub room: u16,
+    /// Its hop's address.
+    pub mac: Mac,
+}
+
+/// What the short way does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// There is none: what is to be done has to be looked up.
+    None,
+    /// New Ethernet addresses.
+    Direct,
+    /// New IP addresses and ports as well.
+    Translate,
+    /// Into an IPv4 packet between these addresses.
+    Enclose {
+        /// Ours.
+        src: [u8; 4],
+        /// The real server's.
+        dst: [u8; 4],
+    },
+}
+
+/// Bytes of an IPv4 header.
+const OUTER: u16 = 20;
+
+impl Short {
+    pub(crate) const NONE: Self = Self { way: Way::None, port: 0, room: 0, mac: [0; 6] };
+
+    pub(crate) fn new(backend: &BackendPlan) -> Self {
+        let serves = matches!(backend.state, BackendState::Online | BackendState::Drain);
+        match &backend.hop {
+            Some(hop) if serves && hop.vlan.is_none() && !backend.local => {
+                let (way, outer) = match (way(backend), backend.mode) {
+                    (way @ Way::Enclose { .. }, _) => (way, OUTER),
+                    (way, _) => (way, 0),
+                };
+                Self { way, port: hop.port, room: hop.mtu.saturating_sub(outer), mac: hop.mac }
+            }
+            _ => Self::NONE,
+        }
+    }
+}
+
+fn way(backend: &BackendPlan) -> Way {
+    match (backend.mode, &backend.tunnel) {
+        (Mode::Dr, _) => Way::Direct,
+        (Mode::Nat | Mode::Snat, _) => Way::Translate,
+        (Mode::Tun, Some(tunnel)) if tunnel.kind == TunnelKind::Ip => {
+            match (v4(&tunnel.source), v4(&backend.address)) {
+                (Some(src), Some(dst)) => Way::Enclose { src, dst },
+                _ => Way::None,
+            }
+        }
+        (Mode::Tun, _) => Way::None,
+    }
+}
+
+fn v4(address: &Address) -> Option<[u8; 4]> {
+    match family(address) {
+        Family::V4 => address.last_chunk().copied(),
+        Family::V6 => None,
+    }
+}
