@@ -46,6 +46,13 @@ pub struct ServiceCounters {
     pub client_timeout: u64,
     /// Cut because the service, or the real server, was removed, halted or down.
     pub cut: u64,
+    /// HTTP mode: requests.
+    pub requests: u64,
+    /// HTTP mode: requests that we answered ourselves, because the client was at fault (4xx).
+    pub client_errors: u64,
+    /// HTTP mode: requests that we answered ourselves, because no real server did (502, 503,
+    /// 504).
+    pub gateway_errors: u64,
 }
 
 /// One real server.
@@ -73,4 +80,13 @@ pub struct ServerCounters {
     pub server_reset: u64,
     /// Ended by the server's idle timeout.
     pub server_timeout: u64,
+    /// HTTP mode: requests sent, those repeated among them.
+    pub requests: u64,
+    /// HTTP mode: those of them that found an idle connection.
+    pub reused: u64,
+    /// HTTP mode: requests sent again, because the server had closed the idle connection.
+    pub repeated: u64,
+    /// HTTP mode: responses that were not forwarded, or not to their end, because of what they
+    /// were.
+    pub bad_responses: u64,
 }

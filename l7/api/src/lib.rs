@@ -6,14 +6,17 @@
 //! contract, and whoever drives it (control, a test, a laboratory) depends on this crate only.
 
 mod counters;
+mod http;
 mod limits;
 mod message;
 mod snapshot;
 
 pub use counters::{Counters, ServerCounters, ServiceCounters};
+pub use http::{AddressRecord, CookiePersistence, Http, HttpLimits, Reuse};
 pub use limits::{
-    MAX_FRAME_BYTES, MAX_LISTENERS, MAX_NAME_BYTES, MAX_PERSISTENCE_ENTRIES, MAX_QUEUE,
-    MAX_SERVERS, MAX_SERVICES, MAX_TRUSTED,
+    MAX_COOKIE_NAME_BYTES, MAX_FRAME_BYTES, MAX_HEAD_BYTES, MAX_HEAD_FIELDS, MAX_LISTENERS,
+    MAX_NAME_BYTES, MAX_PERSISTENCE_ENTRIES, MAX_QUEUE, MAX_SERVERS, MAX_SERVICES, MAX_TRUSTED,
+    MAX_UPGRADES,
 };
 pub use message::{
     FrameError, HEADER_BYTES, PersistenceRow, Problem, Reply, Request, SocketKey, Status, VERSION,

@@ -25,3 +25,15 @@ pub const MAX_TRUSTED: usize = 256;
 /// The largest frame accepted on the socket between control and proxy, in bytes. A snapshot with
 /// [`MAX_SERVERS`] servers fits with room to spare.
 pub const MAX_FRAME_BYTES: usize = 64 << 20;
+
+/// The largest head of HTTP/1, in bytes: a buffer of the proxy.
+pub const MAX_HEAD_BYTES: u16 = 16 << 10;
+
+/// Fields of a head of HTTP/1.
+pub const MAX_HEAD_FIELDS: u16 = 128;
+
+/// Bytes of the name of a cookie.
+pub const MAX_COOKIE_NAME_BYTES: usize = 64;
+
+/// Protocols that clients of one service may change to.
+pub const MAX_UPGRADES: usize = 8;

@@ -1,5 +1,6 @@
 //! What the proxy is asked to do: one whole, numbered, fully resolved value.
 
+use crate::Http;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -35,6 +36,8 @@ pub struct Service {
     pub listen: Vec<Listen>,
     /// What is understood of the bytes.
     pub mode: Mode,
+    /// What [`Mode::Http`] needs besides; of no effect in another mode.
+    pub http: Http,
     /// Real servers.
     pub servers: Vec<Server>,
     /// Takes new connections when no real server can.
@@ -251,6 +254,7 @@ impl Service {
             name: name.into(),
             listen: Vec::new(),
             mode: Mode::Tcp,
+            http: Http::default(),
             servers: Vec::new(),
             fallback: None,
             scheduler: Scheduler::LeastConnections,
@@ -265,6 +269,13 @@ impl Service {
             on_down: OnDown::Keep,
             on_removal: Removal::Finish,
         }
+    }
+}
+
+impl Service {
+    /// The same in HTTP mode.
+    pub fn http(id: ServiceId, name: &str) -> Self {
+        Self { mode: Mode::Http, ..Self::tcp(id, name) }
     }
 }
 

@@ -98,7 +98,9 @@ pub struct Exchange {
     to_head: bool,
     client_stays: bool,
     server_stays: bool,
-    may_retry: bool,
+    idempotent: bool,
+    /// Nothing of the request's body has been dropped, and nothing has been answered.
+    intact: bool,
     interim: u8,
     upgrade: Protocol,
 }
@@ -114,7 +116,8 @@ impl Exchange {
             to_head: false,
             client_stays: false,
             server_stays: false,
-            may_retry: false,
+            idempotent: false,
+            intact: false,
             interim: 0,
             upgrade: Protocol::default(),
         }
@@ -143,7 +146,7 @@ impl Exchange {
                 if body.is_done() {
                     self.request = Request::Done;
                 }
-                self.may_retry &= progress.as_ref().is_ok_and(|progress| progress.take == 0);
+                self.intact &= progress.as_ref().is_ok_and(|progress| progress.take == 0);
                 progress.map(step)
             }
             Request::Tunnel => Ok(through(bytes)),
@@ -175,7 +178,8 @@ impl Exchange {
         self.to_head = head.method == Method::Head;
         self.client_stays = head.persists();
         self.server_stays = !close;
-        self.may_retry = !matches!(head.method, Method::Post | Method::Patch | Method::Other);
+        self.idempotent = !matches!(head.method, Method::Post | Method::Patch | Method::Other);
+        self.intact = true;
         self.interim = 0;
         let body = Body::new(head.framing, false);
         self.request = if body.is_done() { Request::Done } else { Request::Body(body) };
@@ -288,7 +292,7 @@ impl Exchange {
             write_response(head, bytes, &ResponseEdits::default(), hop, out);
         }
         self.interim += 1;
-        self.may_retry = false;
+        self.intact = false;
         self.server_stays &= !head.announces_too_much();
         self.response = Response::Head(Scan::default());
         Answered::Interim
@@ -308,7 +312,7 @@ impl Exchange {
         let request_done = self.request == Request::Done;
         self.client_stays &= request_done && !ends_by_close && !edits.close;
         self.server_stays &= head.persists();
-        self.may_retry = false;
+        self.intact = false;
         let hop = ResponseHop { client: self.client, stays: self.client_stays, upgrade: None };
         write_response(head, bytes, edits, hop, out);
         let body = Body::new(head.framing, unwrapped);
@@ -369,9 +373,26 @@ impl Exchange {
 
     /// May the request be sent again, to another server or over a new connection (RFC 9110
     /// section 9.2.2)? It is idempotent, nothing of its body has been dropped and nothing has
-    /// been answered. What [`Exchange::forward_request`] appended is sent again.
+    /// been answered.
     pub fn may_retry(&self) -> bool {
-        self.may_retry && matches!(self.response, Response::Head(_))
+        self.idempotent && self.is_intact()
+    }
+
+    /// Takes a forwarded request back, because its server connection failed: its head is offered
+    /// again to [`Exchange::client`], and forwarded anew. Only if it [may be sent
+    /// again](Exchange::may_retry), or if the caller knows that no octet of it has left
+    /// (`unsent`) and nothing of its body has been dropped.
+    pub fn take_back(&mut self, unsent: bool) -> bool {
+        let may = self.is_intact() && (unsent || self.idempotent);
+        if may {
+            self.request = Request::Head(Scan::default());
+            self.response = Response::Idle;
+        }
+        may
+    }
+
+    fn is_intact(&self) -> bool {
+        self.intact && matches!(self.response, Response::Head(_))
     }
 
     /// Has the whole request been passed on?

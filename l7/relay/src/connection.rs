@@ -2,9 +2,11 @@
 //! nothing per event.
 
 use crate::core::Core;
+use crate::http::Session;
 use crate::plan::{Plan, Service};
 use crate::slab::{End, Key};
-use crate::tcp::{Fate, Pair};
+use crate::tcp::{Fate, NEVER, Pair};
+use l7_api::Mode;
 use rustix::event::epoll::EventFlags;
 use rustix::fd::OwnedFd;
 use std::net::SocketAddr;
@@ -15,6 +17,10 @@ use std::sync::Arc;
 pub enum Connection {
     /// TCP mode.
     Tcp(Box<Pair>),
+    /// HTTP mode.
+    Http(Box<Session>),
+    /// Between two protocols: within one call only.
+    Changing,
 }
 
 /// What can happen to a connection. Afterwards it is dropped or has a new deadline.
@@ -47,7 +53,10 @@ impl Connection {
         service: Arc<Service>,
         now: u64,
     ) -> Self {
-        Self::Tcp(Box::new(Pair::new(key, fd, from, vip, service, now)))
+        match service.config.mode {
+            Mode::Tcp => Self::Tcp(Box::new(Pair::new(key, fd, from, vip, service, now))),
+            Mode::Http => Self::Http(Box::new(Session::new(key, fd, from, vip, service, now))),
+        }
     }
 
     /// Tells the connection what happened.
@@ -66,6 +75,38 @@ impl Connection {
                 }
                 Happening::Cut => pair.cut(core),
             },
+            Self::Http(session) => {
+                let fate = match what {
+                    Happening::Accepted => session.begin(core),
+                    Happening::Event(end, flags) => session.event(core, end, flags),
+                    Happening::Resumed => session.resume(core),
+                    Happening::Called => session.retry(core),
+                    Happening::Expired => session.expired(core),
+                    Happening::Replanned(plan) => session.replan(core, plan),
+                    Happening::CutFrom(moment) => {
+                        session.cut_from(moment);
+                        session.expired(core)
+                    }
+                    Happening::Cut => session.cut(core),
+                };
+                if session.is_upgraded() && fate == Fate::Stays { self.change(core) } else { fate }
+            }
+            Self::Changing => Fate::Over,
+        }
+    }
+
+    /// An upgraded session goes on in TCP mode.
+    fn change(&mut self, core: &mut Core) -> Fate {
+        let Self::Http(session) = std::mem::replace(self, Self::Changing) else {
+            return Fate::Over;
+        };
+        match session.into_pair(core) {
+            Some(mut pair) => {
+                let fate = pair.resume(core);
+                *self = Self::Tcp(Box::new(pair));
+                fate
+            }
+            None => Fate::Over,
         }
     }
 
@@ -73,6 +114,8 @@ impl Connection {
     pub fn deadline(&self) -> u64 {
         match self {
             Self::Tcp(pair) => pair.deadline(),
+            Self::Http(session) => session.deadline(),
+            Self::Changing => NEVER,
         }
     }
 
@@ -80,6 +123,8 @@ impl Connection {
     pub fn dispose(self, core: &mut Core) {
         match self {
             Self::Tcp(pair) => pair.dispose(core),
+            Self::Http(session) => session.dispose(core),
+            Self::Changing => {}
         }
     }
 }

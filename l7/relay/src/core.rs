@@ -1,6 +1,7 @@
 //! What all connections of a worker use: the poll set, the clock of this turn, timers, pools,
 //! the plan and the schedulers.
 
+use crate::http::Desk;
 use crate::mailbox::Mailboxes;
 use crate::plan::{Plan, Service};
 use crate::pools::Pools;
@@ -34,6 +35,8 @@ pub struct Core {
     /// Accepting rests until then.
     pub accept_from: u64,
     pub plan: Option<Arc<Plan>>,
+    /// What sessions in HTTP mode share.
+    pub desk: Desk,
     poll: OwnedFd,
     schedules: HashMap<ServiceId, (Arc<Service>, Schedule)>,
 }
@@ -56,6 +59,7 @@ impl Core {
             again: Vec::new(),
             accept_from: 0,
             plan: None,
+            desk: Desk::new(),
             poll,
             schedules: HashMap::new(),
         })
@@ -72,10 +76,17 @@ impl Core {
         epoll::add(&self.poll, fd, EventData::new_u64(token.pack()), edges)
     }
 
+    /// The same for a socket that is watched already, under another token.
+    pub fn watch_again(&self, fd: impl AsFd, token: Token) -> Result<(), Errno> {
+        let edges = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+        epoll::modify(&self.poll, fd, EventData::new_u64(token.pack()), edges)
+    }
+
     /// Descriptors or memory have run out: lets go of what is idle, and accepts nothing for a
     /// moment, so that what is open can end.
     pub fn run_short(&mut self) {
         self.pools.shrink();
+        self.desk.pool.clear();
         self.accept_from = self.now + ACCEPT_PAUSE;
     }
 
@@ -104,6 +115,8 @@ impl Core {
     /// Takes a new plan; schedulers of services that are gone are forgotten.
     pub fn set_plan(&mut self, plan: Arc<Plan>) {
         self.schedules.retain(|id, _| plan.service(*id).is_some());
+        let known = plan.those_who_keep_clients();
+        self.desk.pool.retain(|id| known.contains(&id));
         self.plan = Some(plan);
     }
 }

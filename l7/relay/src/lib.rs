@@ -3,13 +3,14 @@
 //! set, timers, buffers, pipes and connections.
 //!
 //! A [`Relay`] is given [`l7_api::Snapshot`]s. What protocol a connection speaks is one enum
-//! (`connection.rs`); TCP mode is `tcp.rs`. No worker waits for another: they share exact limits
+//! (`connection.rs`); TCP mode is `tcp.rs`, HTTP mode the folder `http`. No worker waits for another: they share exact limits
 //! and the queues for them, persistence tables and nothing else.
 
 mod connection;
 mod core;
 mod dial;
 mod flow;
+mod http;
 mod listen;
 mod mailbox;
 mod persistence;

@@ -56,6 +56,25 @@ pub fn find(core: &mut Core, service: &Arc<Service>, client: IpAddr, tried: &[Se
     found
 }
 
+/// The same for a request that names a real server, which is asked first while it keeps its
+/// clients.
+pub fn find_bound(
+    core: &mut Core,
+    service: &Arc<Service>,
+    client: IpAddr,
+    tried: &[ServerId],
+    bound: Option<&Arc<Server>>,
+) -> Found {
+    let untried = |server: &&Arc<Server>| !tried.contains(&server.config.id);
+    match bound.filter(|server| keeps_clients(server)).filter(untried) {
+        Some(server) => match enter_server(service, server) {
+            Some(place) => Found::Server(server.clone(), place),
+            None => Found::Full(Some(server.config.id)),
+        },
+        None => find(core, service, client, tried),
+    }
+}
+
 /// Whether this is the service's fallback server and no real one.
 pub fn is_fallback(service: &Service, server: &Server) -> bool {
     service.fallback.as_ref().is_some_and(|fallback| fallback.config.id == server.config.id)
@@ -108,6 +127,7 @@ fn takes_clients(server: &Server) -> bool {
     server.config.state == ServerState::Online && server.config.weight > 0
 }
 
-fn keeps_clients(server: &Server) -> bool {
+/// Whether clients that are bound to this server may come to it.
+pub fn keeps_clients(server: &Server) -> bool {
     matches!(server.config.state, ServerState::Online | ServerState::Drain)
 }

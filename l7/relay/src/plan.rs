@@ -1,8 +1,10 @@
 //! A snapshot made ready for the workers: checked, indexed, and joined to what is shared from
 //! snapshot to snapshot. A service that did not change keeps its very object.
 
+use crate::http::{self, Recipe};
 use crate::mailbox::Mailboxes;
 use crate::persistence::Table;
+use crate::place;
 use crate::schedule;
 use crate::shared::{ServerShared, ServiceShared};
 use l7_api::{
@@ -27,6 +29,8 @@ pub struct Plan {
 pub struct Service {
     pub config: l7_api::Service,
     pub hash_seed: u64,
+    /// What HTTP mode makes of the configuration.
+    pub recipe: Recipe,
     pub servers: Vec<Arc<Server>>,
     pub fallback: Option<Arc<Server>>,
     pub shared: Arc<ServiceShared>,
@@ -85,6 +89,12 @@ impl Plan {
         self.listeners.iter().map(|(address, service)| (*address, service))
     }
 
+    /// Real servers to which idle connections are of use.
+    pub fn those_who_keep_clients(&self) -> HashSet<ServerId> {
+        let servers = self.services.values().flat_map(|s| s.servers.iter().chain(&s.fallback));
+        servers.filter(|server| place::keeps_clients(server)).map(|s| s.config.id).collect()
+    }
+
     /// Services that cannot be served as a whole.
     pub fn problems(&self) -> Vec<Problem> {
         let problem = |config: &l7_api::Service| {
@@ -131,9 +141,10 @@ impl Registry {
         let shared = shared.or_insert_with(|| Arc::new(ServiceShared::new(config.id, mailboxes)));
         let shared = shared.clone();
         set_persistence(&shared, config);
-        let servers = config.servers.iter().map(|s| self.server(config.id, s)).collect();
+        let servers: Vec<_> = config.servers.iter().map(|s| self.server(config.id, s)).collect();
+        let recipe = Recipe::new(&config.http, &servers, hash_seed);
         let fallback = config.fallback.as_ref().map(|s| self.server(config.id, s));
-        Service { config: config.clone(), hash_seed, servers, fallback, shared }
+        Service { config: config.clone(), hash_seed, recipe, servers, fallback, shared }
     }
 
     fn server(&mut self, service: ServiceId, config: &l7_api::Server) -> Arc<Server> {
@@ -160,9 +171,6 @@ fn set_persistence(shared: &ServiceShared, config: &l7_api::Service) {
 
 /// Why this service is not served, if it is not.
 fn unserved(config: &l7_api::Service) -> Option<&'static str> {
-    if config.mode == Mode::Http {
-        return Some("HTTP mode is not served by this proxy: use TCP mode");
-    }
     if !config.proxy_in.is_empty() {
         return Some("PROXY protocol from clients is not read by this proxy: take proxy_in out");
     }
@@ -215,6 +223,9 @@ fn check_service(service: &l7_api::Service) -> Result<(), String> {
     at_most("trusted prefixes", service.proxy_in.len(), MAX_TRUSTED)?;
     if service.listen.iter().any(|listen| listen.ports.is_empty() || listen.ports.first == 0) {
         return Err("a range of listening ports is empty or begins with port 0".into());
+    }
+    if service.mode == Mode::Http {
+        http::check(&service.http)?;
     }
     if service.persistence.is_some_and(|p| p.mask_v4 > 32 || p.mask_v6 > 128) {
         return Err("a persistence mask is longer than an address".into());

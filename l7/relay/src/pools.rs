@@ -11,6 +11,9 @@ pub const PIPE_BYTES: usize = 1 << 20;
 /// Kept when given back; further ones are freed.
 const IDLE_BUFFERS: usize = 512;
 const IDLE_PIPES: usize = 32;
+const IDLE_TEXTS: usize = 64;
+/// A text that has grown larger is freed.
+const TEXT_BYTES: usize = 32 << 10;
 /// Milliseconds without a try after a pipe could not be made.
 const PIPE_PAUSE: u64 = 1_000;
 
@@ -29,6 +32,7 @@ pub struct Pipe {
 pub struct Pools {
     buffers: Vec<Buffer>,
     pipes: Vec<Pipe>,
+    texts: Vec<Vec<u8>>,
     no_pipes_before: u64,
 }
 
@@ -42,6 +46,19 @@ impl Pools {
     pub fn put_buffer(&mut self, buffer: Buffer) {
         if self.buffers.len() < IDLE_BUFFERS {
             self.buffers.push(buffer);
+        }
+    }
+
+    /// Empty memory for a head.
+    pub fn text(&mut self) -> Vec<u8> {
+        self.texts.pop().unwrap_or_else(|| Vec::with_capacity(BUFFER_BYTES / 4))
+    }
+
+    /// Gives such memory back.
+    pub fn put_text(&mut self, mut text: Vec<u8>) {
+        if self.texts.len() < IDLE_TEXTS && text.capacity() <= TEXT_BYTES {
+            text.clear();
+            self.texts.push(text);
         }
     }
 
@@ -78,5 +95,6 @@ impl Pools {
     pub fn shrink(&mut self) {
         self.pipes.clear();
         self.buffers.clear();
+        self.texts.clear();
     }
 }

@@ -101,6 +101,11 @@ pub fn key(address: IpAddr, port: Option<u16>) -> u64 {
     hash(u64::from(port.unwrap_or(0)), &octets(address))
 }
 
+/// What a real server of this key is called where a client sees it.
+pub fn mark(seed: u64, key: u64) -> u64 {
+    mix(mix(seed) ^ key)
+}
+
 fn index(candidate: Candidate) -> usize {
     candidate.index
 }

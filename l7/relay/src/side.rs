@@ -111,6 +111,20 @@ impl Side {
         self.learn_written(result)
     }
 
+    /// What is known may be old: [`Self::is_quiet`] asks the kernel.
+    pub fn doubt(&mut self) {
+        self.readable = true;
+    }
+
+    /// Whether the peer has neither said anything nor ended, as far as is known here.
+    pub fn is_quiet(&mut self) -> bool {
+        if self.readable && !self.hung_up {
+            let result = retry_on_intr(|| recv(&self.fd, &mut [0; 1][..], RecvFlags::PEEK));
+            self.readable = !matches!(result, Err(Errno::AGAIN));
+        }
+        !self.readable && !self.hung_up && !self.reset
+    }
+
     /// Tells the peer that no more will come. False when it cannot be told: it is gone.
     pub fn finish(&self) -> bool {
         shutdown(&self.fd, Shutdown::Write).is_ok()

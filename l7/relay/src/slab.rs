@@ -32,6 +32,8 @@ pub enum Token {
     Listener(u32),
     /// Another thread has put something into the mailbox.
     Mailbox,
+    /// A connection to a real server, by its seat in the pool of HTTP mode.
+    Seat(Key),
 }
 
 impl Token {
@@ -43,7 +45,8 @@ impl Token {
             Self::Connection(key, End::Client) => word(key.generation, key.index, 0),
             Self::Connection(key, End::Server) => word(key.generation, key.index, 1),
             Self::Listener(number) => word(0, number, 2),
-            Self::Mailbox => word(0, 0, 3),
+            Self::Mailbox => word(1, 0, 2),
+            Self::Seat(seat) => word(seat.generation, seat.index, 3),
         }
     }
 
@@ -54,8 +57,9 @@ impl Token {
         match word & 3 {
             0 => Self::Connection(key, End::Client),
             1 => Self::Connection(key, End::Server),
-            2 => Self::Listener(index),
-            _ => Self::Mailbox,
+            2 if key.generation == 0 => Self::Listener(index),
+            2 => Self::Mailbox,
+            _ => Self::Seat(key),
         }
     }
 }
@@ -151,6 +155,7 @@ mod tests {
             Token::Connection(key, End::Server),
             Token::Listener(l7_api::MAX_LISTENERS as u32),
             Token::Mailbox,
+            Token::Seat(key),
         ] {
             assert_eq!(Token::unpack(token.pack()), token);
         }

@@ -60,6 +60,23 @@ pub struct Pair {
     listed: bool,
 }
 
+/// What an open pair is made of.
+#[derive(Debug)]
+pub struct Parts {
+    pub key: Key,
+    pub service: Arc<Service>,
+    pub client_address: SocketAddr,
+    pub vip: SocketAddr,
+    pub client: Side,
+    pub server_side: Side,
+    pub server: Arc<Server>,
+    /// In the service and at the server.
+    pub places: (Option<ServicePlace>, ServerPlace),
+    /// To the server and to the client, with what is on its way already.
+    pub flows: (Flow, Flow),
+    pub cut_at: u64,
+}
+
 #[derive(Debug)]
 struct Upstream {
     side: Side,
@@ -104,6 +121,28 @@ impl Pair {
             tried: Vec::new(),
             attempts,
             cut_at: NEVER,
+            listed: false,
+        }
+    }
+
+    /// A pair whose two sides are connected already.
+    pub fn of(parts: Parts) -> Self {
+        let (place, server_place) = parts.places;
+        let (side, server) = (parts.server_side, parts.server);
+        Self {
+            key: parts.key,
+            service: parts.service,
+            client_address: parts.client_address,
+            vip: parts.vip,
+            client: parts.client,
+            phase: Phase::Open,
+            up: parts.flows.0,
+            down: parts.flows.1,
+            place,
+            upstream: Some(Upstream { side, server, _place: server_place }),
+            tried: Vec::new(),
+            attempts: 0,
+            cut_at: parts.cut_at,
             listed: false,
         }
     }
@@ -466,7 +505,7 @@ impl Turn {
 }
 
 /// `ms` from now; 0 is never.
-fn after(now: u64, ms: u32) -> u64 {
+pub fn after(now: u64, ms: u32) -> u64 {
     if ms == 0 { NEVER } else { now + u64::from(ms) }
 }
 

@@ -9,7 +9,7 @@ use crate::dial::is_shortage;
 use crate::listen::Socket;
 use crate::mailbox::Command;
 use crate::plan::{Plan, Service};
-use crate::slab::{Key, Slab, Token};
+use crate::slab::{End, Key, Slab, Token};
 use crate::tcp::{Fate, NEVER};
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
@@ -109,6 +109,7 @@ impl Worker {
                     self.tell(key, Happening::Expired);
                 }
             }
+            self.core.desk.pool.sweep(self.core.now);
             self.set_accepting();
             self.gauges.connections.store(self.connections.len() as u64, Relaxed);
         }
@@ -133,7 +134,8 @@ impl Worker {
             return Some(0);
         }
         let resume = (!self.accepting).then_some(self.core.accept_from);
-        let next = self.core.wheel.next().into_iter().chain(resume).min()?;
+        let sweep = self.core.desk.pool.next();
+        let next = self.core.wheel.next().into_iter().chain(resume).chain(sweep).min()?;
         // A full worker looks after a while whether it still is.
         let least = if self.accepting { 0 } else { 1 };
         Some(next.saturating_sub(self.core.now).max(least))
@@ -146,6 +148,11 @@ impl Worker {
             Token::Connection(key, end) => self.tell(key, Happening::Event(end, flags)),
             Token::Listener(number) => self.accept(number as usize),
             Token::Mailbox => self.obey(),
+            Token::Seat(seat) => {
+                if let Some(key) = self.core.desk.pool.note(seat, flags) {
+                    self.tell(key, Happening::Event(End::Server, flags));
+                }
+            }
         }
     }
 
@@ -308,6 +315,7 @@ impl Worker {
         for listener in self.listeners.drain(..).flatten() {
             let _ = epoll::delete(self.core.poll(), &listener.socket);
         }
+        self.core.desk.pool.clear();
         if let Some(ms) = cut_after {
             self.tell_all(Happening::CutFrom(self.core.now + ms));
         }

@@ -193,6 +193,22 @@ fn a_request_is_repeated_only_if_it_does_no_harm() {
 }
 
 #[test]
+fn a_request_that_is_taken_back_is_offered_again() {
+    let mut world = World::asked(GET);
+    assert_eq!(world.client(GET), Ok(Step::Hold));
+    assert!(world.exchange.take_back(false) && world.exchange.is_idle());
+    world.ask(GET);
+    world.answer(b"HTTP/1.1 204 No\r\n\r\n");
+    assert!(!world.exchange.take_back(true), "it has been answered");
+    let mut world = World::asked(POST);
+    assert!(!world.exchange.take_back(false), "the server may have acted");
+    assert!(world.exchange.take_back(true), "it has not: nothing was sent");
+    world.ask(POST);
+    assert_eq!(world.client(b"b"), all(1));
+    assert!(!world.exchange.take_back(true), "a part of its body is gone");
+}
+
+#[test]
 fn the_server_closes() {
     let mut world = World::asked(GET);
     assert_eq!(world.exchange.server_closed(b""), Closed::Unanswered);

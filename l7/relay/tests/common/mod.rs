@@ -1,6 +1,8 @@
 //! Clients, real servers and services on loopback addresses.
 #![allow(dead_code)] // Each test binary uses its own part.
 
+pub mod http;
+
 use l7_api::{Counters, Listen, PortRange, Server, ServerId, Service, Snapshot};
 use relay::{Relay, Size};
 use std::io::{self, Read, Write};

@@ -1,0 +1,223 @@
+//! The way from one side to the other: bytes that have come, text of ours that goes before them,
+//! and how far both are.
+//!
+//! ```text
+//!  buffer:  0 ..... start ......... at ............ end .... 16 KB
+//!            free    kept, or on     not looked at
+//!                    its way
+//! ```
+
+use crate::pools::{BUFFER_BYTES, Buffer, Pools};
+use crate::side::{Read, Side, Written};
+use http1::Progress;
+use std::ops::Range;
+
+/// A body of at most so many octets is copied behind its head, so that both are one packet.
+const JOINED_BYTES: usize = 4 << 10;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Lane {
+    buffer: Option<Buffer>,
+    start: usize,
+    at: usize,
+    end: usize,
+    /// Text of our own, sent before `send`.
+    pub text: Vec<u8>,
+    sent: usize,
+    /// What is sent of the buffer, as it came.
+    send: Range<usize>,
+    /// What was looked at is not dropped: it may be needed again.
+    kept: bool,
+}
+
+/// What a flush came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flushed {
+    /// Everything has been written.
+    All,
+    /// The destination takes no more for now.
+    Blocked,
+    /// The destination takes nothing any more.
+    Broken,
+}
+
+impl Lane {
+    /// What came and has not been looked at.
+    pub fn rest(&self) -> &[u8] {
+        self.buffer.as_ref().and_then(|buffer| buffer.get(self.at..self.end)).unwrap_or_default()
+    }
+
+    /// The same, and where text is appended.
+    pub fn split(&mut self) -> (&[u8], &mut Vec<u8>) {
+        let buffer = self.buffer.as_ref();
+        let rest = buffer.and_then(|buffer| buffer.get(self.at..self.end)).unwrap_or_default();
+        (rest, &mut self.text)
+    }
+
+    /// Whether nothing waits to be written.
+    pub fn is_flushed(&self) -> bool {
+        self.sent == self.text.len() && self.send.is_empty()
+    }
+
+    /// Whether nothing of what waits has been written yet.
+    pub fn is_unsent(&self) -> bool {
+        self.sent == 0
+    }
+
+    /// Goes past so many octets, and keeps them for [`Self::rewind`].
+    pub fn keep(&mut self, octets: usize) {
+        self.kept = true;
+        self.at = (self.at + octets).min(self.end);
+    }
+
+    /// What is kept is not needed any more.
+    pub fn release(&mut self) {
+        self.kept = false;
+        self.drop_sent();
+    }
+
+    /// Whether [`Self::rewind`] has something to go back to.
+    pub fn is_kept(&self) -> bool {
+        self.kept
+    }
+
+    /// What is kept is offered again, and what waited to be written is forgotten.
+    pub fn rewind(&mut self) {
+        self.forget();
+        (self.at, self.kept) = (self.start, false);
+    }
+
+    /// Nothing is written of what waits.
+    pub fn forget(&mut self) {
+        self.text.clear();
+        (self.sent, self.send) = (0, 0..0);
+        self.drop_sent();
+    }
+
+    /// Goes past so many octets, dropping them.
+    pub fn drop_octets(&mut self, octets: usize) {
+        self.at = (self.at + octets).min(self.end);
+        self.drop_sent();
+    }
+
+    /// Goes past a part of a body, which is to be written. Nothing of the buffer must wait.
+    pub fn pass(&mut self, progress: &Progress) {
+        self.send = self.at + progress.send.start..self.at + progress.send.end;
+        self.at = (self.at + progress.take).min(self.end);
+        let buffer = self.buffer.as_ref();
+        let body = buffer.and_then(|buffer| buffer.get(self.send.clone())).unwrap_or_default();
+        if self.text.len() > self.sent && body.len() <= JOINED_BYTES {
+            self.text.extend_from_slice(body);
+            self.send = 0..0;
+        }
+        self.drop_sent();
+    }
+
+    /// Reads once, if there is room.
+    pub fn read(&mut self, from: &mut Side, pools: &mut Pools) -> Read {
+        if !from.is_readable() || !self.make_room() {
+            return Read::Nothing;
+        }
+        let buffer = self.buffer.get_or_insert_with(|| pools.buffer());
+        let Some(room) = buffer.get_mut(self.end..) else { return Read::Nothing };
+        let read = from.read(room);
+        if let Read::Bytes(count) = read {
+            self.end += count;
+        }
+        read
+    }
+
+    /// Writes until all is written or the destination takes no more; the octets written.
+    pub fn flush(&mut self, to: &mut Side) -> (Flushed, u64) {
+        let mut written = 0;
+        while !self.is_flushed() {
+            if !to.is_writable() {
+                return (Flushed::Blocked, written);
+            }
+            let of_text = self.sent < self.text.len();
+            let bytes = if of_text {
+                self.text.get(self.sent..)
+            } else {
+                self.buffer.as_ref().and_then(|buffer| buffer.get(self.send.clone()))
+            };
+            match to.write(bytes.unwrap_or_default()) {
+                Written::Bytes(0) | Written::Blocked => return (Flushed::Blocked, written),
+                Written::Broken => return (Flushed::Broken, written),
+                Written::Bytes(count) if of_text => {
+                    self.sent += count;
+                    written += count as u64;
+                }
+                Written::Bytes(count) => {
+                    self.send.start += count;
+                    written += count as u64;
+                }
+            }
+        }
+        self.forget();
+        (Flushed::All, written)
+    }
+
+    /// Gives back what is not needed.
+    pub fn settle(&mut self, pools: &mut Pools) {
+        if !self.is_flushed() {
+            return;
+        }
+        if self.start == self.end
+            && let Some(buffer) = self.buffer.take()
+        {
+            pools.put_buffer(buffer);
+        }
+        if self.buffer.is_none() {
+            (self.start, self.at, self.end) = (0, 0, 0);
+        }
+        if self.text.capacity() > 0 {
+            pools.put_text(std::mem::take(&mut self.text));
+            self.sent = 0;
+        }
+    }
+
+    /// Takes memory for text, before there is any.
+    pub fn begin_text(&mut self, pools: &mut Pools) {
+        if self.text.capacity() == 0 {
+            self.text = pools.text();
+        }
+    }
+
+    /// Gives back everything, unsent.
+    pub fn discard(&mut self, pools: &mut Pools) {
+        self.forget();
+        (self.start, self.kept) = (self.end, false);
+        self.settle(pools);
+    }
+
+    /// What nobody needs any more makes room: the buffer begins behind it.
+    fn drop_sent(&mut self) {
+        if !self.kept && self.send.is_empty() {
+            self.start = self.at;
+        }
+    }
+
+    /// Moves what is left to the buffer's start, if its end is reached.
+    fn make_room(&mut self) -> bool {
+        if self.end < BUFFER_BYTES {
+            return true;
+        }
+        if !self.send.is_empty() {
+            return false;
+        }
+        if self.start == 0 {
+            // What is kept has to go, if there is anything.
+            (self.start, self.kept) = (self.at, false);
+        }
+        if self.start == 0 {
+            return false;
+        }
+        if let Some(buffer) = &mut self.buffer {
+            buffer.copy_within(self.start..self.end, 0);
+        }
+        (self.at, self.end) = (self.at - self.start, self.end - self.start);
+        self.start = 0;
+        true
+    }
+}

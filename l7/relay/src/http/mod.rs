@@ -1,0 +1,52 @@
+//! HTTP mode: request by request, each to the real server that the scheduler or a cookie says.
+//!
+//! ```text
+//!            ┌──────────────────────────────────────────────────────────┐
+//!            ▼                                                          │ both stay
+//! accepted ─ head ─► waiting ─► connecting ─► active (request, response) ┤
+//!            │  ▲       ▲          │  ▲  refused: pausing, or another     │
+//!            │  │       └──────────┘  └── server                         ▼
+//!            │  └── a request that an idle connection lost           closing ─► over
+//!            └─ refused: an answer of ours ──────────────────────────────▲
+//! ```
+//!
+//! What the bytes mean is decided by [`http1::Exchange`]; here are sockets, buffers, time and
+//! places. `session.rs` is a client's connection and what can happen to it, `request.rs` the way
+//! to the server, `response.rs` the way back, `lane.rs` the bytes on either way, `pool.rs` the
+//! idle connections to real servers.
+
+mod lane;
+mod pages;
+mod pool;
+mod recipe;
+mod request;
+mod response;
+mod session;
+
+pub use pool::Pool;
+pub use recipe::{Recipe, check};
+pub use session::Session;
+
+use http1::{RequestHead, ResponseHead};
+
+/// What all sessions of a worker use in turn.
+#[derive(Debug)]
+pub struct Desk {
+    /// The request head that is being looked at.
+    request: RequestHead,
+    /// The response head, likewise.
+    response: ResponseHead,
+    /// Connections to real servers.
+    pub pool: Pool,
+}
+
+impl Desk {
+    /// Nothing to do yet.
+    pub fn new() -> Self {
+        Self {
+            request: RequestHead::default(),
+            response: ResponseHead::default(),
+            pool: Pool::new(),
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! From the client to the server: a head comes, a server is found, the request passes.
+
+use super::lane::Flushed;
+use super::session::{Asked, Over, Phase, Session, Step, Upstream};
+use crate::core::Core;
+use crate::dial::{dial, is_ours};
+use crate::place::{self, Found};
+use crate::plan::Server;
+use crate::proxy_out;
+use crate::shared::ServerPlace;
+use crate::side::{Read, Side};
+use crate::slab::Token;
+use crate::tcp::after;
+use http1::{BodyFraming, Closed, Method, Step as Act};
+use l7_api::{ProxyOut, ServerId, Source};
+use rustix::io::Errno;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Milliseconds that a connection may have been idle to carry a request that cannot be repeated:
+/// no server closes one so soon.
+const FRESH: u64 = 500;
+
+impl Session {
+    /// One step with what the client sends.
+    pub(super) fn serve_client(&mut self, core: &mut Core) -> Step {
+        match self.phase {
+            Phase::Closing(_) => return self.linger(core),
+            Phase::Head if !self.down.is_flushed() => return Ok(false),
+            Phase::Head => {}
+            Phase::Active => match self.flush_up(core) {
+                Flushed::All => {}
+                Flushed::Blocked => return Ok(false),
+                // What it may have said before is read next.
+                Flushed::Broken => return Ok(true),
+            },
+            Phase::Waiting(..) | Phase::Connecting(_) | Phase::Pausing(_) => return Ok(false),
+        }
+        if matches!(self.phase, Phase::Active) {
+            self.up.begin_text(&mut core.pools);
+        }
+        let (bytes, text) = self.up.split();
+        match self.exchange.client(bytes, &mut core.desk.request, text) {
+            Ok(Act::More) => self.read_client(core),
+            Ok(Act::Hold) => Ok(false),
+            Ok(Act::Head) => self.asked_for(core),
+            Ok(Act::Send(progress)) => {
+                self.asked.body += progress.send.len() as u64;
+                self.up.pass(&progress);
+                self.up.release();
+                let limit = self.service.config.http.limits.body;
+                if limit > 0 && self.asked.body > limit { self.refuse(core, 413) } else { Ok(true) }
+            }
+            Err(refusal) => {
+                log::debug!("service {:?}: {refusal}", self.service.config.name);
+                self.refuse(core, refusal.status())
+            }
+        }
+    }
+
+    /// Broken is said once; from then on the server takes nothing.
+    fn flush_up(&mut self, core: &mut Core) -> Flushed {
+        let Some(upstream) = &mut self.upstream else { return Flushed::All };
+        if upstream.deaf {
+            return Flushed::Blocked;
+        }
+        let (flushed, written) = self.up.flush(&mut upstream.side);
+        if written > 0 {
+            upstream.side.seen = core.now;
+            upstream.server.shared.cells(core.worker).bytes_in.add(written);
+        }
+        upstream.deaf = flushed == Flushed::Broken;
+        flushed
+    }
+
+    fn read_client(&mut self, core: &mut Core) -> Step {
+        let was_empty = self.up.rest().is_empty();
+        match self.up.read(&mut self.client, &mut core.pools) {
+            Read::Bytes(count) => {
+                self.client.seen = core.now;
+                if was_empty && self.exchange.is_idle() && self.has_served {
+                    self.since = core.now;
+                }
+                self.service.shared.cells(core.worker).bytes_in.add(count as u64);
+                Ok(true)
+            }
+            Read::Nothing => Ok(false),
+            Read::End => match self.exchange.client_closed(self.up.rest()) {
+                Closed::Idle => Err(Over),
+                // It may still read why nothing came of it.
+                _ => self.refuse(core, 400),
+            },
+            Read::Reset => {
+                self.service.shared.cells(core.worker).client_reset.add(1);
+                Err(Over)
+            }
+        }
+    }
+
+    /// A whole head is there.
+    fn asked_for(&mut self, core: &mut Core) -> Step {
+        let head = &core.desk.request;
+        let length = if let BodyFraming::Length(length) = head.framing() { length } else { 0 };
+        self.asked = Asked {
+            to_head: head.method() == Method::Head,
+            version: head.version(),
+            ..Asked::nothing()
+        };
+        self.service.shared.cells(core.worker).requests.add(1);
+        let config = &self.service.config;
+        if config.http.limits.body > 0 && length > config.http.limits.body {
+            return self.refuse(core, 413);
+        }
+        self.attempts = config.retries.attempts;
+        self.tried.clear();
+        if self.service.shared.must_wait() { self.wait(core, None) } else { self.seek(core) }
+    }
+
+    /// The same once more, with a head that was looked at before.
+    pub(super) fn seek_again(&mut self, core: &mut Core) -> Step {
+        let (bytes, text) = self.up.split();
+        match self.exchange.client(bytes, &mut core.desk.request, text) {
+            Ok(Act::Head) => self.seek(core),
+            // It was one before.
+            _ => self.refuse(core, 400),
+        }
+    }
+
+    /// Looks for a place and a connection for the head on the desk.
+    fn seek(&mut self, core: &mut Core) -> Step {
+        loop {
+            if self.place.is_none() {
+                self.place = place::enter(&self.service);
+                if self.place.is_none() {
+                    return self.wait(core, None);
+                }
+            }
+            let (client, bound) = (self.client_address.ip(), self.bound(core));
+            match place::find_bound(core, &self.service, client, &self.tried, bound.as_ref()) {
+                Found::Server(server, place) => match self.reach(core, &server, place) {
+                    Ok(step) => return Ok(step),
+                    Err(e) if is_ours(e) => {
+                        self.count_our_fault(core, e);
+                        return self.refuse(core, 503);
+                    }
+                    Err(_) => {
+                        server.shared.cells(core.worker).refused.add(1);
+                        if !self.may_try_again(core, &server) {
+                            return self.nobody(core);
+                        }
+                    }
+                },
+                Found::Full(wants) => return self.wait(core, wants),
+                Found::OnlyTried => {
+                    self.tried.clear();
+                    let pause = u64::from(self.service.config.retries.pause_ms);
+                    self.phase = Phase::Pausing(core.now + pause);
+                    return Ok(false);
+                }
+                Found::Nobody => return self.nobody(core),
+            }
+        }
+    }
+
+    /// The real server that the request's cookie names.
+    fn bound(&self, core: &Core) -> Option<Arc<Server>> {
+        let cookie = self.service.config.http.cookie.as_ref()?;
+        let value = core.desk.request.cookie(self.up.rest(), cookie.name.as_bytes())?;
+        self.service.servers.get(self.service.recipe.marked(value)?).cloned()
+    }
+
+    /// Queues up, or stays in the queue.
+    fn wait(&mut self, core: &mut Core, wants: Option<ServerId>) -> Step {
+        // Whoever waits for a server keeps no other from the service.
+        self.place = None;
+        if let Phase::Waiting(queued, _) = &self.phase {
+            queued.stay();
+            return Ok(false);
+        }
+        let queue = self.service.config.queue;
+        let shared = &self.service.shared;
+        let Some(queued) = shared.wait(queue.length, core.worker, self.key, wants) else {
+            shared.cells(core.worker).queue_full.add(1);
+            return self.refuse(core, 503);
+        };
+        let is_next = queued.is_next();
+        self.phase = Phase::Waiting(queued, after(core.now, queue.timeout_ms));
+        // A place may have become free before we were in the queue: nobody would call.
+        if is_next { self.seek(core) } else { Ok(false) }
+    }
+
+    /// An idle connection to this server, or a new one.
+    fn reach(
+        &mut self,
+        core: &mut Core,
+        server: &Arc<Server>,
+        place: ServerPlace,
+    ) -> Result<bool, Errno> {
+        if self.may_reuse() && self.tried.is_empty() {
+            let head = &core.desk.request;
+            let repeatable = head.framing() == BodyFraming::None
+                && !matches!(head.method(), Method::Post | Method::Patch | Method::Other);
+            let most_idle = (!repeatable).then_some(FRESH);
+            let id = server.config.id;
+            if let Some((seat, side)) = core.desk.pool.take(id, self.key, most_idle, core.now) {
+                server.shared.cells(core.worker).reused.add(1);
+                let (server, reused, deaf) = (server.clone(), true, false);
+                self.upstream = Some(Upstream { side, seat, server, place, reused, deaf });
+                self.send(core);
+                return Ok(true);
+            }
+        }
+        self.connect(core, server, place)?;
+        Ok(false)
+    }
+
+    /// Connections that name their client are for that client alone, and for one request.
+    pub(super) fn may_reuse(&self) -> bool {
+        let config = &self.service.config;
+        config.http.reuse.per_server > 0
+            && config.proxy_out == ProxyOut::None
+            && config.source != Source::Client
+    }
+
+    fn connect(
+        &mut self,
+        core: &mut Core,
+        server: &Arc<Server>,
+        place: ServerPlace,
+    ) -> Result<(), Errno> {
+        let port = server.config.port.unwrap_or(self.vip.port());
+        let to = SocketAddr::new(server.config.address, port);
+        let source = self.service.config.source;
+        let fd = dial(to, source, self.client_address.ip(), self.vip.ip())?;
+        let seat = core.desk.pool.seat(self.key);
+        if let Err(e) = core.watch(&fd, Token::Seat(seat)) {
+            core.desk.pool.leave(seat);
+            return Err(e);
+        }
+        let side = Side::new(fd, core.now);
+        let server = server.clone();
+        self.upstream = Some(Upstream { side, seat, server, place, reused: false, deaf: false });
+        self.phase = Phase::Connecting(after(core.now, self.service.config.timeouts.connect_ms));
+        Ok(())
+    }
+
+    /// The attempt to connect has ended.
+    pub(super) fn connected(&mut self, core: &mut Core) -> Step {
+        let Some(upstream) = &mut self.upstream else { return Ok(false) };
+        if !upstream.side.is_writable() {
+            return Ok(false);
+        }
+        if let Some(e) = upstream.side.connect_error() {
+            return self.failed(core, e);
+        }
+        upstream.server.shared.cells(core.worker).connected.add(1);
+        let (bytes, text) = self.up.split();
+        let step = self.exchange.client(bytes, &mut core.desk.request, text);
+        if step != Ok(Act::Head) {
+            return self.refuse(core, 400);
+        }
+        self.send(core);
+        Ok(true)
+    }
+
+    /// The head on the desk goes to the server that was found.
+    fn send(&mut self, core: &mut Core) {
+        let Some(upstream) = &mut self.upstream else { return };
+        upstream.side.seen = core.now;
+        self.client.seen = core.now;
+        upstream.server.shared.cells(core.worker).requests.add(1);
+        self.up.begin_text(&mut core.pools);
+        let config = &self.service.config;
+        if !upstream.reused && config.proxy_out != ProxyOut::None {
+            let mut header = [0; 128];
+            let (client, vip) = (self.client_address, self.vip);
+            let count = proxy_out::write(config.proxy_out, client, vip, &mut header);
+            self.up.text.extend_from_slice(header.get(..count).unwrap_or_default());
+        }
+        let (bytes, text) = self.up.split();
+        let (head, recipe) = (&core.desk.request, &self.service.recipe);
+        let name = config.http.cookie.as_ref().map(|cookie| cookie.name.as_bytes());
+        let value = name.and_then(|name| head.cookie(bytes, name)).unwrap_or_default();
+        let id = upstream.server.config.id;
+        let index = self.service.servers.iter().position(|server| server.config.id == id);
+        self.asked.is_marked = index.is_some_and(|index| recipe.is_mark(value, index));
+        let exchange = &mut self.exchange;
+        let take = recipe.request(&config.http, &self.address_text, false, |edits| {
+            exchange.forward_request(head, bytes, edits, text)
+        });
+        self.up.keep(take);
+        self.phase = Phase::Active;
+    }
+
+    /// A server did not take the connection: another one shall.
+    pub(super) fn failed(&mut self, core: &mut Core, error: Errno) -> Step {
+        let Some(upstream) = &self.upstream else { return Ok(false) };
+        let server = upstream.server.clone();
+        let cells = server.shared.cells(core.worker);
+        match error {
+            Errno::TIMEDOUT => cells.connect_timeout.add(1),
+            _ => cells.refused.add(1),
+        }
+        self.hang_up(core);
+        if self.may_try_again(core, &server) { self.seek_again(core) } else { self.nobody(core) }
+    }
+
+    pub(super) fn may_try_again(&mut self, core: &Core, server: &Server) -> bool {
+        self.tried.push(server.config.id);
+        let again = self.attempts > 0;
+        if again {
+            self.attempts -= 1;
+            server.shared.cells(core.worker).redispatched.add(1);
+        }
+        again
+    }
+
+    fn nobody(&mut self, core: &mut Core) -> Step {
+        self.service.shared.cells(core.worker).no_server.add(1);
+        self.refuse(core, 503)
+    }
+
+    /// The server closed before it answered: the request goes to a new connection, if it may be
+    /// sent again.
+    pub(super) fn unanswered(&mut self, core: &mut Core) -> Step {
+        let Some(upstream) = &self.upstream else { return Ok(false) };
+        let (server, reused) = (upstream.server.clone(), upstream.reused);
+        let cells = server.shared.cells(core.worker);
+        let unsent = self.up.is_unsent() && !self.up.is_flushed();
+        if self.up.is_kept() && self.exchange.take_back(unsent) {
+            self.up.rewind();
+            let Some(Upstream { seat, place, .. }) = self.upstream.take() else { return Ok(false) };
+            core.desk.pool.leave(seat);
+            if reused {
+                cells.repeated.add(1);
+                return match self.connect(core, &server, place) {
+                    Ok(()) => Ok(false),
+                    Err(e) => self.not_reached(core, &server, e),
+                };
+            }
+            drop(place);
+            if self.may_try_again(core, &server) {
+                return self.seek_again(core);
+            }
+        }
+        cells.bad_responses.add(1);
+        self.refuse(core, 502)
+    }
+
+    fn not_reached(&mut self, core: &mut Core, server: &Server, error: Errno) -> Step {
+        if is_ours(error) {
+            self.count_our_fault(core, error);
+            return self.refuse(core, 503);
+        }
+        server.shared.cells(core.worker).refused.add(1);
+        if self.may_try_again(core, server) { self.seek_again(core) } else { self.nobody(core) }
+    }
+}

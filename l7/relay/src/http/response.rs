@@ -1,0 +1,182 @@
+//! From the server to the client: a response passes, and both connections are ready for the next
+//! request, or end.
+
+use super::lane::Flushed;
+use super::session::{Asked, Over, Phase, Session, Step};
+use crate::core::Core;
+use crate::side::Read;
+use http1::{Answered, Closed, ResponseEdits, Step as Act};
+
+impl Session {
+    /// One step with what the server sends.
+    pub(super) fn serve_server(&mut self, core: &mut Core) -> Step {
+        if !self.flush_down(core)? {
+            return Ok(false);
+        }
+        if self.exchange.is_tunnel() {
+            return self.change_protocol(core);
+        }
+        if self.upstream.is_none() || !matches!(self.phase, Phase::Active) {
+            return Ok(false);
+        }
+        self.down.begin_text(&mut core.pools);
+        let (bytes, text) = self.down.split();
+        match self.exchange.server(bytes, &mut core.desk.response, text) {
+            Ok(Act::More) => self.read_server(core),
+            Ok(Act::Hold) => self.finish(core),
+            Ok(Act::Head) => {
+                self.forward_head(core);
+                self.finish_if_done(core)
+            }
+            Ok(Act::Send(progress)) => {
+                self.down.pass(&progress);
+                self.finish_if_done(core)
+            }
+            Err(refusal) => {
+                log::debug!("service {:?}: {refusal}", self.service.config.name);
+                self.spoilt(core)
+            }
+        }
+    }
+
+    /// False: the client does not take everything.
+    fn flush_down(&mut self, core: &mut Core) -> Result<bool, Over> {
+        if self.down.is_flushed() {
+            return Ok(true);
+        }
+        let (flushed, written) = self.down.flush(&mut self.client);
+        if written > 0 {
+            self.client.seen = core.now;
+            self.service.shared.cells(core.worker).bytes_out.add(written);
+        }
+        match flushed {
+            Flushed::All => Ok(true),
+            Flushed::Blocked => Ok(false),
+            Flushed::Broken => {
+                self.service.shared.cells(core.worker).client_reset.add(1);
+                Err(Over)
+            }
+        }
+    }
+
+    fn read_server(&mut self, core: &mut Core) -> Step {
+        let Some(upstream) = &mut self.upstream else { return Ok(false) };
+        let read = self.down.read(&mut upstream.side, &mut core.pools);
+        let cells = upstream.server.shared.cells(core.worker);
+        match read {
+            Read::Bytes(count) => {
+                upstream.side.seen = core.now;
+                cells.bytes_out.add(count as u64);
+                self.up.release();
+                Ok(true)
+            }
+            Read::Nothing => Ok(false),
+            Read::End | Read::Reset => {
+                if read == Read::Reset {
+                    cells.server_reset.add(1);
+                }
+                match self.exchange.server_closed(self.down.rest()) {
+                    // A body that ends with the connection does not end with a reset.
+                    Closed::Complete if read == Read::End => self.finish(core),
+                    Closed::Unanswered => self.unanswered(core),
+                    _ => self.spoilt(core),
+                }
+            }
+        }
+    }
+
+    /// A response that is not forwarded, or not to its end.
+    fn spoilt(&mut self, core: &mut Core) -> Step {
+        if let Some(upstream) = &self.upstream {
+            upstream.server.shared.cells(core.worker).bad_responses.add(1);
+        }
+        self.refuse(core, 502)
+    }
+
+    fn forward_head(&mut self, core: &mut Core) {
+        let cookie = self.cookie(core);
+        let changes = [cookie.as_slice()];
+        let edits =
+            ResponseEdits { changes: &changes, close: self.last, ..ResponseEdits::default() };
+        let (bytes, text) = self.down.split();
+        let head = &core.desk.response;
+        let (answered, take) = self.exchange.forward_response(head, bytes, &edits, text);
+        self.down.drop_octets(take);
+        self.asked.answered |= answered != Answered::Interim;
+    }
+
+    /// Binds a client that did not come with a cookie of this real server.
+    fn cookie(&self, core: &Core) -> Option<http1::Change<'static>> {
+        let http = &self.service.config.http;
+        if http.cookie.is_none() || self.asked.is_marked || core.desk.response.is_interim() {
+            return None;
+        }
+        let id = self.upstream.as_ref()?.server.config.id;
+        // The fallback server is none to come back to.
+        let index = self.service.servers.iter().position(|server| server.config.id == id)?;
+        self.service.recipe.set_cookie(http, index)
+    }
+
+    fn finish_if_done(&mut self, core: &mut Core) -> Step {
+        if self.exchange.response_is_done() { self.finish(core) } else { Ok(true) }
+    }
+
+    /// The response has been taken whole: what becomes of both connections?
+    fn finish(&mut self, core: &mut Core) -> Step {
+        let Some(outcome) = self.exchange.finish(self.down.rest()) else { return Ok(false) };
+        let rest = self.down.rest().len();
+        self.down.drop_octets(rest);
+        if let Some(upstream) = self.upstream.take() {
+            let (seat, server) = (upstream.seat, upstream.server.config.id);
+            let whole = self.up.is_flushed() && !upstream.deaf;
+            let pool = &mut core.desk.pool;
+            if outcome.server_stays && whole && self.may_reuse() {
+                pool.put(seat, upstream.side, server, self.service.config.http.reuse, core.now);
+            } else {
+                pool.leave(seat);
+            }
+        }
+        self.place = None;
+        if !self.up.is_flushed() {
+            self.up.forget();
+        }
+        self.up.release();
+        (self.asked, self.has_served, self.since) = (Asked::nothing(), true, core.now);
+        if outcome.client_stays {
+            self.phase = Phase::Head;
+            self.catch_up(core);
+            return Ok(true);
+        }
+        self.close_behind(core)
+    }
+
+    /// A plan that came meanwhile is in force for the next request.
+    fn catch_up(&mut self, core: &Core) {
+        let plan = core.plan.as_ref();
+        if let Some(service) = plan.and_then(|plan| plan.service(self.service.config.id)) {
+            self.service = service.clone();
+        }
+    }
+
+    fn close_behind(&mut self, core: &mut Core) -> Step {
+        self.phase = Phase::Closing(super::session::linger_until(core.now));
+        Ok(true)
+    }
+
+    /// Everything before the change of protocol has been written: from now on bytes pass unread.
+    fn change_protocol(&mut self, core: &mut Core) -> Step {
+        let waiting = !self.up.is_flushed();
+        if waiting {
+            // The server has answered before it has read the request: it will, or it will not.
+            let Some(upstream) = &mut self.upstream else { return Err(Over) };
+            if self.up.flush(&mut upstream.side).0 != Flushed::All {
+                return Ok(false);
+            }
+        }
+        self.up.release();
+        self.up.settle(&mut core.pools);
+        self.down.settle(&mut core.pools);
+        self.upgraded = true;
+        Ok(true)
+    }
+}
