@@ -48,7 +48,7 @@ pub struct ServiceCounters {
     pub cut: u64,
     /// HTTP mode: requests.
     pub requests: u64,
-    /// HTTP mode: requests that we answered ourselves, because the client was at fault (4xx).
+    /// HTTP mode: requests that we answered ourselves, because of what they were (4xx, 501, 505).
     pub client_errors: u64,
     /// HTTP mode: requests that we answered ourselves, because no real server did (502, 503,
     /// 504).

@@ -228,6 +228,9 @@ fn bulk_passes_unchanged_both_ways() {
     client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
     client.head().unwrap();
     let down = sum_of(&mut client.reader);
+    while sums.lock().unwrap().len() < 2 {
+        thread::yield_now();
+    }
     assert_eq!(*sums.lock().unwrap(), [up, down]);
     until(&relay, "both counted", |c| {
         c.services[0].bytes_in > BULK && c.services[0].bytes_out > BULK

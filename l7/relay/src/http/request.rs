@@ -28,6 +28,8 @@ impl Session {
             Phase::Closing(_) => return self.linger(core),
             Phase::Head if !self.down.is_flushed() => return Ok(false),
             Phase::Head => {}
+            // What comes now is the tunnel's.
+            Phase::Active if self.exchange.is_tunnel() => return Ok(false),
             Phase::Active => match self.flush_up(core) {
                 Flushed::All => {}
                 Flushed::Blocked => return Ok(false),

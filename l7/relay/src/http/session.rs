@@ -361,10 +361,9 @@ impl Session {
     /// nobody takes a part for the whole.
     pub(super) fn refuse(&mut self, core: &mut Core, status: u16) -> Step {
         let cells = self.service.shared.cells(core.worker);
-        if status < 500 {
-            cells.client_errors.add(1);
-        } else {
-            cells.gateway_errors.add(1);
+        match status {
+            502..=504 => cells.gateway_errors.add(1),
+            _ => cells.client_errors.add(1),
         }
         if self.asked.answered || !self.down.is_flushed() {
             let _ = self.abort();
