@@ -16,6 +16,8 @@ pub(crate) enum Scope {
     Dataplane,
     /// `[api]`
     Api,
+    /// `[[syslog]]`
+    Syslog(usize),
     /// `[[interface]]`
     Interface(usize),
     /// `[[service]]`
@@ -129,6 +131,7 @@ impl<'t> Cx<'t> {
             Scope::Node => "node".into(),
             Scope::Dataplane => "dataplane".into(),
             Scope::Api => "api".into(),
+            Scope::Syslog(i) => format!("syslog[{}]", self.label(scope, i)),
             Scope::Interface(i) => format!("interface[{}]", self.label(scope, i)),
             Scope::Service(i) => format!("service[{}]", self.label(scope, i)),
             Scope::Neighbour(i, j) => {

@@ -20,8 +20,10 @@ mod schema;
 mod service;
 mod suggest;
 mod syntax;
+pub mod syslog;
 mod types;
 mod version;
+mod words;
 
 pub use check::{Check, CommandCheck, DnsCheck, HttpCheck, HttpMethod, Probe, Record, TlsCheck};
 pub use device::Device;

@@ -2,6 +2,7 @@
 
 use crate::check::Check;
 use crate::ports::{PortRange, Ports};
+use crate::words::words;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -213,20 +214,6 @@ pub enum State {
     Drain,
     /// `"halt"`: no new connections, old ones are cut.
     Halt,
-}
-
-macro_rules! words {
-    ($name:ident, $what:literal: $($variant:ident = $text:literal),* $(,)?) => {
-        impl $name {
-            #[doc = concat!("Every ", $what, " with its word in the file.")]
-            pub const WORDS: &'static [(&'static str, Self)] = &[$(($text, Self::$variant)),*];
-
-            /// The word in the file.
-            pub const fn text(self) -> &'static str {
-                match self { $(Self::$variant => $text),* }
-            }
-        }
-    };
 }
 
 words!(Protocol, "protocol": Tcp = "tcp", Udp = "udp", TcpUdp = "tcp+udp");

@@ -4,6 +4,7 @@
 use crate::device::Device;
 use crate::net::{Mac, Prefix};
 use crate::service::Service;
+use crate::syslog;
 use std::net::{IpAddr, SocketAddr};
 
 /// Most interfaces of one node.
@@ -24,6 +25,8 @@ pub struct Config {
     pub dataplane: Dataplane,
     /// `[api]`
     pub api: Api,
+    /// `[[syslog]]`
+    pub syslog: Vec<syslog::Server>,
     /// `[[interface]]`; the position is the port's number in the data plane.
     pub interfaces: Vec<Interface>,
     /// `[[service]]`

@@ -66,6 +66,33 @@ fn defaults() {
 }
 
 #[test]
+fn syslog_servers() {
+    use config::syslog::{Facility, Level, Server, Transport};
+    let file = r#"
+        [[syslog]]
+        server = "192.0.2.9"
+        [[syslog]]
+        server = "192.0.2.9"
+        transport = "tcp"
+        facility = "local7"
+        level = "error"
+        [[syslog]]
+        server = "[2001:db8::9]:6514"
+        [[syslog]]
+        server = "::1"
+    "#;
+    let servers = read(&format!("{file}{LEAST}")).syslog;
+    let addresses: Vec<_> = servers.iter().map(|it| it.address.to_string()).collect();
+    assert_eq!(addresses, ["192.0.2.9:514", "192.0.2.9:601", "[2001:db8::9]:6514", "[::1]:514"]);
+    let (address, transport) = (servers[0].address, Transport::Udp);
+    let usual = Server { address, transport, facility: Facility::Daemon, level: Level::Info };
+    assert_eq!(servers[0], usual);
+    let (address, transport) = (servers[1].address, Transport::Tcp);
+    let said = Server { address, transport, facility: Facility::Local7, level: Level::Error };
+    assert_eq!(servers[1], said);
+}
+
+#[test]
 fn every_key() {
     let config = read(
         r#"

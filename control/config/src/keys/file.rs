@@ -1,7 +1,8 @@
 //! The file itself, `[node]`, `[dataplane]` and `[api]`.
 
 use super::{Key, Kind, Object, integer, text};
-use super::{interface::INTERFACE, service::SERVICE};
+use super::{interface::INTERFACE, service::SERVICE, syslog::SYSLOG};
+use crate::syslog::MAX_SERVERS;
 use crate::types::{MAX_INTERFACES, MAX_SERVICES};
 use crate::version::VERSION;
 
@@ -21,6 +22,9 @@ pub static FILE: Object = Object {
             .help("How the forwarding process is started."),
         Key::optional("api", Kind::Table(&API), "every key of it has its default")
             .help("Where the API listens."),
+        Key::optional("syslog", SYSLOGS, "none")
+            .example("[{ server = \"192.168.100.9:514\" }]")
+            .help("Who is told what happens here."),
         Key::required("interface", INTERFACES, "[{ name = \"eth0\", port = \"null\" }]")
             .help("The ports of the data plane, in the order of their numbers."),
         Key::optional("service", SERVICES, "none").help("The virtual services."),
@@ -46,6 +50,7 @@ address = \"192.168.100.110\"
 };
 
 const INTERFACES: Kind = Kind::Tables { of: &INTERFACE, most: MAX_INTERFACES };
+const SYSLOGS: Kind = Kind::Tables { of: &SYSLOG, most: MAX_SERVERS };
 const SERVICES: Kind = Kind::Tables { of: &SERVICE, most: MAX_SERVICES };
 
 /// `[node]`

@@ -12,6 +12,7 @@ mod file;
 mod interface;
 mod real_server;
 mod service;
+mod syslog;
 pub mod text;
 
 pub use check::CHECK;
@@ -19,6 +20,7 @@ pub use file::{API, DATAPLANE, FILE, NODE};
 pub use interface::{INTERFACE, NEIGHBOUR};
 pub use real_server::REAL_SERVER;
 pub use service::{FALLBACK, PERSISTENCE, SERVICE, TIMEOUTS, TUNNEL};
+pub use syslog::SYSLOG;
 use text::Text;
 
 /// The release that the first keys came with.

@@ -135,6 +135,27 @@ pub static LISTENER: Text = Text {
     longest: None,
 };
 
+/// A server to send to.
+pub static SYSLOG_SERVER: Text = Text {
+    name: "syslog-server",
+    help: "an address with or without a port, such as `\"192.0.2.9:514\"` or \
+           `\"[2001:db8::9]:514\"`; without one it is port 514 for `\"udp\"` and 601 for `\"tcp\"`",
+    pattern: concat!(
+        "^(",
+        v4!(),
+        "(:",
+        port!(),
+        ")?|",
+        v6!(),
+        "|\\[",
+        v6!(),
+        "(%[0-9]+)?\\]:",
+        port!(),
+        ")$"
+    ),
+    longest: None,
+};
+
 /// One of the sources of SNAT.
 pub static POOL_ENTRY: Text = Text {
     name: "pool-entry",

@@ -9,11 +9,13 @@ mod parts;
 mod pool;
 mod real_server;
 mod service;
+mod syslog;
 mod table;
 
 use crate::cx::{Cx, Scope};
 use crate::keys;
 use crate::service::{RealServer, Service};
+use crate::syslog::Server;
 use crate::types::{Config, Interface};
 pub(crate) use interface::check_driver;
 use table::Table;
@@ -25,11 +27,18 @@ pub(crate) struct Draft {
     pub(crate) config: Config,
     /// Position in the file of each service of `config`, because some are left out.
     service_positions: Vec<usize>,
+    /// The same for `syslog`.
+    syslog_positions: Vec<usize>,
 }
 
 impl Draft {
     pub(crate) fn interfaces(&self) -> impl Iterator<Item = (Scope, &Interface)> {
         self.config.interfaces.iter().enumerate().map(|(i, it)| (Scope::Interface(i), it))
+    }
+
+    pub(crate) fn syslog(&self) -> impl Iterator<Item = (Scope, &Server)> {
+        let scopes = self.syslog_positions.iter().map(|&i| Scope::Syslog(i));
+        scopes.zip(&self.config.syslog)
     }
 
     pub(crate) fn services(&self) -> impl Iterator<Item = (Scope, &Service)> {
@@ -54,6 +63,11 @@ pub(crate) fn draft(cx: &mut Cx<'_>, file: &DeTable<'_>) -> Draft {
     let node = node::node(cx, &file);
     let dataplane = node::dataplane(cx, &file);
     let api = node::api(cx, &file);
+    let (syslog_positions, syslog) = file
+        .tables(cx, "syslog")
+        .enumerate()
+        .filter_map(|(i, (span, table))| Some((i, syslog::server(cx, i, span, table)?)))
+        .unzip();
     let interfaces = file
         .tables(cx, "interface")
         .enumerate()
@@ -64,7 +78,7 @@ pub(crate) fn draft(cx: &mut Cx<'_>, file: &DeTable<'_>) -> Draft {
         .enumerate()
         .filter_map(|(i, (span, table))| Some((i, service::service(cx, i, span, table)?)))
         .unzip();
-    let mut config = Config { node, dataplane, api, interfaces, services };
+    let mut config = Config { node, dataplane, api, syslog, interfaces, services };
     pool::fill(&mut config);
-    Draft { config, service_positions }
+    Draft { config, service_positions, syslog_positions }
 }

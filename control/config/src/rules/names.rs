@@ -10,6 +10,7 @@ pub(super) fn check(cx: &mut Cx<'_>, draft: &Draft) {
     once(cx, "name", "interface", draft.interfaces().map(|(s, i)| (s, i.name.clone())));
     once(cx, "port", "interface", draft.interfaces().map(|(s, i)| (s, i.device.to_string())));
     once(cx, "name", "service", draft.services().map(|(s, service)| (s, service.name.clone())));
+    once(cx, "server", "syslog server", draft.syslog().map(|(s, it)| (s, it.address.to_string())));
     let inside = |scope| match scope {
         Scope::RealServer(service, _) => service,
         _ => 0,
