@@ -26,7 +26,7 @@ pub use filter::{Filter, FilterError, Scope};
 pub use format::Format;
 pub use sample::{
     Build, Check, Configuration, DataPlane, Node, Observed, Port, Process, RealServer,
-    RealServerStatus, Requested, Sample, Service, ServiceState, Traffic,
+    RealServerStatus, Requested, Sample, Service, ServiceState, SyslogServer, Traffic,
 };
 pub use totals::ServiceTotals;
 

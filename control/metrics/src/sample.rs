@@ -1,7 +1,7 @@
 //! What is exposed, before it is text.
 
 use api::{PortCounters, TableCounters};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// Everything at one moment.
@@ -32,6 +32,8 @@ pub struct Node {
     pub data_plane: DataPlane,
     /// Fulcrum's processes that run now, in any order.
     pub processes: Vec<Process>,
+    /// The syslog servers of the configuration, in any order.
+    pub syslog: Vec<SyslogServer>,
 }
 
 /// What was built.
@@ -81,6 +83,21 @@ pub struct Process {
     pub resident_bytes: Option<u64>,
     /// Open file descriptors, where known.
     pub open_files: Option<u64>,
+}
+
+/// A syslog server, and what became of the messages for it since it came with the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyslogServer {
+    /// Its address and port; no two share one.
+    pub server: SocketAddr,
+    /// Messages handed to the network.
+    pub sent: u64,
+    /// Messages lost, as far as can be known here.
+    pub lost: u64,
+    /// Messages that wait.
+    pub waiting: u64,
+    /// Whether the last one went out.
+    pub up: bool,
 }
 
 /// A port of the data plane.

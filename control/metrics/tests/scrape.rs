@@ -94,6 +94,7 @@ fn without_a_data_plane_there_are_no_counters() {
         service.real_servers.iter_mut().for_each(|real_server| real_server.traffic = None);
     }
     sample.node.processes.clear();
+    sample.node.syslog.clear();
     let exposition = scrape(&sample, &[]);
     let counters: Vec<_> = exposition.order.iter().filter(|n| n.ends_with("_total")).collect();
     assert!(counters.is_empty(), "{counters:?}");

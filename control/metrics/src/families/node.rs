@@ -1,13 +1,13 @@
 //! The node and its processes.
 
 use crate::series::{Family, Kind, Labels, Series, Subject};
-use crate::{Node, Process};
+use crate::{Node, Process, SyslogServer};
 
 impl Subject for Node {
     fn labels(&self, _: &mut Labels<'_>) {}
 }
 
-pub(super) fn families() -> [Family<Node>; 13] {
+pub(super) fn families() -> [Family<Node>; 17] {
     [
         Family {
             name: "fulcrum_node_build",
@@ -87,6 +87,30 @@ pub(super) fn families() -> [Family<Node>; 13] {
             kind: Kind::Gauge,
             series: |node, out| out.value(u8::from(node.ready)),
         },
+        Family {
+            name: "fulcrum_node_syslog_lost_messages",
+            help: "Messages that the syslog server did not get, as far as can be known here.",
+            kind: Kind::Counter,
+            series: |node, out| by_server(node, out, |s| s.lost),
+        },
+        Family {
+            name: "fulcrum_node_syslog_sent_messages",
+            help: "Messages for the syslog server that were handed to the network.",
+            kind: Kind::Counter,
+            series: |node, out| by_server(node, out, |s| s.sent),
+        },
+        Family {
+            name: "fulcrum_node_syslog_up",
+            help: "Whether the last message for the syslog server went out.",
+            kind: Kind::Gauge,
+            series: |node, out| by_server(node, out, |s| u64::from(s.up)),
+        },
+        Family {
+            name: "fulcrum_node_syslog_waiting_messages",
+            help: "Messages that wait for the syslog server.",
+            kind: Kind::Gauge,
+            series: |node, out| by_server(node, out, |s| s.waiting),
+        },
     ]
 }
 
@@ -109,5 +133,13 @@ fn by_process<N: std::fmt::Display>(
         if let Some(number) = number(process) {
             out.labelled(&[("process", &process.name)], number);
         }
+    }
+}
+
+fn by_server(node: &Node, out: &mut Series<'_>, number: impl Fn(&SyslogServer) -> u64) {
+    let mut servers: Vec<_> = node.syslog.iter().collect();
+    servers.sort_by_key(|it| it.server);
+    for it in servers {
+        out.labelled(&[("server", &it.server.to_string())], number(it));
     }
 }

@@ -6,7 +6,7 @@ pub mod strict;
 use api::{DropReason, PortCounters, PuntReason, TableCounters};
 use metrics::{
     Build, Check, Configuration, DataPlane, Node, Observed, Port, Process, RealServer, Requested,
-    Sample, Service, ServiceState, Traffic,
+    Sample, Service, ServiceState, SyslogServer, Traffic,
 };
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr};
@@ -45,7 +45,13 @@ fn node() -> Node {
         },
         data_plane: DataPlane { connected: true, workers: Some(2) },
         processes: vec![process("dataplane", 86_400_500), process("control", 3_600_250)],
+        syslog: vec![syslog("[2001:db8::9]:601", 5, false), syslog("192.0.2.9:514", 0, true)],
     }
+}
+
+fn syslog(server: &str, lost: u64, up: bool) -> SyslogServer {
+    let server = server.parse().expect("an address");
+    SyslogServer { server, sent: 1_000 + lost, lost, waiting: lost * 2, up }
 }
 
 fn process(name: &str, uptime: u64) -> Process {
