@@ -104,8 +104,7 @@ impl Core {
             return;
         }
         let text = format!("revision {unconfirmed} was not confirmed in time: back to {back}");
-        log::warn!("{text}");
-        self.tell(text);
+        self.events.warn("config", About::default(), text);
     }
 
     async fn go_back_to(&mut self, number: u64) -> Result<()> {

@@ -216,7 +216,7 @@ async fn run(
             verdict.state = change.to;
             verdict.since = Instant::now();
             verdict.history = machine.history().map(|c| (c.clone(), begun + c.at)).collect();
-            log::info!("check of {}: {:?}: {}", questions.whom(), change.to, change.reason);
+            log::debug!("check of {}: {:?}: {}", questions.whom(), change.to, change.reason);
         }
         verdicts.set(&target.users, &verdict);
         if change.is_some() || verdict.reason != before {

@@ -4,6 +4,7 @@
 use crate::checks::{Checks, Way};
 use crate::events::{About, Events};
 use crate::host::{self, Asked, Host};
+use crate::logging;
 use crate::overrides::Overrides;
 use crate::plane::{self, Plane};
 use crate::revisions::{self, Revisions};
@@ -45,6 +46,8 @@ pub struct Core {
     pub events: Events,
     /// Where the API listens.
     pub listen: watch::Sender<Vec<SocketAddr>>,
+    /// Syslog servers that are told.
+    pub syslog: watch::Sender<Vec<syslog::Settings>>,
     /// What services counted, over all their real servers.
     pub totals: metrics::ServiceTotals,
     /// The operator's file through time.
@@ -68,6 +71,7 @@ impl Core {
         let (revisions, accepted) = Revisions::open(state_dir, &file)?;
         Ok(Self {
             listen: watch::Sender::new(accepted.config.api.listen.clone()),
+            syslog: watch::Sender::new(logging::servers(&accepted.config)),
             config: accepted.config,
             file,
             revisions: Arc::new(Mutex::new(revisions)),
@@ -146,11 +150,8 @@ impl Core {
     pub async fn replace(&mut self, config: Config) {
         self.host.forget(&self.config, &config).await;
         self.config = config;
-        self.listen.send_if_modified(|listen| {
-            let changed = *listen != self.config.api.listen;
-            listen.clone_from(&self.config.api.listen);
-            changed
-        });
+        told_if_new(&self.listen, self.config.api.listen.clone());
+        told_if_new(&self.syslog, logging::servers(&self.config));
         self.start_checks();
         self.work().await;
     }
@@ -273,12 +274,13 @@ impl Core {
                 continue;
             }
             let about = About { service: Some(&key.service), real_server: Some(&key.real_server) };
-            let text = match (verdict.state, &verdict.reason) {
-                (health::State::Up, _) => "up: the check succeeds".to_owned(),
-                (_, Some(reason)) => format!("down: {reason}"),
-                (_, None) => "down".to_owned(),
-            };
-            self.events.note("check", about, text);
+            match (verdict.state, &verdict.reason) {
+                (health::State::Up, _) => {
+                    self.events.note("check", about, "up: the check succeeds")
+                }
+                (_, Some(reason)) => self.events.warn("check", about, format!("down: {reason}")),
+                (_, None) => self.events.warn("check", about, "down"),
+            }
         }
         self.states.retain(|key, _| verdicts.contains_key(key));
     }
@@ -291,15 +293,12 @@ impl Core {
         self.pid = None;
         self.checks.go_through(None);
         let met = self.plane.meet().await?;
-        log::info!(
-            "data plane {} runs {}",
-            met.pid,
-            met.snapshot
-                .as_ref()
-                .map_or("nothing yet".into(), |s| format!("generation {}", s.generation))
-        );
         self.pid = Some(met.pid);
-        let text = format!("the data plane is process {}", met.pid);
+        let runs = match &met.snapshot {
+            Some(snapshot) => format!("generation {}", snapshot.generation),
+            None => "nothing yet".into(),
+        };
+        let text = format!("the data plane is process {}, and runs {runs}", met.pid);
         self.events.note("dataplane", About::default(), text);
         if let Some(snapshot) = met.snapshot {
             self.ids = Ids::from_snapshot(&snapshot);
@@ -373,6 +372,14 @@ impl Core {
         self.applied = Some(snapshot);
         Ok(())
     }
+}
+
+fn told_if_new<T: PartialEq>(sender: &watch::Sender<T>, new: T) {
+    sender.send_if_modified(|value| {
+        let changed = *value != new;
+        *value = new;
+        changed
+    });
 }
 
 /// What the running snapshot says of a real server: a successor of control must not take a real

@@ -1,7 +1,9 @@
 //! What happened lately, for whoever looks and whoever follows.
 
+use log::Level;
 use rest::types::Event;
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::broadcast;
 
@@ -24,6 +26,17 @@ pub struct About<'a> {
     pub real_server: Option<&'a str>,
 }
 
+impl fmt::Display for About<'_> {
+    /// As a message begins: `service WEB, real server one: `, or nothing.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.service, self.real_server) {
+            (Some(service), Some(name)) => write!(f, "service {service}, real server {name}: "),
+            (Some(service), None) => write!(f, "service {service}: "),
+            (None, _) => Ok(()),
+        }
+    }
+}
+
 impl Default for Events {
     fn default() -> Self {
         let followers = broadcast::Sender::new(REMEMBERED);
@@ -32,8 +45,18 @@ impl Default for Events {
 }
 
 impl Events {
-    /// Notes one. `kind` is a word, `text` a sentence.
+    /// Notes one, and logs it. `kind` is a word, `text` a sentence.
     pub fn note(&mut self, kind: &str, about: About<'_>, text: impl Into<String>) {
+        self.keep(Level::Info, kind, about, text.into());
+    }
+
+    /// The same for one that somebody should look at.
+    pub fn warn(&mut self, kind: &str, about: About<'_>, text: impl Into<String>) {
+        self.keep(Level::Warn, kind, about, text.into());
+    }
+
+    fn keep(&mut self, level: Level, kind: &str, about: About<'_>, text: String) {
+        log::log!(target: kind, level, "{about}{text}");
         self.number += 1;
         let event = Event {
             number: self.number,
@@ -41,7 +64,7 @@ impl Events {
             kind: kind.into(),
             service: about.service.map(str::to_owned),
             real_server: about.real_server.map(str::to_owned),
-            text: text.into(),
+            text,
         };
         if self.recent.len() == REMEMBERED {
             self.recent.pop_front();

@@ -12,6 +12,7 @@ mod findings;
 mod host;
 mod https;
 mod local;
+mod logging;
 mod measure;
 mod node;
 mod overrides;
@@ -27,9 +28,10 @@ use clap::Parser;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use syslog::Tee;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Mutex, Notify};
 use tokio::time::sleep;
@@ -53,9 +55,14 @@ struct Args {
 }
 
 fn main() -> Result<()> {
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
     let args = Args::parse();
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run(&args))
+    let tee = logging::begin()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let done = runtime.block_on(run(&args, &tee));
+    // A syslog server that is just being left may keep a thread for a while.
+    runtime.shutdown_background();
+    logging::end(tee);
+    done
 }
 
 /// Every check under way has a socket, and there may be thousands; the usual limit is 1,024.
@@ -66,7 +73,7 @@ fn allow_many_files() {
     }
 }
 
-async fn run(args: &Args) -> Result<()> {
+async fn run(args: &Args, tee: &Arc<Tee>) -> Result<()> {
     allow_many_files();
     for folder in [&args.runtime_dir, &args.state_dir] {
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
@@ -76,6 +83,9 @@ async fn run(args: &Args) -> Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
     let core = Core::new(args.config.clone(), &args.runtime_dir, &args.state_dir)?;
+    // From the first message on; what goes wrong here is said by what follows.
+    let _ = logging::forward(tee, core.syslog.borrow().clone());
+    let syslog = tokio::spawn(logging::follow(tee.clone(), core.syslog.subscribe()));
     let changed = core.checks.changed.clone();
     let (listen, node_name) = (core.listen.subscribe(), core.config.node.name.clone());
     let core = Arc::new(Mutex::new(core));
@@ -84,7 +94,7 @@ async fn run(args: &Args) -> Result<()> {
     let page = tokio::spawn(fallback::serve());
     log::info!("the API answers at {} under /api/v1", socket.display());
     let door = Arc::new(Door::open(&args.state_dir)?);
-    let node = Arc::new(Node { core: core.clone(), door: door.clone() });
+    let node = Arc::new(Node { core: core.clone(), door: door.clone(), tee: tee.clone() });
     let served = tokio::spawn({
         let (socket, router) = (socket.clone(), rest::router(node.clone(), door.local()));
         async move { local::serve(&socket, router).await }
@@ -102,10 +112,10 @@ async fn run(args: &Args) -> Result<()> {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hangup.recv() => reload(&args.config, &core).await,
+            _ = hangup.recv() => reload(&core).await,
         }
     }
-    for task in [rounds, page, network] {
+    for task in [rounds, page, network, syslog] {
         task.abort();
     }
     served.abort();
@@ -127,9 +137,8 @@ async fn rounds(core: node::Shared, changed: Arc<Notify>) {
 }
 
 /// Reads the file anew. One with errors is refused and the running state untouched.
-async fn reload(file: &Path, core: &node::Shared) {
-    match core.lock().await.reload().await {
-        Ok(()) => log::info!("{} was read anew", file.display()),
-        Err(e) => log::error!("nothing was changed: {e:#}"),
+async fn reload(core: &node::Shared) {
+    if let Err(e) = core.lock().await.reload().await {
+        log::error!("nothing was changed: {e:#}");
     }
 }

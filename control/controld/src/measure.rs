@@ -5,10 +5,12 @@ use crate::views;
 use api::{Counters, Status};
 use metrics::{
     Build, Check, Configuration, DataPlane, Node, Observed, Port, Process, RealServer, Requested,
-    Sample, Service, ServiceState, Traffic,
+    Sample, Service, ServiceState, SyslogServer, Traffic,
 };
 use rest::types;
+use std::net::SocketAddr;
 use std::time::Duration;
+use syslog::Tee;
 
 /// Everything at this moment; without a data plane what is known without it.
 pub fn sample(core: &Core, plane: Option<&Status>, counters: Option<&Counters>) -> Sample {
@@ -44,7 +46,20 @@ fn node(core: &Core, plane: Option<&Status>) -> Node {
             workers: status.dataplane.workers,
         },
         processes,
+        syslog: Vec::new(),
     }
+}
+
+/// What became of the messages for syslog servers.
+pub fn syslog(tee: &Tee) -> Vec<SyslogServer> {
+    let told = |(server, status): (SocketAddr, syslog::Status)| SyslogServer {
+        server,
+        sent: status.sent,
+        lost: status.lost,
+        waiting: status.waiting as u64,
+        up: status.up,
+    };
+    tee.statuses().into_iter().map(told).collect()
 }
 
 fn ports(plane: Option<&Status>, counters: Option<&Counters>) -> Vec<Port> {

@@ -14,6 +14,7 @@ use rest::types::*;
 use rest::{Control, Problem, Role};
 use std::sync::Arc;
 use std::time::Duration;
+use syslog::Tee;
 use tokio::sync::{Mutex, broadcast};
 
 /// Control's state as handlers share it.
@@ -34,6 +35,8 @@ pub struct Node {
     pub core: Shared,
     /// Who comes in.
     pub door: Arc<Door>,
+    /// Who is told what is logged.
+    pub tee: Arc<Tee>,
 }
 
 #[async_trait::async_trait]
@@ -92,6 +95,7 @@ impl Control for Node {
         };
         let counters = core.counters().await.ok();
         let mut sample = measure::sample(&core, plane.as_ref(), counters.as_ref());
+        sample.node.syslog = measure::syslog(&self.tee);
         core.totals.fill(&mut sample);
         drop(core);
         let format = metrics::Format::accepted(accept);

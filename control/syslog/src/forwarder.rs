@@ -94,8 +94,13 @@ impl Forwarder {
         self.handle.status()
     }
 
-    fn end(&mut self) {
+    /// Says that it shall end, without waiting for it.
+    pub(crate) fn begin_to_end(&mut self) {
         self.stop = None;
+    }
+
+    fn end(&mut self) {
+        self.begin_to_end();
         if let Some(thread) = self.thread.take() {
             // A thread that panicked sends nothing more, which is what we want.
             let _ = thread.join();

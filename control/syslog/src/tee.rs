@@ -41,12 +41,13 @@ impl Tee {
         let is_new = |s: &&Settings| !forwarders.iter().any(|f| f.handle().settings() == *s);
         let new: Vec<_> =
             servers.iter().filter(is_new).map(|s| self.start(s)).collect::<Result<_, _>>()?;
-        let (kept, ended): (Vec<_>, Vec<_>) =
+        let (kept, mut ended): (Vec<_>, Vec<_>) =
             forwarders.drain(..).partition(|f| servers.contains(f.handle().settings()));
         forwarders.extend(kept.into_iter().chain(new));
         let handles = forwarders.iter().map(|f| f.handle().clone()).collect();
         self.handles.store(Arc::new(handles));
-        // Nobody gives them anything now: they end with what they have.
+        // Nobody gives them anything now: they end with what they have, all at the same time.
+        ended.iter_mut().for_each(Forwarder::begin_to_end);
         drop(ended);
         Ok(())
     }
