@@ -3,10 +3,11 @@
 
 use crate::clock;
 use crate::mailbox::Mailbox;
+use crate::reader::Reader;
 use crate::remembered::Remembered;
 use crate::rows;
 use api::{Counters, PortStatus, Reply, Request, Snapshot, Status, TableCounters};
-use conn::{Handle, Table};
+use conn::Table;
 use forward::Counts;
 use plan::Plan;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -26,7 +27,7 @@ pub struct Engine {
     /// Shared by the workers.
     pub table: Arc<Table>,
     /// The dump's own way into the table.
-    pub reader: Mutex<Handle>,
+    pub reader: Reader,
     /// Connections found in the segment at start.
     pub taken_over: u64,
     /// As they came up; the steward keeps the link state true.
@@ -152,8 +153,9 @@ impl Engine {
 
     fn connections(&self, cursor: u32, limit: u32) -> Reply {
         let plan = lock(&self.applied).plan.clone();
-        let mut reader = lock(&self.reader);
-        let (rows, next) = rows::from(&mut reader, plan.as_deref(), clock::now(), cursor, limit);
+        let (rows, next) = self
+            .reader
+            .read(|reader| rows::from(reader, plan.as_deref(), clock::now(), cursor, limit));
         Reply::Connections { rows, next }
     }
 }

@@ -9,6 +9,7 @@ mod engine;
 mod idle;
 pub mod mailbox;
 mod ports;
+mod reader;
 mod remembered;
 mod rows;
 mod server;
@@ -25,6 +26,7 @@ use forward::{Balancer, Counts, Setup};
 use mailbox::Mailbox;
 use nic_dpdk::{Eal, EalOptions, Mbuf, Pool, PoolConfig, RxQueue, TxQueue};
 use ports::{Pair, Share};
+use reader::Reader;
 use remembered::Remembered;
 use rustix::thread::{CpuSet, sched_setaffinity};
 use std::fs;
@@ -82,7 +84,7 @@ pub fn run(args: &Args) -> Result<()> {
     let engine = Arc::new(Engine {
         mailboxes: shares.iter().map(|_| Arc::new(Mailbox::default())).collect(),
         counts,
-        reader: Mutex::new(opened.table.handle().context("no place at the table is left")?),
+        reader: Reader::new(opened.table.handle().context("no place at the table is left")?),
         table: opened.table,
         taken_over: opened.taken_over,
         ports: Mutex::new(pairs.iter().map(Pair::status).collect()),
