@@ -84,6 +84,12 @@ impl<'t> Entry<'t> {
         Self { first, second, number, word }
     }
 
+    /// The same, where both units are at hand (one twice, if there is no other).
+    #[inline]
+    pub(crate) fn of(first: &'t Unit, second: &'t Unit, number: u32) -> Self {
+        Self { first, second, number, word: first.recipe.load(Relaxed) }
+    }
+
     /// The first unit's number: the same entry while it lives.
     #[inline]
     pub fn number(&self) -> u32 {

@@ -4,15 +4,13 @@
 use crate::entry::{Entry, New, Other};
 use crate::epoch::GRACE;
 use crate::key::{KEY_WORDS, Key, KeyKind};
-use crate::layout::{CELLS, Cell, Class, Status};
-use crate::memory::{matching, prefetch};
+use crate::layout::{Cell, Class, Status};
+use crate::memory::prefetch;
 use crate::order::{CELL_READ, STATUS, insert_fence};
 use crate::sync::Relaxed;
 use crate::table::{Table, UNITS_SHARE};
 use crate::tcp::Direction;
-use crate::words::Words;
 use std::cell::{Cell as Local, RefCell};
-use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -35,19 +33,6 @@ pub struct Found<'t> {
     pub entry: Entry<'t>,
     /// `Forward` by the key it was inserted with, `Reply` by the second one.
     pub direction: Direction,
-}
-
-/// Where an entry may be; see [`Handle::hint`]. Like an entry, it is not held over a quiescent
-/// point.
-#[derive(Clone, Copy)]
-pub struct Hint<'t> {
-    cell: Cell,
-    _held: PhantomData<&'t Handle>,
-}
-
-impl Hint<'_> {
-    /// Nowhere.
-    pub const NOWHERE: Self = Self { cell: Cell(Cell::EMPTY), _held: PhantomData };
 }
 
 /// Why an entry was not inserted. Nothing of it is left behind.
@@ -195,12 +180,6 @@ impl Handle {
         self.table.memory.geometry().buckets_of(hash)
     }
 
-    /// The hash of a key in the table's own words.
-    #[inline]
-    pub fn hash_words(&self, words: &Words) -> u64 {
-        self.table.secrets.hash(&words.0)
-    }
-
     /// Asks the memory for the first bucket.
     #[inline]
     pub fn prefetch(&self, hash: u64) {
@@ -221,50 +200,6 @@ impl Handle {
             }
         }
         prefetch(&buckets[second]);
-    }
-
-    /// Looks by tag alone where the entry of a hash may be, and asks the memory for it. Half of a
-    /// look-up, so that a burst of them waits for the memory once; [`Handle::confirm`] is the other.
-    #[inline]
-    pub fn hint(&self, hash: u64) -> Hint<'_> {
-        let memory = &self.table.memory;
-        let buckets = memory.buckets();
-        let mut bucket = &buckets[memory.geometry().first_bucket_of(hash)];
-        let mut matching = matching(bucket, hash);
-        if matching == 0 {
-            bucket = &buckets[memory.geometry().buckets_of(hash)[1]];
-            matching = self::matching(bucket, hash);
-        }
-        // Where no tag matches, this is some cell that does not.
-        let cell = &bucket.cells[matching.trailing_zeros() as usize % CELLS];
-        let cell = Cell(cell.load(CELL_READ));
-        if !cell.matches(hash) {
-            return Hint::NOWHERE;
-        }
-        let units = memory.units();
-        let (unit, _) = cell.unit();
-        prefetch(&units[unit as usize]);
-        if cell.is_double() {
-            prefetch(&units[unit as usize ^ 1]);
-        }
-        Hint { cell, _held: PhantomData }
-    }
-
-    /// The live entry that a hint points to, if it has this key. It may be elsewhere if not (two
-    /// keys with one tag, or an entry made since): only [`Handle::lookup`] knows that.
-    #[inline]
-    pub fn confirm<'t>(&'t self, hint: Hint<'t>, words: &Words) -> Option<Found<'t>> {
-        if hint.cell.0 == Cell::EMPTY {
-            return None;
-        }
-        let units = self.table.memory.units();
-        let (unit, second) = hint.cell.unit();
-        if !units[unit as usize].has_key(&words.0) {
-            return None;
-        }
-        let entry = Entry::new(units, hint.cell.entry());
-        let direction = if second { Direction::Reply } else { Direction::Forward };
-        entry.is_live().then_some(Found { entry, direction })
     }
 
     /// Finds a live entry by either of its keys.

@@ -118,17 +118,40 @@ pub(crate) struct Secrets(pub [u64; 6]);
 
 impl Secrets {
     /// Folded multiplication: each part of the key is multiplied by a secret-masked other part,
-    /// the 128-bit product folded to 64. The ports' part is folded by itself before it meets the
-    /// addresses: multiplied once only, neighbouring ports would hash to equal distances, which
-    /// for some addresses means to few buckets. The three parts do not wait for each other.
+    /// the 128-bit product folded to 64. The ports' part is folded twice: multiplied once only,
+    /// neighbouring ports would hash to equal distances, which for some addresses means to few
+    /// buckets.
     #[inline]
     pub fn hash(&self, words: &[u64; KEY_WORDS]) -> u64 {
+        if let Some(addresses) = v4_addresses(words) {
+            return self.hash_v4(addresses, words[4]);
+        }
         let s = &self.0;
         let source = fold(words[0] ^ s[0], words[1] ^ s[1]);
         let destination = fold(words[2] ^ s[2], words[3] ^ s[3]);
+        // The three parts do not wait for each other.
         let rest = fold(words[4] ^ s[4], s[5]);
         fold(source ^ rest, destination)
     }
+
+    /// The same for IPv4, where both addresses are one word (the source is the lower half).
+    #[inline]
+    pub fn hash_v4(&self, addresses: u64, last: u64) -> u64 {
+        let s = &self.0;
+        fold(fold(addresses ^ s[0], last ^ s[1]) ^ s[2], s[3])
+    }
+}
+
+/// What a mapped IPv4 address has in front, as the lower half of its second word.
+pub(crate) const MAPPED: u64 = 0xffff_0000;
+
+/// Both addresses, if they are IPv4.
+#[inline]
+fn v4_addresses(words: &[u64; KEY_WORDS]) -> Option<u64> {
+    const FRONT: u64 = 0xffff_ffff;
+    let [a, b, c, d, _] = *words;
+    let v4 = a | c | ((b ^ MAPPED) & FRONT) | ((d ^ MAPPED) & FRONT) == 0;
+    v4.then_some(b >> 32 | d & !FRONT)
 }
 
 #[inline]
@@ -189,11 +212,13 @@ mod tests {
                 let mixed = fold(seed ^ 0x9e37_79b9_7f4a_7c15, n ^ 0xd134_2543_de82_ef95);
                 mixed.wrapping_mul(0x2545_f491_4f6c_dd1d)
             }));
-            let words = Key::connection(6, ([10; 16], 0), ([11; 16], 0)).words();
-            for shift in [0, 16, 48] {
+            let v4 = |n| mapped(IpAddr::from([n; 4]));
+            let both = [([10; 16], [11; 16]), (v4(10), v4(11))];
+            let words = both.map(|(a, b)| Key::connection(6, (a, 0), (b, 0)).words());
+            for (words, shift) in words.iter().flat_map(|w| [0, 16, 48].map(|shift| (w, shift))) {
                 let mut counts = [0u32; 1024];
                 for n in 0..4096 {
-                    let mut words = words;
+                    let mut words = *words;
                     words[4] += n << shift;
                     counts[(secrets.hash(&words) as u32 >> 22) as usize] += 1;
                 }

@@ -35,15 +35,19 @@ impl Unit {
     /// The key's words.
     #[inline]
     pub fn key_words(&self) -> [u64; KEY_WORDS] {
-        [0, 1, 2, 3, 4].map(|n: usize| self.key[n].load(Relaxed))
+        // Not `map`, which is called for five.
+        let [a, b, c, d, e] = &self.key;
+        let read = |word: &AtomicU64| word.load(Relaxed);
+        [read(a), read(b), read(c), read(d), read(e)]
     }
 
     /// Whether this is the unit of exactly this key.
     #[inline]
     pub fn has_key(&self, words: &[u64; KEY_WORDS]) -> bool {
         // All of it in one go: a key whose tag was found is nearly always the right one.
-        let [a, b, c, d, e] = self.key_words();
-        (a ^ words[0]) | (b ^ words[1]) | (c ^ words[2]) | (d ^ words[3]) | (e ^ words[4]) == 0
+        let [a, b, c, d, e] = &self.key;
+        let differ = |word: &AtomicU64, n: usize| word.load(Relaxed) ^ words[n];
+        differ(a, 0) | differ(b, 1) | differ(c, 2) | differ(d, 3) | differ(e, 4) == 0
     }
 
     pub fn set_key(&self, words: &[u64; KEY_WORDS]) {

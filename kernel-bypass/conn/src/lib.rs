@@ -22,6 +22,7 @@
 mod cells;
 mod entry;
 mod epoch;
+mod finder;
 mod gauge;
 mod handle;
 mod key;
@@ -38,7 +39,8 @@ pub mod tcp;
 mod words;
 
 pub use entry::{Entry, New, Other, TICKS_PER_SECOND, Tick};
-pub use handle::{Found, Handle, Hint, InsertError, Verdict};
+pub use finder::{Finder, Hint};
+pub use handle::{Found, Handle, InsertError, Verdict};
 pub use key::{Key, KeyKind, mapped, unmapped};
 pub use last_hop::LastHop;
 pub use layout::MOST_UNITS;

@@ -1,10 +1,7 @@
 //! A key as the table holds it: what the stages for common packets carry along, made from a
 //! header without passing through a [`Key`](crate::Key).
 
-use crate::key::KEY_WORDS;
-
-/// What a mapped IPv4 address has in front, as the lower half of its second word.
-const MAPPED: u64 = 0xffff_0000;
+use crate::key::{KEY_WORDS, MAPPED};
 
 /// The words of a connection's key. Addresses and ports are in network byte order, as a header has
 /// them.

@@ -78,7 +78,8 @@ fn a_hint_leads_to_the_entry() {
         let other = if n % 2 == 0 { Other::None } else { Other::Reply(key(n).reversed()) };
         assert!(handle.insert(handle.hash(&key(n)), &new(key(n), other)).is_ok());
     }
-    let confirm = |words: &Words| handle.confirm(handle.hint(handle.hash_words(words)), words);
+    let finder = handle.finder();
+    let confirm = |words: &Words| finder.confirm(finder.hint(finder.hash(words)), words);
     for n in 0..MOST / 2 {
         let found = confirm(&forward(n)).unwrap();
         assert_eq!((found.entry.key(), found.direction), (key(n), Direction::Forward));
@@ -91,11 +92,11 @@ fn a_hint_leads_to_the_entry() {
     }
     assert!(confirm(&forward(MOST)).is_none());
     // Found by its hint, and gone since.
-    let hint = handle.hint(handle.hash_words(&forward(1)));
+    let hint = finder.hint(finder.hash(&forward(1)));
     let entry = confirm(&forward(1)).unwrap().entry;
-    assert!(handle.confirm(hint, &forward(2)).is_none(), "another's");
+    assert!(finder.confirm(hint, &forward(2)).is_none(), "another's");
     assert!(handle.remove(&entry));
-    assert!(handle.confirm(hint, &forward(1)).is_none() && confirm(&forward(1)).is_none());
+    assert!(finder.confirm(hint, &forward(1)).is_none() && confirm(&forward(1)).is_none());
 }
 
 /// Several times as many entries as there are cells, so that none may stay behind.

@@ -1,0 +1,109 @@
+//! The look-up of a burst: what it needs of the table, at hand for the whole of it.
+
+use crate::entry::Entry;
+use crate::handle::{Found, Handle};
+use crate::key::Secrets;
+use crate::layout::{Bucket, CELLS, Cell, Geometry, Unit};
+use crate::memory::{matching, prefetch};
+use crate::order::CELL_READ;
+use crate::tcp::Direction;
+use crate::words::Words;
+use std::marker::PhantomData;
+
+/// A look-up in parts, so that a burst of them waits for the memory once for each part: hash, hint,
+/// confirm. Made for each burst; like an entry, it is not held over a quiescent point.
+#[derive(Clone, Copy)]
+pub struct Finder<'t> {
+    buckets: &'t [Bucket],
+    units: &'t [Unit],
+    geometry: Geometry,
+    secrets: Secrets,
+    _held: PhantomData<&'t Handle>,
+}
+
+/// Where an entry may be; see [`Finder::hint`].
+#[derive(Clone, Copy)]
+pub struct Hint<'t> {
+    cell: Cell,
+    _held: PhantomData<&'t Handle>,
+}
+
+impl Hint<'_> {
+    /// Nowhere.
+    pub const NOWHERE: Self = Self { cell: Cell(Cell::EMPTY), _held: PhantomData };
+}
+
+impl Handle {
+    /// For the look-ups of one burst.
+    #[inline]
+    pub fn finder(&self) -> Finder<'_> {
+        let memory = &self.table().memory;
+        Finder {
+            buckets: memory.buckets(),
+            units: memory.units(),
+            geometry: *memory.geometry(),
+            secrets: self.table().secrets,
+            _held: PhantomData,
+        }
+    }
+}
+
+impl<'t> Finder<'t> {
+    /// The hash of a key; asks the memory for its first bucket.
+    #[inline]
+    pub fn hash(&self, words: &Words) -> u64 {
+        let hash = self.secrets.hash(&words.0);
+        prefetch(&self.buckets[self.geometry.first_bucket_of(hash)]);
+        hash
+    }
+
+    /// Looks by tag alone where the entry of a hash may be, and asks the memory for it.
+    #[inline]
+    pub fn hint(&self, hash: u64) -> Hint<'t> {
+        let mut bucket = &self.buckets[self.geometry.first_bucket_of(hash)];
+        let mut matching = matching(bucket, hash);
+        if matching == 0 {
+            bucket = &self.buckets[self.geometry.buckets_of(hash)[1]];
+            matching = crate::memory::matching(bucket, hash);
+        }
+        if matching == 0 {
+            return Hint::NOWHERE;
+        }
+        // Another one by now, perhaps: its key will tell.
+        let cell = &bucket.cells[matching.trailing_zeros() as usize % CELLS];
+        let cell = Cell(cell.load(CELL_READ));
+        if cell.0 == Cell::EMPTY {
+            return Hint::NOWHERE;
+        }
+        let (unit, _) = cell.unit();
+        prefetch(&self.units[unit as usize]);
+        if cell.is_double() {
+            prefetch(&self.units[unit as usize ^ 1]);
+        }
+        Hint { cell, _held: PhantomData }
+    }
+
+    /// The live entry that a hint points to, if it has this key. It may be elsewhere if not (two
+    /// keys with one tag, or an entry made since): only [`Handle::lookup`] knows that.
+    #[inline]
+    pub fn confirm(&self, hint: Hint<'t>, words: &Words) -> Option<Found<'t>> {
+        if hint.cell.0 == Cell::EMPTY {
+            return None;
+        }
+        let (number, is_second) = hint.cell.unit();
+        let unit = &self.units[number as usize];
+        if !unit.has_key(&words.0) {
+            return None;
+        }
+        // The cell knows of the other one before the entry's line has come.
+        let other = match hint.cell.is_double() {
+            true => &self.units[number as usize ^ 1],
+            false => unit,
+        };
+        let (entry, direction) = match is_second {
+            true => (Entry::of(other, unit, hint.cell.entry()), Direction::Reply),
+            false => (Entry::of(unit, other, number), Direction::Forward),
+        };
+        entry.is_live().then_some(Found { entry, direction })
+    }
+}
