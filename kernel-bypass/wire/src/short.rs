@@ -31,21 +31,16 @@ pub struct Tuple<const N: usize> {
     pub traits: Traits,
 }
 
-/// What both families have.
+/// What both families have. Small, because a burst of them is kept; what not every packet needs is
+/// read from its header again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Traits {
     /// Length of the IP packet, without Ethernet padding.
     pub l3_len: u16,
     /// [`proto::TCP`] or [`proto::UDP`].
     pub proto: u8,
-    /// TTL or hop limit.
-    pub ttl: u8,
-    /// Type of service or traffic class.
-    pub tos: u8,
     /// TCP flags, empty in UDP.
     pub tcp_flags: TcpFlags,
-    /// IPv4 DF; always in IPv6.
-    pub dont_fragment: bool,
     /// It is IPv6.
     pub v6: bool,
 }
@@ -54,7 +49,7 @@ pub struct Traits {
 #[inline]
 pub fn v4(frame: &[u8], verified: bool) -> Option<Tuple<4>> {
     let head: &[u8; ETHERNET + V4 + UDP] = frame.first_chunk()?;
-    let [.., a, b, version, tos] = *head.first_chunk::<16>()?;
+    let [.., a, b, version] = *head.first_chunk::<15>()?;
     let l3_len = u16::from_be_bytes([head[16], head[17]]);
     let fragmentation = u16::from_be_bytes([head[20], head[21]]);
     // All but DF and the bit that is evil (RFC 3514).
@@ -73,15 +68,7 @@ pub fn v4(frame: &[u8], verified: bool) -> Option<Tuple<4>> {
         src: [head[26], head[27], head[28], head[29]],
         dst: [head[30], head[31], head[32], head[33]],
         ports: [head[34], head[35], head[36], head[37]],
-        traits: Traits {
-            l3_len,
-            proto,
-            ttl: head[22],
-            tos,
-            tcp_flags,
-            dont_fragment: fragmentation & 0x4000 != 0,
-            v6: false,
-        },
+        traits: Traits { l3_len, proto, tcp_flags, v6: false },
     })
 }
 
@@ -89,7 +76,7 @@ pub fn v4(frame: &[u8], verified: bool) -> Option<Tuple<4>> {
 #[inline]
 pub fn v6(frame: &[u8]) -> Option<Tuple<16>> {
     let head: &[u8; ETHERNET + V6 + UDP] = frame.first_chunk()?;
-    let [.., a, b, version, class] = *head.first_chunk::<16>()?;
+    let [.., a, b, version] = *head.first_chunk::<15>()?;
     let payload = u16::from_be_bytes([head[18], head[19]]);
     if [a, b] != ETHER_V6 || version >> 4 != 6 || payload > u16::MAX - V6 as u16 {
         return None;
@@ -107,15 +94,7 @@ pub fn v6(frame: &[u8]) -> Option<Tuple<16>> {
         src: *src,
         dst: *dst,
         ports: [*s0, *s1, *d0, *d1],
-        traits: Traits {
-            l3_len,
-            proto,
-            ttl: head[21],
-            tos: version << 4 | class >> 4,
-            tcp_flags,
-            dont_fragment: true,
-            v6: true,
-        },
+        traits: Traits { l3_len, proto, tcp_flags, v6: true },
     })
 }
 
@@ -168,32 +147,41 @@ impl Delta {
     }
 }
 
-/// Translates a recognised IPv4 packet as a router passes it on, one TTL less. The caller has seen
-/// that the TTL is at least 2.
+/// Translates a recognised IPv4 packet as a router passes it on, one TTL less. False, and nothing
+/// happens, when that is its last.
+#[must_use]
 #[inline]
-pub fn translate_v4(frame: &mut [u8], proto: u8, new: &New<4>) {
-    let Some(head) = frame.first_chunk_mut::<{ ETHERNET + V4 + UDP }>() else { return };
+pub fn translate_v4(frame: &mut [u8], proto: u8, new: &New<4>) -> bool {
+    let Some(head) = frame.first_chunk_mut::<{ ETHERNET + V4 + UDP }>() else { return false };
     let old = |at: usize| [head[at], head[at + 1], head[at + 2], head[at + 3]];
     let change = Delta(0).replace(old(26), new.src).replace(old(30), new.dst);
     let [ttl, number] = [head[22], head[23]];
-    let lived = change.replace([ttl, number, 0, 0], [ttl.wrapping_sub(1), number, 0, 0]);
+    if ttl < 2 {
+        return false;
+    }
+    let lived = change.replace([ttl, number, 0, 0], [ttl - 1, number, 0, 0]);
     let ported = change.replace(old(34), new.ports);
-    head[22] = ttl.wrapping_sub(1);
+    head[22] = ttl - 1;
     let checksum = lived.apply([head[24], head[25]]);
     head[24..26].copy_from_slice(&checksum);
     head[26..30].copy_from_slice(&new.src);
     head[30..34].copy_from_slice(&new.dst);
     head[34..38].copy_from_slice(&new.ports);
     patch(frame, ETHERNET + V4, proto, ported);
+    true
 }
 
 /// The same for IPv6, whose header has no checksum.
+#[must_use]
 #[inline]
-pub fn translate_v6(frame: &mut [u8], proto: u8, new: &New<16>) {
-    let Some(head) = frame.first_chunk_mut::<{ ETHERNET + V6 + UDP }>() else { return };
+pub fn translate_v6(frame: &mut [u8], proto: u8, new: &New<16>) -> bool {
+    let Some(head) = frame.first_chunk_mut::<{ ETHERNET + V6 + UDP }>() else { return false };
+    if head[21] < 2 {
+        return false;
+    }
     let mut change = Delta(0);
     for (at, address) in [(22, &new.src), (38, &new.dst)] {
-        let Some(place) = head[at..].first_chunk_mut::<16>() else { return };
+        let Some(place) = head[at..].first_chunk_mut::<16>() else { return false };
         for (old, new) in place.as_chunks::<4>().0.iter().zip(address.as_chunks::<4>().0) {
             change = change.replace(*old, *new);
         }
@@ -201,8 +189,9 @@ pub fn translate_v6(frame: &mut [u8], proto: u8, new: &New<16>) {
     }
     change = change.replace([head[54], head[55], head[56], head[57]], new.ports);
     head[54..58].copy_from_slice(&new.ports);
-    head[21] = head[21].wrapping_sub(1);
+    head[21] -= 1;
     patch(frame, ETHERNET + V6, proto, change);
+    true
 }
 
 /// Updates a transport checksum. In UDP zero means "none" and stays (RFC 768).
@@ -248,6 +237,13 @@ pub fn enclose<P: Packet>(
     from: [u8; 6],
 ) -> bool {
     let len = inner.l3_len + OUTER;
+    let Some(header) = packet.bytes().get(ETHERNET..).and_then(|l3| l3.first_chunk::<7>()) else {
+        return false;
+    };
+    let (tos, dont_fragment) = match inner.v6 {
+        false => (header[1], header[6] & 0x40),
+        true => (header[0] << 4 | header[1] >> 4, 0x40),
+    };
     if !packet.prepend(V4) {
         return false;
     }
@@ -259,19 +255,25 @@ pub fn enclose<P: Packet>(
     let Some(head) = packet.bytes_mut().first_chunk_mut::<{ ETHERNET + V4 }>() else {
         return false;
     };
-    let mut ip = [0; V4];
-    (ip[0], ip[1]) = (0x45, inner.tos);
-    ip[2..4].copy_from_slice(&len.to_be_bytes());
-    ip[4..6].copy_from_slice(&outer.id.to_be_bytes());
-    ip[6] = if inner.dont_fragment { 0x40 } else { 0 };
-    (ip[8], ip[9]) = (outer.ttl, if inner.v6 { 41 } else { 4 });
-    ip[12..16].copy_from_slice(&outer.src);
-    ip[16..20].copy_from_slice(&outer.dst);
-    let sum = ip.as_chunks::<4>().0.iter().map(|word| u64::from(u32::from_ne_bytes(*word))).sum();
-    ip[10..12].copy_from_slice(&(!fold(sum)).to_ne_bytes());
+    let [high, low] = len.to_be_bytes();
+    let [id_high, id_low] = outer.id.to_be_bytes();
+    let number = if inner.v6 { 41 } else { 4 };
+    // In words, so that what is summed has not to be read back from where it was just written.
+    let mut ip = [
+        [0x45, tos, high, low],
+        [id_high, id_low, dont_fragment, 0],
+        [outer.ttl, number, 0, 0],
+        outer.src,
+        outer.dst,
+    ];
+    let [sum_0, sum_1] =
+        (!fold(ip.iter().map(|word| u64::from(u32::from_ne_bytes(*word))).sum())).to_ne_bytes();
+    ip[2] = [outer.ttl, number, sum_0, sum_1];
     head[..6].copy_from_slice(&to);
     head[6..12].copy_from_slice(&from);
     head[12..14].copy_from_slice(&ETHER_V4);
-    head[14..].copy_from_slice(&ip);
+    for (place, word) in head[ETHERNET..].as_chunks_mut::<4>().0.iter_mut().zip(ip) {
+        *place = word;
+    }
     true
 }

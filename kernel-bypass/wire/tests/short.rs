@@ -37,10 +37,7 @@ fn traits(parsed: &Parsed) -> Traits {
     Traits {
         l3_len: parsed.l3_len,
         proto: parsed.proto,
-        ttl: parsed.ttl,
-        tos: parsed.tos,
         tcp_flags: parsed.tcp_flags,
-        dont_fragment: parsed.dont_fragment,
         v6: parsed.version == IpVersion::V6,
     }
 }
@@ -110,7 +107,7 @@ fn a_udp_checksum_never_becomes_none() {
     let new = New { src: [192, 0, 2, 1], dst: [192, 0, 2, 2], ports: ports(3, 4) };
     for payload in 0..=u16::MAX {
         let mut packet = build.udp(1, 2, &payload.to_be_bytes());
-        short::translate_v4(packet.bytes_mut(), wire::proto::UDP, &new);
+        assert!(short::translate_v4(packet.bytes_mut(), wire::proto::UDP, &new));
         assert_ne!(packet.bytes()[40..42], [0, 0], "{payload:#x}");
     }
 }
@@ -130,22 +127,22 @@ proptest! {
             return Ok(());
         }
         let new: Flow = if before.version == IpVersion::V4 { a } else { b };
+        let untouched = frame.clone();
         let (mut long, mut quick) = (frame.clone(), frame);
         translate(&mut long, &before, &new);
         decrement_ttl(&mut long, &Parsed { ttl: before.ttl.max(1), ..before });
         let ports = ports(new.sport, new.dport);
-        match (v4(&new.src), v4(&new.dst)) {
+        let lives = match (v4(&new.src), v4(&new.dst)) {
             (Some(src), Some(dst)) => {
-                short::translate_v4(&mut quick, before.proto, &New { src, dst, ports });
+                short::translate_v4(&mut quick, before.proto, &New { src, dst, ports })
             }
             _ => {
                 let new = New { src: new.src, dst: new.dst, ports };
-                short::translate_v6(&mut quick, before.proto, &new);
+                short::translate_v6(&mut quick, before.proto, &new)
             }
-        }
-        if before.ttl > 0 {
-            prop_assert_eq!(quick, long);
-        }
+        };
+        prop_assert_eq!(lives, before.ttl > 1);
+        prop_assert_eq!(quick, if lives { long } else { untouched });
     }
 
     #[test]
