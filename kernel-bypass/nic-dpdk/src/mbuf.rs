@@ -164,14 +164,16 @@ impl Packet for Mbuf {
 /// no header sum, NICs then say nothing about it, and software checks what is left.
 #[inline]
 fn checksum_verdict(flags: u64) -> RxChecksum {
+    const MASK: u64 = sys::SHIM_RX_IP_CKSUM_MASK | sys::SHIM_RX_L4_CKSUM_MASK;
+    // What nearly every packet has, by one comparison.
+    if flags & MASK == sys::SHIM_RX_IP_CKSUM_GOOD | sys::SHIM_RX_L4_CKSUM_GOOD {
+        return RxChecksum::Good;
+    }
     let ip = flags & sys::SHIM_RX_IP_CKSUM_MASK;
     let l4 = flags & sys::SHIM_RX_L4_CKSUM_MASK;
-    if ip == sys::SHIM_RX_IP_CKSUM_BAD || l4 == sys::SHIM_RX_L4_CKSUM_BAD {
-        RxChecksum::Bad
-    } else if ip == sys::SHIM_RX_IP_CKSUM_GOOD && l4 == sys::SHIM_RX_L4_CKSUM_GOOD {
-        RxChecksum::Good
-    } else {
-        RxChecksum::Unknown
+    match ip == sys::SHIM_RX_IP_CKSUM_BAD || l4 == sys::SHIM_RX_L4_CKSUM_BAD {
+        true => RxChecksum::Bad,
+        false => RxChecksum::Unknown,
     }
 }
 
