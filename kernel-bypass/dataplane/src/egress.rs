@@ -3,7 +3,7 @@
 
 use api::{DropReason, PortId};
 use crossbeam::queue::ArrayQueue;
-use forward::{Counts, Origin, Output};
+use forward::{Counts, Fate, Origin, Output};
 use nic::{BURST, Burst, Tx};
 use std::sync::Arc;
 use wire::Packet;
@@ -26,7 +26,7 @@ pub struct Queue<T: Tx> {
     tx: T,
     waiting: Burst<T::Packet>,
     /// Origin and length of each waiting packet.
-    notes: heapless::Vec<(Origin, usize), BURST>,
+    notes: [(Origin, u32); BURST],
     handover: Option<Handover<T::Packet>>,
 }
 
@@ -67,7 +67,7 @@ impl<T: Tx> Egress<T> {
 }
 
 impl<T: Tx> Output<T::Packet> for Egress<T> {
-    #[inline]
+    #[inline(always)]
     fn wire(&mut self, port: PortId, packet: T::Packet, origin: Origin) {
         match self.ports.get_mut(usize::from(port)) {
             Some(outlets) => outlets.wire.put(packet, origin, Side::Wire(port), &self.counts),
@@ -96,20 +96,28 @@ impl Side {
 impl<T: Tx> Outlet<T> {
     /// An outlet with a queue of its own, which also sends what others put into `handover`.
     pub fn own(tx: T, handover: Option<Handover<T::Packet>>) -> Self {
-        let (waiting, notes) = (Burst::new(), heapless::Vec::new());
+        let waiting = Burst::new();
+        let notes = [(Origin { port: 0, fate: Fate::Forwarded }, 0); BURST];
         Self::Own(Box::new(Queue { tx, waiting, notes, handover }))
     }
 
-    #[inline]
+    #[inline(always)]
     fn put(&mut self, packet: T::Packet, origin: Origin, side: Side, counts: &Counts) {
         match self {
             Self::Own(queue) => queue.put(packet, origin, side, counts),
-            Self::Handed(handover) => {
-                if handover.push((packet, origin)).is_err() {
-                    counts.undelivered(origin, side.full());
-                }
-            }
-            Self::None => counts.undelivered(origin, side.full()),
+            _ => self.hand_over(packet, origin, side, counts),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn hand_over(&self, packet: T::Packet, origin: Origin, side: Side, counts: &Counts) {
+        let taken = match self {
+            Self::Handed(handover) => handover.push((packet, origin)).is_ok(),
+            _ => false,
+        };
+        if !taken {
+            counts.undelivered(origin, side.full());
         }
     }
 
@@ -126,34 +134,35 @@ impl<T: Tx> Outlet<T> {
 }
 
 impl<T: Tx> Queue<T> {
-    #[inline]
+    #[inline(always)]
     fn put(&mut self, packet: T::Packet, origin: Origin, side: Side, counts: &Counts) {
         if self.waiting.is_full() {
             self.flush(side, counts);
         }
-        let len = packet.bytes().len();
-        // Neither can fail: a flush leaves both empty.
+        // Neither can fail: a flush leaves room.
+        if let Some(note) = self.notes.get_mut(self.waiting.len()) {
+            *note = (origin, packet.bytes().len() as u32);
+        }
         let _ = self.waiting.push(packet);
-        let _ = self.notes.push((origin, len));
     }
 
     /// Sends what waits. What the device does not take is dropped and charged to where it came
     /// from: waiting here would only move the loss to the receive queue and delay the rest.
+    #[inline(never)]
     fn flush(&mut self, side: Side, counts: &Counts) {
         if self.waiting.is_empty() {
             return;
         }
+        let all = self.waiting.len();
         self.tx.send(&mut self.waiting);
-        let sent = self.notes.len() - self.waiting.len();
+        let sent = all - self.waiting.len();
         if let Side::Wire(port) = side {
-            for (_, len) in &self.notes[..sent] {
-                counts.sent(port, *len);
-            }
+            let bytes = self.notes[..sent].iter().map(|(_, len)| u64::from(*len)).sum();
+            counts.sent(port, sent, bytes);
         }
-        for (origin, _) in &self.notes[sent..] {
+        for (origin, _) in &self.notes[sent..all] {
             counts.undelivered(*origin, side.full());
         }
         self.waiting.clear();
-        self.notes.clear();
     }
 }

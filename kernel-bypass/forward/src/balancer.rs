@@ -7,7 +7,7 @@ use crate::{
     held::Held,
     pass::{Ingress, Pass, Side},
     probe,
-    short::{self, Glance, Own},
+    short::Glances,
     sweep::{self, Sweeper},
 };
 use api::{DropReason, Mac, PortId, PuntReason};
@@ -26,6 +26,7 @@ pub struct Balancer<P> {
     macs: heapless::Vec<Mac, { api::MAX_PORTS }>,
     answers: Answers,
     held: Held<P>,
+    glances: Box<Glances>,
     sweeper: Sweeper,
     housekept: Option<Tick>,
 }
@@ -65,6 +66,7 @@ impl<P: Packet> Balancer<P> {
             macs: setup.macs.iter().copied().take(api::MAX_PORTS).collect(),
             answers: Answers::new(setup.seed),
             held: Held::new(),
+            glances: Box::new(Glances::new()),
             sweeper: Sweeper::new(units as u32, setup.workers),
             housekept: None,
         }
@@ -82,14 +84,18 @@ impl<P: Packet> Balancer<P> {
         pool: &mut A,
         out: &mut O,
     ) {
-        let bytes = burst.iter().map(|packet| packet.bytes().len()).sum();
-        self.counts.received(port, burst.len(), bytes);
         match (plan, self.macs.get(usize::from(port)).copied()) {
-            (None, _) => self.punt_all(port, burst, out),
+            (None, _) => {
+                self.received(port, burst);
+                self.punt_all(port, burst, out);
+            }
             (Some(plan), Some(own)) if plan.port(port).is_some() => {
                 self.run_from_wire(plan, now, port, own, burst, pool, out);
             }
-            _ => self.drop_all(port, burst),
+            _ => {
+                self.received(port, burst);
+                self.drop_all(port, burst);
+            }
         }
         self.table.quiesce();
     }
@@ -192,8 +198,7 @@ impl<P: Packet> Balancer<P> {
     }
 
     /// Each stage over the whole burst, so that the memory is waited for once per burst and not
-    /// once per packet. The last one goes packet by packet, in order: what an earlier one changed is
-    /// seen by the later ones of its connection, whichever way they go.
+    /// once per packet.
     #[allow(clippy::too_many_arguments)]
     fn run_from_wire<A: Pool<Packet = P>, O: Output<P>>(
         &mut self,
@@ -205,24 +210,18 @@ impl<P: Packet> Balancer<P> {
         pool: &mut A,
         out: &mut O,
     ) {
-        let table = &self.table;
-        let mut glances: heapless::Vec<Option<Glance>, BURST> = heapless::Vec::new();
-        let mut hints: heapless::Vec<Hint<'_>, BURST> = heapless::Vec::new();
-        let station = Own::new(own);
-        // A burst has room for no more packets than these lists.
-        for packet in burst.iter() {
-            let _ = glances.push(short::glance(packet, station, table));
-        }
-        for glance in &glances {
-            let hint = glance.as_ref().map_or(Hint::NOWHERE, |glance| table.hint(glance.hash));
-            let _ = hints.push(hint);
-        }
+        let finder = self.table.finder();
+        let mut hints = [Hint::NOWHERE; BURST];
+        let bytes = self.glances.look(burst, own, &finder);
+        self.counts.received(port, burst.len(), bytes);
+        let hints = &mut hints[..burst.len()];
+        self.glances.hints(&finder, hints);
         let ingress = Ingress { port, side: Side::Wire };
         let mut pass = Pass {
             plan,
             now,
             ingress,
-            table,
+            table: &self.table,
             counts: &self.counts,
             macs: &self.macs,
             answers: &mut self.answers,
@@ -231,13 +230,7 @@ impl<P: Packet> Balancer<P> {
             out,
             noted: false,
         };
-        for (mut packet, (glance, hint)) in burst.drain(..).zip(glances.iter().zip(&hints)) {
-            let by = glance.as_ref().and_then(|glance| pass.short(&mut packet, glance, *hint));
-            match by {
-                Some(by) => pass.forward(packet, by),
-                None => pass.long(packet, &own),
-            }
-        }
+        pass.send_burst(burst, &self.glances, hints, &finder, &own);
         pass.end();
     }
 
@@ -282,6 +275,11 @@ impl<P: Packet> Balancer<P> {
         }
     }
 
+    fn received(&self, port: PortId, burst: &Burst<P>) {
+        let bytes = burst.iter().map(|packet| packet.bytes().len()).sum();
+        self.counts.received(port, burst.len(), bytes);
+    }
+
     fn punt_all<O: Output<P>>(&mut self, port: PortId, burst: &mut Burst<P>, out: &mut O) {
         let origin = Origin { port, fate: Fate::ToHost(PuntReason::NoPlan) };
         for packet in burst.drain(..) {
@@ -299,8 +297,9 @@ impl<P: Packet> Balancer<P> {
 
 impl<P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'_, P, O, A> {
     /// Whatever is not common.
+    #[cold]
     #[inline(never)]
-    fn long(&mut self, packet: P, own: &Mac) {
+    pub fn long(&mut self, packet: P, own: &Mac) {
         let look = classify::from_wire(&packet, own, self.table);
         self.handle(packet, &look);
     }

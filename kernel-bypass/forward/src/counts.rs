@@ -59,11 +59,11 @@ impl Counts {
         }
     }
 
-    /// A packet was put on the wire.
-    pub fn sent(&self, port: PortId, bytes: usize) {
+    /// Packets were put on the wire.
+    pub fn sent(&self, port: PortId, packets: usize, bytes: u64) {
         if let Some(counts) = self.port(port) {
-            add(&counts.tx, 1);
-            add(&counts.tx_bytes, bytes as u64);
+            add(&counts.tx, packets as u64);
+            add(&counts.tx_bytes, bytes);
         }
     }
 
@@ -96,6 +96,20 @@ impl Counts {
     pub(crate) fn ended(&self, origin: Origin) {
         if let Some(fate) = self.port(origin.port).and_then(|counts| counts.fate(origin.fate)) {
             add(fate, 1);
+        }
+    }
+
+    /// Packets are about to be forwarded.
+    pub(crate) fn forwarded(&self, port: PortId, packets: usize) {
+        if let Some(counts) = self.port(port) {
+            add(&counts.forwarded, packets as u64);
+        }
+    }
+
+    /// One of them will have another fate.
+    pub(crate) fn not_forwarded(&self, port: PortId) {
+        if let Some(counts) = self.port(port) {
+            take(&counts.forwarded, 1);
         }
     }
 
@@ -252,8 +266,8 @@ mod tests {
         two.for_backend(2, 60);
         two.by_backend(2, 7);
         two.for_backend(99, 1);
-        one.sent(0, 60);
-        two.sent(0, 70);
+        one.sent(0, 1, 60);
+        two.sent(0, 1, 70);
         let rows = backend_totals(&[&one, &two], |id| u32::from(id == 1) * 5);
         assert_eq!(rows.len(), 2);
         assert_eq!((rows[0].id, rows[0].connections), (1, 5));

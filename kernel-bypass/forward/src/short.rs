@@ -2,10 +2,10 @@
 //! is past its opening, to a backend that serves. Whatever is different in any respect goes the
 //! long way, which alone decides; nothing is changed or counted before that is sure.
 
-use crate::{Output, fate::Fate, pass::Pass, state};
+use crate::{Origin, Output, fate::Fate, pass::Pass, state};
 use api::{Mac, PortId};
-use conn::{Direction, Handle, Hint, LastHop, Words};
-use nic::Pool;
+use conn::{Direction, Finder, Found, Hint, LastHop, Words};
+use nic::{BURST, Burst, Pool};
 use plan::Way;
 use wire::{
     Packet, RxChecksum, TcpFlags, mac,
@@ -15,13 +15,23 @@ use wire::{
 /// TTL of outer headers, as in the long way.
 const OUTER_TTL: u8 = 64;
 
-/// A recognised packet, between the stages of a burst.
+/// A recognised packet, between the stages of a burst: a cache line.
 #[derive(Clone, Copy)]
-pub(crate) struct Glance {
+struct Glance {
     words: Words,
-    pub hash: u64,
+    hash: u64,
     traits: Traits,
 }
+
+/// What the first stage found out about a burst. Kept from burst to burst, so that room for it is
+/// not made anew.
+pub(crate) struct Glances {
+    each: [Glance; BURST],
+    /// Which of them were recognised, as bits.
+    common: u32,
+}
+
+const _: () = assert!(BURST <= u32::BITS as usize);
 
 /// Our own address in front of a frame, as its first eight bytes are read.
 #[derive(Clone, Copy)]
@@ -36,31 +46,82 @@ impl Own {
 
     #[inline]
     fn is_in(self, frame: &[u8]) -> bool {
-        let start = frame.first_chunk().map_or(!0, |start| u64::from_le_bytes(*start));
-        start & Self::MASK == self.0
+        match frame.first_chunk() {
+            Some(start) => u64::from_le_bytes(*start) & Self::MASK == self.0,
+            None => false,
+        }
     }
 }
 
-/// First stage: recognises a packet to this station.
-#[inline]
-pub(crate) fn glance(packet: &impl Packet, own: Own, table: &Handle) -> Option<Glance> {
-    let frame = packet.bytes();
-    let checked = packet.rx_checksum();
-    if !own.is_in(frame) || checked == RxChecksum::Bad || !packet.contiguous() {
-        return None;
+impl Glances {
+    pub fn new() -> Self {
+        let traits = Traits { l3_len: 0, proto: 0, tcp_flags: TcpFlags::empty(), v6: false };
+        let none = Glance { words: Words::v4([0; 4], [0; 4], [0; 4], 0), hash: 0, traits };
+        Self { each: [none; BURST], common: 0 }
     }
-    let (words, traits) = match short::v4(frame, checked == RxChecksum::Good) {
-        Some(t) => (Words::v4(t.src, t.dst, t.ports, t.traits.proto), t.traits),
-        None => {
-            let t = short::v6(frame)?;
-            let words = Words::v6(&t.src, &t.dst, t.ports, t.traits.proto);
-            // Not on the wire, and in our keys they mean IPv4.
-            (!words.any_v4()).then_some((words, t.traits))?
+
+    /// First stage: recognises packets to this station. Returns the length of all frames.
+    // Each stage is a function of its own, so that it has the registers for itself.
+    #[inline(never)]
+    pub fn look<P: Packet>(&mut self, burst: &Burst<P>, own: Mac, finder: &Finder) -> usize {
+        let own = Own::new(own);
+        let (mut common, mut bit, mut bytes) = (0, 1, 0);
+        for (packet, glance) in burst.iter().zip(&mut self.each) {
+            bytes += packet.bytes().len();
+            if recognise(packet, own, finder, glance) {
+                common |= bit;
+            }
+            bit <<= 1;
         }
+        self.common = common;
+        bytes
+    }
+
+    /// Second stage: where their connections may be. What was not recognised gets a hint, too, from
+    /// an earlier burst's hash, which nobody follows.
+    #[inline(never)]
+    pub fn hints<'t>(&self, finder: &Finder<'t>, hints: &mut [Hint<'t>]) {
+        for (glance, hint) in self.each.iter().zip(hints) {
+            *hint = finder.hint(glance.hash);
+        }
+    }
+
+    /// How many were recognised.
+    pub const fn common(&self) -> usize {
+        self.common.count_ones() as usize
+    }
+}
+
+/// Whether the packet is a common one to this station; if so, `glance` becomes what it is.
+#[inline]
+fn recognise(packet: &impl Packet, own: Own, finder: &Finder, glance: &mut Glance) -> bool {
+    let frame = packet.bytes();
+    let verified = match packet.rx_checksum() {
+        RxChecksum::Good => true,
+        RxChecksum::Unknown => false,
+        RxChecksum::Bad => return false,
     };
-    let hash = table.hash_words(&words);
-    table.prefetch(hash);
-    Some(Glance { words, hash, traits })
+    if !own.is_in(frame) || !packet.contiguous() {
+        return false;
+    }
+    let Some(t) = short::v4(frame, verified) else { return recognise_v6(frame, finder, glance) };
+    let words = Words::v4(t.src, t.dst, t.ports, t.traits.proto);
+    *glance = Glance { hash: finder.hash(&words), words, traits: t.traits };
+    true
+}
+
+// Not inline: where both families' words meet in one place, they are copied there, in other pieces
+// than they were written in, which costs more than all the rest.
+#[inline(never)]
+fn recognise_v6(frame: &[u8], finder: &Finder, glance: &mut Glance) -> bool {
+    let Some(t) = short::v6(frame) else { return false };
+    let words = Words::v6(&t.src, &t.dst, t.ports, t.traits.proto);
+    // Not on the wire, and in our keys they mean IPv4.
+    if words.any_v4() {
+        return false;
+    }
+    *glance = Glance { hash: finder.hash(&words), words, traits: t.traits };
+    true
 }
 
 impl Glance {
@@ -72,11 +133,62 @@ impl Glance {
 }
 
 impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
-    /// Last stage: does everything that is to be done to the packet but sending it. `None`: it
-    /// goes the long way, and is as it was.
+    /// Last stage, packet by packet, in order: what an earlier one changed is seen by the later ones
+    /// of its connection, whichever way they go.
+    #[inline(never)]
+    pub fn send_burst(
+        &mut self,
+        burst: &mut Burst<P>,
+        glances: &Glances,
+        hints: &[Hint<'a>],
+        finder: &Finder<'a>,
+        own: &Mac,
+    ) {
+        // All of them, before those are taken back that prove to be different.
+        self.counts.forwarded(self.ingress.port, glances.common());
+        let mut common = glances.common;
+        let stages = glances.each.iter().zip(hints);
+        for (mut packet, (glance, hint)) in burst.drain(..).zip(stages) {
+            let found = match common & 1 {
+                0 => None,
+                _ => self.known(&mut packet, glance, *hint, finder),
+            };
+            match found {
+                Some(by) => {
+                    let origin = Origin { port: self.ingress.port, fate: Fate::Forwarded };
+                    self.out.wire(by, packet, origin);
+                }
+                None => self.different(packet, common & 1 == 1, own),
+            }
+            common >>= 1;
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn different(&mut self, packet: P, counted: bool, own: &Mac) {
+        if counted {
+            self.counts.not_forwarded(self.ingress.port);
+        }
+        self.long(packet, own);
+    }
+
     #[inline]
-    pub fn short(&mut self, packet: &mut P, glance: &Glance, hint: Hint<'a>) -> Option<PortId> {
-        let found = self.table.confirm(hint, &glance.words)?;
+    fn known(
+        &mut self,
+        packet: &mut P,
+        glance: &Glance,
+        hint: Hint<'a>,
+        finder: &Finder<'a>,
+    ) -> Option<PortId> {
+        let found = finder.confirm(hint, &glance.words)?;
+        self.short(packet, glance, found)
+    }
+
+    /// Does everything that is to be done to the packet but sending it. `None`: it goes the long
+    /// way, and is as it was.
+    #[inline]
+    fn short(&mut self, packet: &mut P, glance: &Glance, found: Found<'a>) -> Option<PortId> {
         let entry = found.entry;
         let backend = self.plan.short(entry.backend())?;
         if !glance.is_quiet() || !state::is_settled(entry.state()) {
@@ -127,12 +239,6 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         let own = self.macs.get(usize::from(port)).copied()?;
         (glance.traits.l3_len <= room).then_some(own)
     }
-
-    /// Sends a packet that [`Self::short`] has dressed.
-    #[inline]
-    pub fn forward(&mut self, packet: P, by: PortId) {
-        self.send(by, packet, Fate::Forwarded);
-    }
 }
 
 /// Gives the packet the addresses and ports of the way that `opposite` is the key of the other
@@ -140,16 +246,16 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
 #[inline]
 fn translate<P: Packet>(packet: &mut P, traits: &Traits, opposite: &Words) -> Option<()> {
     let right_family = if traits.v6 { !opposite.any_v4() } else { opposite.is_v4() };
-    if traits.ttl < 2 || !right_family {
+    if !right_family {
         return None;
     }
     let ports = opposite.ports_reversed();
-    if traits.v6 {
+    let lives = if traits.v6 {
         let new = New { src: opposite.dst(), dst: opposite.src(), ports };
-        short::translate_v6(packet.bytes_mut(), traits.proto, &new);
+        short::translate_v6(packet.bytes_mut(), traits.proto, &new)
     } else {
         let new = New { src: opposite.dst_v4(), dst: opposite.src_v4(), ports };
-        short::translate_v4(packet.bytes_mut(), traits.proto, &new);
-    }
-    Some(())
+        short::translate_v4(packet.bytes_mut(), traits.proto, &new)
+    };
+    lives.then_some(())
 }

@@ -72,7 +72,7 @@ struct Collector<'a> {
 
 impl Output<Buffer> for Collector<'_> {
     fn wire(&mut self, port: PortId, packet: Buffer, origin: Origin) {
-        self.counts.sent(port, packet.bytes().len());
+        self.counts.sent(port, 1, packet.bytes().len() as u64);
         self.sent.push(Sent { to: To::Wire(port), frame: packet.bytes().to_vec(), origin });
     }
 
