@@ -9,7 +9,7 @@ use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A real server that answers `most` requests on a connection and then closes it, without saying
 /// so before.
@@ -147,7 +147,9 @@ fn idle_connections_are_closed_after_their_time_and_with_their_server() {
         by_server.fetch_add(1, SeqCst);
     });
     let waits = |count: u64| {
+        let start = Instant::now();
         while closed.load(SeqCst) < count {
+            assert!(start.elapsed() < common::PATIENCE, "never closed");
             thread::yield_now();
         }
     };

@@ -180,3 +180,112 @@ impl Pool {
         self.count = self.idle.values().map(Vec::len).sum();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+
+    const RULE: Reuse = Reuse { per_server: 2, idle_ms: 1_000 };
+
+    fn key(slab: &mut Slab<()>) -> Key {
+        slab.insert(|_| ())
+    }
+
+    /// A connection that nobody has spoken on, and its far end.
+    fn side() -> (Side, UnixStream) {
+        let (near, far) = UnixStream::pair().unwrap();
+        near.set_nonblocking(true).unwrap();
+        (Side::new(near.into(), 0), far)
+    }
+
+    /// A pool with `count` idle connections to server 1, since `now`; their far ends.
+    fn pool_of(count: usize, session: Key, now: u64) -> (Pool, Vec<(Key, UnixStream)>) {
+        let mut pool = Pool::new();
+        let rule = Reuse { per_server: u16::MAX, ..RULE };
+        let fill = (0..count).map(|_| {
+            let (side, far) = side();
+            let seat = pool.seat(session);
+            assert!(pool.put(seat, side, 1, rule, now));
+            (seat, far)
+        });
+        let ends = fill.collect();
+        (pool, ends)
+    }
+
+    #[test]
+    fn the_one_used_last_is_taken_first_and_once() {
+        let session = key(&mut Slab::new());
+        let (mut pool, ends) = pool_of(2, session, 0);
+        for (seat, _) in ends.iter().rev() {
+            assert_eq!(pool.take(1, session, None, 10).map(|(key, _)| key), Some(*seat));
+        }
+        assert!(pool.take(1, session, None, 10).is_none());
+        assert!(pool.take(2, session, None, 10).is_none(), "another server");
+        assert_eq!(pool.next(), None);
+    }
+
+    #[test]
+    fn one_that_may_not_have_been_idle_for_long_stays_for_others() {
+        let session = key(&mut Slab::new());
+        let (mut pool, _ends) = pool_of(1, session, 0);
+        assert!(pool.take(1, session, Some(500), 501).is_none());
+        assert!(pool.take(1, session, None, 501).is_some());
+    }
+
+    #[test]
+    fn a_closed_one_is_found_out_if_that_matters() {
+        let session = key(&mut Slab::new());
+        let (mut pool, ends) = pool_of(2, session, 0);
+        drop(ends);
+        assert!(pool.take(1, session, Some(500), 1).is_none());
+        assert_eq!(pool.next(), None, "both are closed");
+    }
+
+    #[test]
+    fn one_with_something_on_it_is_not_kept() {
+        let session = key(&mut Slab::new());
+        let mut pool = Pool::new();
+        let (mut side, mut far) = side();
+        far.write_all(b"HTTP/1.1 200 OK\r\n").unwrap();
+        side.note(EventFlags::IN);
+        let seat = pool.seat(session);
+        assert!(!pool.put(seat, side, 1, RULE, 0));
+        assert!(pool.note(seat, EventFlags::IN).is_none(), "the seat is free");
+    }
+
+    #[test]
+    fn an_edge_is_of_the_session_or_ends_an_idle_one() {
+        let session = key(&mut Slab::new());
+        let (mut pool, mut ends) = pool_of(2, session, 0);
+        let (seat, mut far) = ends.remove(0);
+        assert_eq!(pool.note(seat, EventFlags::OUT), None);
+        far.write_all(b"x").unwrap();
+        assert_eq!(pool.note(seat, EventFlags::IN), None);
+        let (seat, _) = pool.take(1, session, None, 1).unwrap();
+        assert_eq!(seat, ends[0].0, "the other one is gone");
+        assert_eq!(pool.note(seat, EventFlags::IN), Some(session));
+        assert!(pool.take(1, session, None, 1).is_none());
+    }
+
+    #[test]
+    fn there_are_only_so_many_for_so_long() {
+        let session = key(&mut Slab::new());
+        let (mut pool, mut ends) = (Pool::new(), Vec::new());
+        for (number, kept) in [(0, true), (1, true), (2, false)] {
+            let (side, far) = side();
+            let seat = pool.seat(session);
+            assert_eq!(pool.put(seat, side, 1, RULE, number * 400), kept);
+            ends.push(far);
+        }
+        pool.sweep(1_200);
+        assert!(pool.take(1, session, None, 1_200).is_some(), "the second has 200 ms to go");
+        assert!(pool.take(1, session, None, 1_200).is_none(), "the first has not");
+        let (mut pool, _ends) = pool_of(1, session, 0);
+        assert!(pool.take(1, session, None, 1_000).is_none(), "without a sweep too");
+        let (mut pool, _ends) = pool_of(3, session, 0);
+        pool.retain(|server| server != 1);
+        assert_eq!(pool.next(), None);
+    }
+}
