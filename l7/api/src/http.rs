@@ -1,5 +1,6 @@
 //! What is particular to HTTP mode.
 
+use crate::{Rule, ServerId};
 use serde::{Deserialize, Serialize};
 
 /// How a service in [`crate::Mode::Http`] treats requests and responses.
@@ -29,6 +30,10 @@ pub struct Http {
     pub cookie: Option<CookiePersistence>,
     /// Protocols that a client may change to (RFC 9110 section 7.8), in lower case.
     pub upgrades: Vec<String>,
+    /// See [`Rule`]; at most [`crate::MAX_RULES`].
+    pub rules: Vec<Rule>,
+    /// The real servers for requests of which no rule says otherwise; empty: all of the service.
+    pub servers: Vec<ServerId>,
 }
 
 /// Bounds on what a peer sends. Octets unless said otherwise.
@@ -94,6 +99,8 @@ impl Default for Http {
             forwarded_proto: true,
             cookie: None,
             upgrades: vec!["websocket".into()],
+            rules: Vec::new(),
+            servers: Vec::new(),
         }
     }
 }

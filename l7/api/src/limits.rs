@@ -37,3 +37,9 @@ pub const MAX_COOKIE_NAME_BYTES: usize = 64;
 
 /// Protocols that clients of one service may change to.
 pub const MAX_UPGRADES: usize = 8;
+
+/// Rules of one service.
+pub const MAX_RULES: usize = 128;
+
+/// Conditions, actions and words of one service's rules together.
+pub const MAX_RULE_PARTS: usize = 4_096;

@@ -27,26 +27,53 @@ pub fn enter(service: &Service) -> Option<ServicePlace> {
     service.shared.enter(service.config.max_connections)
 }
 
+/// Whom a connection or a request may go to.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish<'a> {
+    /// Who comes.
+    pub client: IpAddr,
+    /// These have failed to take this very connection or request.
+    pub tried: &'a [ServerId],
+    /// These only; empty: all.
+    pub among: &'a [ServerId],
+}
+
+impl Wish<'_> {
+    fn allows(&self, server: &Server) -> bool {
+        self.among.is_empty() || self.among.contains(&server.config.id)
+    }
+
+    fn is_untried(&self, server: &Server) -> bool {
+        !self.tried.contains(&server.config.id)
+    }
+}
+
 /// A place at a server for this client. `tried` have failed to take this very connection.
 pub fn find(core: &mut Core, service: &Arc<Service>, client: IpAddr, tried: &[ServerId]) -> Found {
+    find_as_wished(core, service, Wish { client, tried, among: &[] })
+}
+
+fn find_as_wished(core: &mut Core, service: &Arc<Service>, wish: Wish) -> Found {
+    let client = wish.client;
     if service.config.persistence.is_none() {
-        return schedule(core, service, client, tried);
+        return schedule(core, service, wish);
     }
     // Locked from the look-up to the entry, so that two connections of a new client, accepted by
     // two workers at once, get the same server.
     let shared = service.shared.clone();
     let mut table = shared.lock_persistence();
     let Some(table) = table.as_mut() else {
-        return schedule(core, service, client, tried);
+        return schedule(core, service, wish);
     };
-    let known = table.find(client, core.now).filter(|id| !tried.contains(id));
+    let known = table.find(client, core.now);
     let bound = known.and_then(|id| service.servers.iter().find(|s| s.config.id == id));
+    let bound = bound.filter(|server| wish.is_untried(server) && wish.allows(server));
     let found = match bound.filter(|server| keeps_clients(server)) {
         Some(server) => match enter_server(service, server) {
             Some(place) => Found::Server(server.clone(), place),
             None => Found::Full(Some(server.config.id)),
         },
-        None => schedule(core, service, client, tried),
+        None => schedule(core, service, wish),
     };
     if let Found::Server(server, _) = &found
         && !is_fallback(service, server)
@@ -56,22 +83,23 @@ pub fn find(core: &mut Core, service: &Arc<Service>, client: IpAddr, tried: &[Se
     found
 }
 
-/// The same for a request that names a real server, which is asked first while it keeps its
-/// clients.
+/// The same for a request, which may name a real server: that one is asked first while it keeps
+/// its clients.
 pub fn find_bound(
     core: &mut Core,
     service: &Arc<Service>,
-    client: IpAddr,
-    tried: &[ServerId],
+    wish: Wish,
     bound: Option<&Arc<Server>>,
 ) -> Found {
-    let untried = |server: &&Arc<Server>| !tried.contains(&server.config.id);
-    match bound.filter(|server| keeps_clients(server)).filter(untried) {
+    let fits = |server: &&Arc<Server>| {
+        keeps_clients(server) && wish.is_untried(server) && wish.allows(server)
+    };
+    match bound.filter(fits) {
         Some(server) => match enter_server(service, server) {
             Some(place) => Found::Server(server.clone(), place),
             None => Found::Full(Some(server.config.id)),
         },
-        None => find(core, service, client, tried),
+        None => find_as_wished(core, service, wish),
     }
 }
 
@@ -80,27 +108,28 @@ pub fn is_fallback(service: &Service, server: &Server) -> bool {
     service.fallback.as_ref().is_some_and(|fallback| fallback.config.id == server.config.id)
 }
 
-fn schedule(core: &mut Core, service: &Arc<Service>, client: IpAddr, tried: &[ServerId]) -> Found {
+fn schedule(core: &mut Core, service: &Arc<Service>, wish: Wish) -> Found {
     // A place may be lost to another worker between the choice and the entry; then it is full.
     for _ in 0..=service.servers.len() {
         let candidates = service.servers.iter().enumerate().filter_map(|(index, server)| {
             let config = &server.config;
             let active = server.shared.active();
-            let fits = takes_clients(server) && !tried.contains(&config.id) && !is_full(server);
+            let able = takes_clients(server) && !is_full(server);
+            let fits = able && wish.is_untried(server) && wish.allows(server);
             fits.then_some(Candidate { index, weight: config.weight, active, key: server.key })
         });
-        let chosen = core.choose(service, candidates, client);
+        let chosen = core.choose(service, candidates, wish.client);
         let Some(server) = chosen.and_then(|index| service.servers.get(index)) else { break };
         if let Some(place) = enter_server(service, server) {
             return Found::Server(server.clone(), place);
         }
     }
-    let untried = |server: &&Arc<Server>| !tried.contains(&server.config.id);
-    let mut able = service.servers.iter().filter(|server| takes_clients(server)).peekable();
+    let able = |server: &&Arc<Server>| takes_clients(server) && wish.allows(server);
+    let mut able = service.servers.iter().filter(able).peekable();
     if able.peek().is_none() {
-        return fallback(service, tried);
+        return fallback(service, wish.tried);
     }
-    if able.any(|server| untried(&server)) { Found::Full(None) } else { Found::OnlyTried }
+    if able.any(|server| wish.is_untried(server)) { Found::Full(None) } else { Found::OnlyTried }
 }
 
 fn fallback(service: &Arc<Service>, tried: &[ServerId]) -> Found {

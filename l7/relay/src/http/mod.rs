@@ -13,7 +13,7 @@
 //! What the bytes mean is decided by [`http1::Exchange`]; here are sockets, buffers, time and
 //! places. `session.rs` is a client's connection and what can happen to it, `request.rs` the way
 //! to the server, `response.rs` the way back, `lane.rs` the bytes on either way, `pool.rs` the
-//! idle connections to real servers.
+//! idle connections to real servers, `rules/` what the operator wants of certain requests.
 
 mod lane;
 mod pages;
@@ -21,7 +21,9 @@ mod pool;
 mod recipe;
 mod request;
 mod response;
+mod rules;
 mod session;
+mod timeouts;
 
 pub use pool::Pool;
 pub use recipe::{Recipe, check};

@@ -1,10 +1,11 @@
 //! A service's HTTP settings made ready for each request: checked once, nothing parsed later.
 
+use super::rules::{Matched, Question, Rules};
 use crate::plan::Server;
 use crate::schedule;
 use http1::{
-    AddressText, Change, ClientAddress, FieldName, FieldValue, Limits, NotAField, Record,
-    RequestEdits, SetCookie,
+    AddressText, Change, ClientAddress, FieldName, FieldValue, Limits, NotAField, PathAndQuery,
+    Record, RequestEdits, SetCookie,
 };
 use l7_api::{
     AddressRecord, Http, MAX_COOKIE_NAME_BYTES, MAX_HEAD_BYTES, MAX_HEAD_FIELDS, MAX_UPGRADES,
@@ -27,6 +28,8 @@ pub struct Recipe {
     /// Real servers by their mark, and the marks in the order of the servers.
     by_mark: HashMap<Mark, usize>,
     marks: Vec<Mark>,
+    /// What depends on the request.
+    pub rules: Rules,
 }
 
 impl Recipe {
@@ -46,6 +49,8 @@ impl Recipe {
             scheme: [scheme("http").into_iter().collect(), scheme("https").into_iter().collect()],
             by_mark: marks.iter().copied().zip(0..).collect(),
             marks,
+            // They have been checked.
+            rules: Rules::new(&http.rules, &http.servers).unwrap_or_default(),
         }
     }
 
@@ -73,14 +78,15 @@ impl Recipe {
         Some(Change::Add(FieldName::new("Set-Cookie").ok()?, cookie.field_value().ok()?))
     }
 
-    /// Calls `act` with what changes in a request of this client.
+    /// Calls `act` with what changes in a request of this client that meets these rules.
     pub fn request<T>(
         &self,
         http: &Http,
         address: &AddressText,
-        secure: bool,
+        (matched, question): (Matched, &Question),
         act: impl FnOnce(&RequestEdits) -> T,
     ) -> T {
+        let secure = question.is_secure();
         let client = ClientAddress {
             address,
             secure,
@@ -92,8 +98,11 @@ impl Recipe {
             *slot = name;
         }
         let count = http.upgrades.len().min(MAX_UPGRADES);
+        let changes = self.rules.request(matched, question);
+        let target = self.rules.target(matched, question);
         act(&RequestEdits {
-            changes: &[&self.scheme[usize::from(secure)]],
+            changes: &[&self.scheme[usize::from(secure)], &changes],
+            target: target.as_deref().and_then(|target| PathAndQuery::new(target).ok()),
             client: Some(client),
             upgrades: upgrades.get(..count).unwrap_or_default(),
             drop_cookie: http.cookie.as_ref().map(|cookie| cookie.name.as_bytes()),
@@ -117,6 +126,7 @@ pub fn check(http: &Http) -> Result<(), String> {
     if http.upgrades.len() > MAX_UPGRADES {
         return Err(format!("at most {MAX_UPGRADES} protocols to change to are accepted"));
     }
+    Rules::new(&http.rules, &http.servers)?;
     let Some(cookie) = &http.cookie else { return Ok(()) };
     if cookie.name.len() > MAX_COOKIE_NAME_BYTES {
         return Err(format!("a cookie's name has at most {MAX_COOKIE_NAME_BYTES} bytes"));

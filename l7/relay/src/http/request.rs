@@ -1,10 +1,12 @@
 //! From the client to the server: a head comes, a server is found, the request passes.
 
 use super::lane::Flushed;
+use super::rules::{Answer, Decision, Question};
 use super::session::{Asked, Over, Phase, Session, Step, Upstream};
+use super::timeouts::linger_until;
 use crate::core::Core;
 use crate::dial::{dial, is_ours};
-use crate::place::{self, Found};
+use crate::place::{self, Found, Wish};
 use crate::plan::Server;
 use crate::proxy_out;
 use crate::shared::ServerPlace;
@@ -113,16 +115,51 @@ impl Session {
         if config.http.limits.body > 0 && length > config.http.limits.body {
             return self.refuse(core, 413);
         }
-        self.attempts = config.retries.attempts;
+        let decision = self.decide(core);
+        if let Some(answer) = decision.answer {
+            return self.answer(core, &answer);
+        }
+        self.asked.matched = decision.matched;
+        self.attempts = self.service.config.retries.attempts;
         self.tried.clear();
         if self.service.shared.must_wait() { self.wait(core, None) } else { self.seek(core) }
+    }
+
+    fn question<'a>(&'a self, core: &'a Core) -> Question<'a> {
+        let client = self.client_address.ip();
+        Question::new(&core.desk.request, self.up.rest(), client, self.is_secure)
+    }
+
+    fn decide(&self, core: &Core) -> Decision {
+        self.service.recipe.rules.decide(&self.question(core))
+    }
+
+    /// A rule answers in a server's place.
+    fn answer(&mut self, core: &mut Core, answer: &Answer) -> Step {
+        let mut fields = Vec::new();
+        if let Some(location) = &answer.location {
+            fields = [b"Location: ", location.as_slice(), b"\r\n"].concat();
+        }
+        let (take, stays) = self.exchange.answer_here(&core.desk.request);
+        self.up.drop_octets(take);
+        let stays = stays && !self.last;
+        self.say(core, answer.status, &fields, !stays);
+        (self.asked, self.has_served, self.since) = (Asked::nothing(), true, core.now);
+        if !stays {
+            self.phase = Phase::Closing(linger_until(core.now));
+        }
+        Ok(true)
     }
 
     /// The same once more, with a head that was looked at before.
     pub(super) fn seek_again(&mut self, core: &mut Core) -> Step {
         let (bytes, text) = self.up.split();
         match self.exchange.client(bytes, &mut core.desk.request, text) {
-            Ok(Act::Head) => self.seek(core),
+            Ok(Act::Head) => {
+                // The plan may be another one by now.
+                self.asked.matched = self.decide(core).matched;
+                self.seek(core)
+            }
             // It was one before.
             _ => self.refuse(core, 400),
         }
@@ -137,8 +174,10 @@ impl Session {
                     return self.wait(core, None);
                 }
             }
-            let (client, bound) = (self.client_address.ip(), self.bound(core));
-            match place::find_bound(core, &self.service, client, &self.tried, bound.as_ref()) {
+            let bound = self.bound(core);
+            let among = self.service.recipe.rules.servers(self.asked.matched);
+            let wish = Wish { client: self.client_address.ip(), tried: &self.tried, among };
+            match place::find_bound(core, &self.service, wish, bound.as_ref()) {
                 Found::Server(server, place) => match self.reach(core, &server, place) {
                     Ok(step) => return Ok(step),
                     Err(e) if is_ours(e) => {
@@ -287,7 +326,9 @@ impl Session {
         let index = self.service.servers.iter().position(|server| server.config.id == id);
         self.asked.is_marked = index.is_some_and(|index| recipe.is_mark(value, index));
         let exchange = &mut self.exchange;
-        let take = recipe.request(&config.http, &self.address_text, false, |edits| {
+        let question = Question::new(head, bytes, self.client_address.ip(), self.is_secure);
+        let met = (self.asked.matched, &question);
+        let take = recipe.request(&config.http, &self.address_text, met, |edits| {
             exchange.forward_request(head, bytes, edits, text)
         });
         self.up.keep(take);

@@ -3,6 +3,7 @@
 
 use super::lane::Flushed;
 use super::session::{Asked, Over, Phase, Session, Step};
+use super::timeouts::linger_until;
 use crate::core::Core;
 use crate::side::Read;
 use http1::{Answered, Closed, ResponseEdits, Step as Act};
@@ -95,11 +96,12 @@ impl Session {
 
     fn forward_head(&mut self, core: &mut Core) {
         let cookie = self.cookie(core);
-        let changes = [cookie.as_slice()];
+        let (head, rules) = (&core.desk.response, &self.service.recipe.rules);
+        let by_rules = rules.response(self.asked.matched, head.fields(), self.down.rest());
+        let changes = [cookie.as_slice(), &by_rules];
         let edits =
             ResponseEdits { changes: &changes, close: self.last, ..ResponseEdits::default() };
         let (bytes, text) = self.down.split();
-        let head = &core.desk.response;
         let (answered, take) = self.exchange.forward_response(head, bytes, &edits, text);
         self.down.drop_octets(take);
         self.asked.answered |= answered != Answered::Interim;
@@ -159,7 +161,7 @@ impl Session {
     }
 
     fn close_behind(&mut self, core: &mut Core) -> Step {
-        self.phase = Phase::Closing(super::session::linger_until(core.now));
+        self.phase = Phase::Closing(linger_until(core.now));
         Ok(true)
     }
 

@@ -2,13 +2,15 @@
 
 use super::lane::Lane;
 use super::pages::{self, Shape};
+use super::rules::Matched;
+use super::timeouts::linger_until;
 use crate::core::Core;
 use crate::flow::Flow;
 use crate::plan::{Plan, Server, Service};
 use crate::shared::{Queued, ServerPlace, ServicePlace};
 use crate::side::{Read, Side};
 use crate::slab::{End, Key, Token};
-use crate::tcp::{Fate, NEVER, Pair, Parts, after};
+use crate::tcp::{Fate, NEVER, Pair, Parts};
 use http1::{AddressText, Exchange, Version};
 use l7_api::{OnDown, Removal, ServerId, ServerState};
 use rustix::event::epoll::EventFlags;
@@ -19,10 +21,6 @@ use std::sync::Arc;
 
 /// Steps of one connection in one turn before others have theirs.
 const TURN_STEPS: u32 = 64;
-/// Milliseconds that what a client still sends is read and dropped, so that it sees our answer
-/// and not the reset that unread bytes would bring.
-const LINGER: u64 = 2_000;
-
 /// A connection in HTTP mode.
 #[derive(Debug)]
 pub struct Session {
@@ -30,6 +28,8 @@ pub struct Session {
     pub(super) service: Arc<Service>,
     pub(super) client_address: SocketAddr,
     pub(super) address_text: AddressText,
+    /// The client came over TLS.
+    pub(super) is_secure: bool,
     /// Where the client came to.
     pub(super) vip: SocketAddr,
     pub(super) client: Side,
@@ -49,7 +49,7 @@ pub struct Session {
     /// When the head that comes began, or the connection fell idle.
     pub(super) since: u64,
     /// When it is cut because what it belongs to was removed.
-    cut_at: u64,
+    pub(super) cut_at: u64,
     /// The next response is the last one.
     pub(super) last: bool,
     /// A request has been served: it is not the first one that is awaited.
@@ -71,6 +71,8 @@ pub(super) struct Asked {
     pub is_marked: bool,
     /// Its answer has begun.
     pub answered: bool,
+    /// The rules that it meets.
+    pub matched: Matched,
 }
 
 #[derive(Debug)]
@@ -124,6 +126,7 @@ impl Session {
             service,
             client_address,
             address_text: client_address.into(),
+            is_secure: false,
             vip,
             client: Side::new(fd, now),
             exchange,
@@ -189,55 +192,6 @@ impl Session {
             }
             _ => Fate::Stays,
         }
-    }
-
-    /// Whether it has to hear of [`Self::expired`], and when.
-    pub fn deadline(&self) -> u64 {
-        let next = match &self.phase {
-            Phase::Waiting(_, until) | Phase::Connecting(until) | Phase::Pausing(until) => *until,
-            Phase::Closing(until) => *until,
-            Phase::Head => self.head_deadline(),
-            Phase::Active => self.client_deadline().min(self.server_deadline()),
-        };
-        next.min(self.cut_at)
-    }
-
-    /// Its deadline may have come.
-    pub fn expired(&mut self, core: &mut Core) -> Fate {
-        let now = core.now;
-        if self.cut_at <= now {
-            return self.cut(core);
-        }
-        let cells = self.service.shared.cells(core.worker);
-        let step = match &self.phase {
-            Phase::Waiting(_, until) if *until <= now => {
-                cells.queue_timeout.add(1);
-                self.refuse(core, 503)
-            }
-            Phase::Connecting(until) if *until <= now => self.failed(core, Errno::TIMEDOUT),
-            Phase::Pausing(until) if *until <= now => self.seek_again(core),
-            Phase::Closing(until) if *until <= now => return Fate::Over,
-            Phase::Head if self.head_deadline() <= now => {
-                if self.up.rest().is_empty() {
-                    // It has asked for nothing: nothing is to be said.
-                    return Fate::Over;
-                }
-                cells.client_timeout.add(1);
-                self.refuse(core, 408)
-            }
-            Phase::Active if self.client_deadline() <= now => {
-                cells.client_timeout.add(1);
-                self.refuse(core, 408)
-            }
-            Phase::Active if self.server_deadline() <= now => {
-                if let Some(upstream) = &self.upstream {
-                    upstream.server.shared.cells(core.worker).server_timeout.add(1);
-                }
-                self.refuse(core, 504)
-            }
-            _ => return Fate::Stays,
-        };
-        self.after(core, step)
     }
 
     /// A new plan is in force. A request that is open goes on by the service it began with; the
@@ -438,50 +392,13 @@ impl Session {
             self.cut_from(now + u64::from(ms));
         }
     }
-
-    /// For the whole head once it has begun, or for its first octet.
-    fn head_deadline(&self) -> u64 {
-        let (http, timeouts) = (&self.service.config.http, self.service.config.timeouts);
-        if !self.down.is_flushed() {
-            return after(self.client.seen, timeouts.client_ms);
-        }
-        if !self.has_served || !self.up.rest().is_empty() {
-            return after(self.since, http.head_ms);
-        }
-        let idle = if http.keep_alive_ms == 0 { timeouts.client_ms } else { http.keep_alive_ms };
-        after(self.since, idle)
-    }
-
-    /// While more of the request is to come, or the response waits for the client to take it.
-    fn client_deadline(&self) -> u64 {
-        let sends = !self.exchange.request_is_done() && self.up.is_flushed();
-        if sends || !self.down.is_flushed() {
-            return after(self.client.seen, self.service.config.timeouts.client_ms);
-        }
-        NEVER
-    }
-
-    /// While the response is to come, and whenever the server does not take the request.
-    fn server_deadline(&self) -> u64 {
-        let waits = self.exchange.request_is_done() || !self.up.is_flushed();
-        match &self.upstream {
-            Some(upstream) if waits && self.down.is_flushed() => {
-                after(upstream.side.seen, self.service.config.timeouts.server_ms)
-            }
-            _ => NEVER,
-        }
-    }
-}
-
-/// When a client that still sends is left alone.
-pub(super) fn linger_until(now: u64) -> u64 {
-    now + LINGER
 }
 
 impl Asked {
     pub fn nothing() -> Self {
         let version = Version::Http11;
-        Self { to_head: false, version, body: 0, is_marked: false, answered: false }
+        let is_marked = false;
+        Self { to_head: false, version, body: 0, is_marked, answered: false, matched: 0 }
     }
 }
 

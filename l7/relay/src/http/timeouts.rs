@@ -1,0 +1,99 @@
+//! How long each phase of a session may take, and what follows if it takes longer.
+
+use super::session::{Phase, Session};
+use crate::core::Core;
+use crate::tcp::{Fate, NEVER, after};
+use rustix::io::Errno;
+
+/// Milliseconds that what a client still sends is read and dropped, so that it sees our answer
+/// and not the reset that unread bytes would bring.
+const LINGER: u64 = 2_000;
+
+/// When a client that still sends is left alone.
+pub(super) fn linger_until(now: u64) -> u64 {
+    now + LINGER
+}
+
+impl Session {
+    /// Whether it has to hear of [`Self::expired`], and when.
+    pub fn deadline(&self) -> u64 {
+        let next = match &self.phase {
+            Phase::Waiting(_, until) | Phase::Connecting(until) | Phase::Pausing(until) => *until,
+            Phase::Closing(until) => *until,
+            Phase::Head => self.head_deadline(),
+            Phase::Active => self.client_deadline().min(self.server_deadline()),
+        };
+        next.min(self.cut_at)
+    }
+
+    /// Its deadline may have come.
+    pub fn expired(&mut self, core: &mut Core) -> Fate {
+        let now = core.now;
+        if self.cut_at <= now {
+            return self.cut(core);
+        }
+        let cells = self.service.shared.cells(core.worker);
+        let step = match &self.phase {
+            Phase::Waiting(_, until) if *until <= now => {
+                cells.queue_timeout.add(1);
+                self.refuse(core, 503)
+            }
+            Phase::Connecting(until) if *until <= now => self.failed(core, Errno::TIMEDOUT),
+            Phase::Pausing(until) if *until <= now => self.seek_again(core),
+            Phase::Closing(until) if *until <= now => return Fate::Over,
+            Phase::Head if self.head_deadline() <= now => {
+                if self.up.rest().is_empty() {
+                    // It has asked for nothing: nothing is to be said.
+                    return Fate::Over;
+                }
+                cells.client_timeout.add(1);
+                self.refuse(core, 408)
+            }
+            Phase::Active if self.client_deadline() <= now => {
+                cells.client_timeout.add(1);
+                self.refuse(core, 408)
+            }
+            Phase::Active if self.server_deadline() <= now => {
+                if let Some(upstream) = &self.upstream {
+                    upstream.server.shared.cells(core.worker).server_timeout.add(1);
+                }
+                self.refuse(core, 504)
+            }
+            _ => return Fate::Stays,
+        };
+        self.after(core, step)
+    }
+
+    /// For the whole head once it has begun, or for its first octet.
+    fn head_deadline(&self) -> u64 {
+        let (http, timeouts) = (&self.service.config.http, self.service.config.timeouts);
+        if !self.down.is_flushed() {
+            return after(self.client.seen, timeouts.client_ms);
+        }
+        if !self.has_served || !self.up.rest().is_empty() {
+            return after(self.since, http.head_ms);
+        }
+        let idle = if http.keep_alive_ms == 0 { timeouts.client_ms } else { http.keep_alive_ms };
+        after(self.since, idle)
+    }
+
+    /// While more of the request is to come, or the response waits for the client to take it.
+    fn client_deadline(&self) -> u64 {
+        let sends = !self.exchange.request_is_done() && self.up.is_flushed();
+        if sends || !self.down.is_flushed() {
+            return after(self.client.seen, self.service.config.timeouts.client_ms);
+        }
+        NEVER
+    }
+
+    /// While the response is to come, and whenever the server does not take the request.
+    fn server_deadline(&self) -> u64 {
+        let waits = self.exchange.request_is_done() || !self.up.is_flushed();
+        match &self.upstream {
+            Some(upstream) if waits && self.down.is_flushed() => {
+                after(upstream.side.seen, self.service.config.timeouts.server_ms)
+            }
+            _ => NEVER,
+        }
+    }
+}
