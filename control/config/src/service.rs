@@ -1,6 +1,7 @@
 //! `[[service]]` and what belongs to it.
 
 use crate::check::Check;
+use crate::layer7::Layer7;
 use crate::ports::{PortRange, Ports};
 use crate::words::words;
 use std::net::IpAddr;
@@ -23,7 +24,8 @@ pub struct Service {
     pub scheduler: Scheduler,
     /// `persistence`: a client stays with its real server. Default none.
     pub persistence: Option<Persistence>,
-    /// `timeouts`: after how long an idle connection is forgotten.
+    /// `timeouts`: after how long an idle connection is forgotten. Layer 4; those of layer 7 are
+    /// in [`Layer7`].
     pub timeouts: Timeouts,
     /// `on_failure`: what becomes of the TCP connections of a failed real server.
     /// Default `"reset"`.
@@ -50,6 +52,8 @@ pub enum Mode {
     },
     /// `"l4-tun"`: the packet travels untouched inside another.
     Tun(Tunnel),
+    /// `"l7-tcp"`: the client's connection ends here, its bytes go on in another one.
+    L7Tcp(Layer7),
 }
 
 /// Ports used of a SNAT address that the host stack uses as well: all but the well-known ones and
@@ -187,14 +191,14 @@ pub struct RealServer {
     pub name: String,
     /// `address`: the real address (RIP).
     pub address: IpAddr,
-    /// `port`: NAT and SNAT only. Default: the one the client came to.
+    /// `port`: NAT, SNAT and layer 7 only. Default: the one the client came to.
     pub port: Option<u16>,
     /// `weight`: 0 to 65535, 0 takes no new connections. Default 100.
     pub weight: u16,
     /// `max_connections`: concurrent ones, exact; 0 is unrestricted. Default 0.
     pub max_connections: u32,
     /// `min_connections`: once full, new ones come again below this many; 0 is as soon as one is
-    /// free. Default 0.
+    /// free. Layer 4 only. Default 0.
     pub min_connections: u32,
     /// `state`: what the operator wants. Default `"online"`.
     pub state: State,
@@ -232,6 +236,15 @@ impl Mode {
             Self::Nat => "l4-nat",
             Self::Snat { .. } => "l4-snat",
             Self::Tun(_) => "l4-tun",
+            Self::L7Tcp(_) => "l7-tcp",
+        }
+    }
+
+    /// What only services of layer 7 have.
+    pub const fn layer7(&self) -> Option<&Layer7> {
+        match self {
+            Self::L7Tcp(layer7) => Some(layer7),
+            Self::Dr | Self::Nat | Self::Snat { .. } | Self::Tun(_) => None,
         }
     }
 

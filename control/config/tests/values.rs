@@ -5,8 +5,9 @@ mod common;
 use common::{Validator, as_json};
 use config::{
     CommandCheck, Config, DEDICATED_POOL_PORTS, DEFAULT_POOL_PORTS, Device, DnsCheck, Fallback,
-    HttpCheck, HttpMethod, Idle, Mode, OnFailure, Persistence, PoolRange, PortRange, Probe,
-    Protocol, Record, Scheduler, State, Timeouts, TlsCheck, Tunnel, TunnelKind, parse,
+    HttpCheck, HttpMethod, Idle, Layer7, Layer7Timeouts, Mode, OnFailure, Persistence, PoolRange,
+    PortRange, Probe, Protocol, ProxyProtocol, Queue, Record, Scheduler, Source, State, Timeouts,
+    TlsCheck, Tunnel, TunnelKind, parse,
 };
 use std::net::IpAddr;
 use std::time::Duration;
@@ -330,4 +331,49 @@ fn checks_of_every_type() {
         CommandCheck { program: "/c".into(), arguments: vec!["-v".into()], port: Some(80) };
     let check = "check = { type = \"command\", command = [\"/c\", \"-v\"] }";
     assert_eq!(with(check).probe, Probe::Command(command));
+}
+
+#[test]
+fn layer7_says_nothing_and_everything() {
+    let least = LEAST.replace("l4-nat", "l7-tcp");
+    let config = read(&least);
+    let service = &config.services[0];
+    assert_eq!(service.mode, Mode::L7Tcp(Layer7::default()));
+    let layer7 = service.mode.layer7().expect("the mode is of layer 7");
+    let times = [layer7.timeouts.client, layer7.timeouts.server, layer7.timeouts.connect];
+    assert_eq!(times.map(|time| time.as_secs()), [300, 300, 5]);
+    assert_eq!((layer7.timeouts.tunnel, layer7.drain_timeout), (None, None));
+    assert_eq!((layer7.max_connections, layer7.retries), (0, 3));
+    assert_eq!(layer7.queue, Queue { length: 1_024, timeout: Duration::from_secs(5) });
+    assert_eq!((layer7.proxy_protocol, layer7.source), (ProxyProtocol::None, Source::Own));
+
+    let all = r#"
+        mode = "l7-tcp"
+        max_connections = 9
+        queue = { length = 8, timeout = "7s" }
+        retries = 6
+        proxy_protocol = "v2"
+        source = "10.0.0.10"
+        drain_timeout = "0s"
+        client_timeout = "10m"
+        server_timeout = "5ms"
+        connect_timeout = "4s"
+        tunnel_timeout = "1h"
+    "#;
+    let config = read(&LEAST.replace("mode = \"l4-nat\"", all));
+    let expected = Layer7 {
+        timeouts: Layer7Timeouts {
+            client: Duration::from_secs(600),
+            server: Duration::from_millis(5),
+            connect: Duration::from_secs(4),
+            tunnel: Some(Duration::from_secs(3_600)),
+        },
+        max_connections: 9,
+        queue: Queue { length: 8, timeout: Duration::from_secs(7) },
+        retries: 6,
+        proxy_protocol: ProxyProtocol::V2,
+        source: Source::Address(ip("10.0.0.10")),
+        drain_timeout: Some(Duration::ZERO),
+    };
+    assert_eq!(config.services[0].mode, Mode::L7Tcp(expected));
 }

@@ -1,7 +1,7 @@
 //! Limits fixed at build time: everything that comes from outside is bounded by one of them.
 
-/// Services of one snapshot.
-pub const MAX_SERVICES: usize = 4_096;
+/// Services of one snapshot. Each has a listening address at least.
+pub const MAX_SERVICES: usize = 8_192;
 
 /// Real servers of one snapshot, counted over all services.
 pub const MAX_SERVERS: usize = 65_536;

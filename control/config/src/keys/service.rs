@@ -1,6 +1,7 @@
 //! `[[service]]` and its small tables.
 
 use super::{CHECK, Key, Kind, Object, PORT, REAL_SERVER, integer, text};
+use crate::layer7::MAX_QUEUE;
 use crate::types::MAX_REAL_SERVERS;
 
 /// Most entries of one `snat_pool`.
@@ -28,6 +29,7 @@ pub static SERVICE: Object = Object {
             .help("Whether a client stays with its real server."),
         Key::optional("timeouts", Kind::Table(&TIMEOUTS), "every key of it has its default")
             .example("{ tcp_established = \"2h\" }")
+            .only("mode", LAYER_4)
             .help("After how long an idle connection is forgotten."),
         Key::with_default("on_failure", Kind::Word(ON_FAILURE), "\"reset\"")
             .help("What becomes of the TCP connections of a real server that fails."),
@@ -42,6 +44,40 @@ pub static SERVICE: Object = Object {
             .example("{ type = \"gre\" }")
             .only("mode", &["l4-tun"])
             .help("How packets are wrapped."),
+        Key::with_default("client_timeout", MILLISECONDS, "\"5m\"")
+            .only("mode", LAYER_7)
+            .help("How long there may be no byte to or from the client."),
+        Key::with_default("server_timeout", MILLISECONDS, "\"5m\"")
+            .only("mode", LAYER_7)
+            .help("How long there may be no byte to or from the real server."),
+        Key::with_default("connect_timeout", MILLISECONDS, "\"5s\"")
+            .only("mode", LAYER_7)
+            .help("How long one attempt to connect to a real server may take."),
+        Key::optional("tunnel_timeout", MILLISECONDS, "`client_timeout` and `server_timeout` hold")
+            .example("\"1h\"")
+            .only("mode", LAYER_7)
+            .help("How long there may be no byte on either side of a TCP connection, in place of both."),
+        Key::with_default("max_connections", LIMIT, "0")
+            .only("mode", LAYER_7)
+            .help("Most connections at a time, exact; 0 is unrestricted."),
+        Key::optional("queue", Kind::Table(&QUEUE), "every key of it has its default")
+            .example("{ length = 100, timeout = \"2s\" }")
+            .only("mode", LAYER_7)
+            .help("Connections that wait while the service, or every real server, is full."),
+        Key::with_default("retries", integer(0, 255, ""), "3")
+            .only("mode", LAYER_7)
+            .help("Further attempts, each at another real server if there is one, when one does not take a connection."),
+        Key::with_default("proxy_protocol", Kind::Word(PROXY_PROTOCOL), "\"none\"")
+            .only("mode", LAYER_7)
+            .help("The header that tells real servers the client's address."),
+        Key::with_default("source", SOURCES, "\"own\"")
+            .example("\"192.168.100.10\"")
+            .only("mode", LAYER_7)
+            .help("The address that connections to real servers come from; a word, or one of our addresses."),
+        Key::optional("drain_timeout", DRAIN, "they may go on as long as they like")
+            .example("\"1h\"")
+            .only("mode", LAYER_7)
+            .help("After how long connections of a removed service or real server are cut."),
         Key::optional("check", Kind::Table(&CHECK), "every key of it has its default")
             .example("{ type = \"connect\", port = 443 }")
             .help("How it is found out whether a real server is up."),
@@ -69,11 +105,18 @@ const POOL: Kind = Kind::List { of: &Kind::Text(&text::POOL_ENTRY), least: 0, mo
 const REAL_SERVERS: Kind = Kind::Tables { of: &REAL_SERVER, most: MAX_REAL_SERVERS };
 const FALLBACKS: Kind = Kind::Either(&[Kind::Word(FALLBACK_WORDS), Kind::Table(&FALLBACK)]);
 
+const MILLISECONDS: Kind = Kind::Duration { least_ms: 1, whole_seconds: false };
+const DRAIN: Kind = Kind::Duration { least_ms: 0, whole_seconds: false };
+const SOURCES: Kind = Kind::Either(&[Kind::Word(SOURCE_WORDS), Kind::Text(&text::HOST_ADDRESS)]);
+const LAYER_4: &[&str] = &["l4-dr", "l4-nat", "l4-snat", "l4-tun"];
+const LAYER_7: &[&str] = &["l7-tcp"];
+
 const MODES: &[(&str, &str)] = &[
     ("l4-dr", "direct routing: only Ethernet addresses change, answers go straight to the client"),
     ("l4-nat", "the destination is rewritten; this node is the real servers' gateway"),
     ("l4-snat", "both ends are rewritten; nothing has to change on the real servers"),
     ("l4-tun", "the packet travels unchanged in another; answers go straight to the client"),
+    ("l7-tcp", "the client's connection ends here, and its bytes go on in another one"),
 ];
 const PROTOCOLS: &[(&str, &str)] =
     &[("tcp", "TCP"), ("udp", "UDP"), ("tcp+udp", "both, with one persistence")];
@@ -95,6 +138,26 @@ const FALLBACK_WORDS: &[(&str, &str)] = &[
     ("local", "our own page, TCP only"),
     ("none", "nobody: the connection is refused, with a counted reason"),
 ];
+
+const PROXY_PROTOCOL: &[(&str, &str)] =
+    &[("none", "none"), ("v1", "version 1, a line of text"), ("v2", "version 2, binary")];
+const SOURCE_WORDS: &[(&str, &str)] =
+    &[("own", "that of the interface that faces the real server"), ("vip", "the virtual address")];
+
+/// `service.queue`
+pub static QUEUE: Object = Object {
+    name: "queue",
+    heading: "`queue` of a service",
+    help: "Connections that wait for a free place, in layer 7.",
+    keys: &[
+        Key::with_default("queue.length", integer(0, MAX_QUEUE as u64, "connections"), "1024")
+            .help("Most that may wait; 0 lets nobody wait."),
+        Key::with_default("queue.timeout", MILLISECONDS, "\"5s\"").help("Longest wait."),
+    ],
+    example: "\
+queue = { length = 100, timeout = \"2s\" }
+",
+};
 
 /// `service.persistence`
 pub static PERSISTENCE: Object = Object {

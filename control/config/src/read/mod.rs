@@ -4,6 +4,7 @@
 
 mod check;
 mod interface;
+mod layer7;
 mod node;
 mod parts;
 mod pool;

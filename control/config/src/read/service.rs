@@ -1,10 +1,10 @@
 //! `[[service]]`.
 
 use super::table::{Table, choose};
-use super::{check, node, parts, pool, real_server};
+use super::{check, layer7, node, parts, pool, real_server};
 use crate::cx::{Cx, Scope};
 use crate::keys;
-use crate::net::{clip, host_address};
+use crate::net::host_address;
 use crate::ports::Ports;
 use crate::service::{Mode, OnFailure, Protocol, Scheduler, Service};
 use std::net::{IpAddr, Ipv4Addr};
@@ -18,6 +18,7 @@ enum ModeWord {
     Nat,
     Snat,
     Tun,
+    L7Tcp,
 }
 
 const MODES: &[(&str, ModeWord)] = &[
@@ -25,6 +26,7 @@ const MODES: &[(&str, ModeWord)] = &[
     ("l4-nat", ModeWord::Nat),
     ("l4-snat", ModeWord::Snat),
     ("l4-tun", ModeWord::Tun),
+    ("l7-tcp", ModeWord::L7Tcp),
 ];
 
 /// `None` for a service of a mode that this version does not have: nothing else is said about it,
@@ -90,9 +92,9 @@ fn real_servers(
 fn mode(cx: &mut Cx<'_>, scope: Scope, table: &Table<'_, '_>) -> Option<Mode> {
     table.require(cx, "mode");
     let word = table.string(cx, "mode");
-    if let Some(later @ ("l7-http" | "l7-tcp")) = word {
-        let what = format!("layer 7 (\"{later}\") is not in this version");
-        cx.error(scope, "mode", what, "\"l4-snat\", which also works with any real server");
+    if word == Some("l7-http") {
+        let what = "HTTP mode (\"l7-http\") is not in this version";
+        cx.error(scope, "mode", what, "\"l7-tcp\", which passes HTTP on as it is");
         return None;
     }
     let chosen = word.map(|word| choose(word, MODES));
@@ -101,6 +103,7 @@ fn mode(cx: &mut Cx<'_>, scope: Scope, table: &Table<'_, '_>) -> Option<Mode> {
         Some(Ok(ModeWord::Nat)) | None => Mode::Nat,
         Some(Ok(ModeWord::Snat)) => Mode::Snat { pool: pool::read(cx, table) },
         Some(Ok(ModeWord::Tun)) => Mode::Tun(parts::tunnel(cx, scope, table)),
+        Some(Ok(ModeWord::L7Tcp)) => Mode::L7Tcp(layer7::read(cx, table)),
         Some(Err(problem)) => {
             cx.error(scope, "mode", problem.what, problem.write);
             Mode::Nat
@@ -112,14 +115,16 @@ fn mode(cx: &mut Cx<'_>, scope: Scope, table: &Table<'_, '_>) -> Option<Mode> {
     Some(mode)
 }
 
-/// Keys that only another mode has.
+/// Keys that only other modes have.
 fn refuse_others(cx: &mut Cx<'_>, scope: Scope, table: &Table<'_, '_>, mode: &Mode) {
-    for (key, owner) in [("snat_pool", "l4-snat"), ("tunnel", "l4-tun")] {
-        if mode.text() != owner && table.has(key) {
-            table.value(cx, key);
-            let what = format!("only a service with mode = \"{owner}\" has {key}");
-            let write = format!("mode = \"{owner}\", or leave {} out", clip(key));
-            cx.error(scope, key, what, write);
-        }
+    for key in table.present() {
+        let Some(only) = key.only.filter(|only| !only.words.contains(&mode.text())) else {
+            continue;
+        };
+        table.value(cx, key.name);
+        let modes: Vec<_> = only.words.iter().map(|word| format!("mode = \"{word}\"")).collect();
+        let modes = modes.join(" or ");
+        let what = format!("only a service with {modes} has {}", key.name);
+        cx.error(scope, key.name, what, format!("{modes}, or leave {} out", key.name));
     }
 }

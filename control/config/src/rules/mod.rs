@@ -4,6 +4,7 @@
 mod addresses;
 mod checks;
 mod interfaces;
+mod layer7;
 mod modes;
 mod names;
 mod overlap;
@@ -17,6 +18,7 @@ pub(crate) fn check(cx: &mut Cx<'_>, draft: &Draft) {
     interfaces::check(cx, draft);
     addresses::check(cx, draft);
     modes::check(cx, draft);
+    layer7::check(cx, draft);
     pool::check(cx, draft);
     checks::check(cx, draft);
     overlap::check(cx, draft);

@@ -1,8 +1,8 @@
 //! SNAT pools.
 
+use super::layer7::EPHEMERAL;
 use crate::cx::{Cx, Scope};
 use crate::net::same_family;
-use crate::ports::PortRange;
 use crate::read::Draft;
 use crate::service::{Mode, PoolRange, Service};
 use crate::types::Config;
@@ -10,9 +10,6 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 const KEY: &str = "snat_pool";
-
-/// Ports that Linux gives to connections of its own (`net.ipv4.ip_local_port_range`).
-const EPHEMERAL: PortRange = PortRange { first: 32_768, last: 60_999 };
 
 pub(super) fn check(cx: &mut Cx<'_>, draft: &Draft) {
     let config = &draft.config;

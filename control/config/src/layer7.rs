@@ -1,0 +1,115 @@
+//! What only services of layer 7 have.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// Most addresses with port that all services of layer 7 may listen on together.
+pub const MAX_LISTENERS: usize = 8_192;
+
+/// Most connections that may wait in one service.
+pub const MAX_QUEUE: u32 = 65_536;
+
+/// Longest timeout of layer 7: 30 days.
+pub const LONGEST_TIMEOUT: Duration = Duration::from_secs(30 * 86_400);
+
+/// The keys of a service that ends its clients' connections and begins others to its real servers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layer7 {
+    /// `client_timeout` and its like.
+    pub timeouts: Layer7Timeouts,
+    /// `max_connections` of the service: concurrent ones, exact; 0 is unrestricted. Default 0.
+    pub max_connections: u32,
+    /// `queue`: connections that wait while the service, or every real server, is full.
+    pub queue: Queue,
+    /// `retries`: further attempts when a real server does not take a connection. Default 3.
+    pub retries: u8,
+    /// `proxy_protocol`: the header that real servers are sent first. Default `"none"`.
+    pub proxy_protocol: ProxyProtocol,
+    /// `source`: our own end of the connections to real servers. Default `"own"`.
+    pub source: Source,
+    /// `drain_timeout`: how long connections of a removed service or real server may go on.
+    /// Default: as long as they like.
+    pub drain_timeout: Option<Duration>,
+}
+
+/// Timeouts of layer 7: at least a millisecond, at most [`LONGEST_TIMEOUT`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layer7Timeouts {
+    /// `client_timeout`: no byte to or from the client. Default 5 minutes.
+    pub client: Duration,
+    /// `server_timeout`: no byte to or from the real server. Default 5 minutes.
+    pub server: Duration,
+    /// `connect_timeout`: one attempt to connect to a real server. Default 5 seconds.
+    pub connect: Duration,
+    /// `tunnel_timeout`: no byte on either side of a TCP connection; takes the place of
+    /// `client_timeout` and `server_timeout`. Default: those two hold.
+    pub tunnel: Option<Duration>,
+}
+
+/// `service.queue`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// `length`: most that may wait; 0 lets nobody wait. Default 1024.
+    pub length: u32,
+    /// `timeout`: longest wait. Default 5 seconds.
+    pub timeout: Duration,
+}
+
+/// `service.proxy_protocol`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyProtocol {
+    /// `"none"`
+    None,
+    /// `"v1"`: a line of text.
+    V1,
+    /// `"v2"`: binary.
+    V2,
+}
+
+/// `service.source`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// `"own"`: the address of the interface that faces the real server.
+    Own,
+    /// `"vip"`: the virtual address.
+    Vip,
+    /// One of our addresses.
+    Address(IpAddr),
+}
+
+impl ProxyProtocol {
+    /// Every version with its word in the file.
+    pub const WORDS: &'static [(&'static str, Self)] =
+        &[("none", Self::None), ("v1", Self::V1), ("v2", Self::V2)];
+}
+
+impl Default for Layer7 {
+    fn default() -> Self {
+        Self {
+            timeouts: Layer7Timeouts::default(),
+            max_connections: 0,
+            queue: Queue::default(),
+            retries: 3,
+            proxy_protocol: ProxyProtocol::None,
+            source: Source::Own,
+            drain_timeout: None,
+        }
+    }
+}
+
+impl Default for Layer7Timeouts {
+    fn default() -> Self {
+        Self {
+            client: Duration::from_secs(300),
+            server: Duration::from_secs(300),
+            connect: Duration::from_secs(5),
+            tunnel: None,
+        }
+    }
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self { length: 1_024, timeout: Duration::from_secs(5) }
+    }
+}

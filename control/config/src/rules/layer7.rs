@@ -1,0 +1,160 @@
+//! What a service of layer 7 can and cannot do.
+
+use crate::cx::{Cx, Scope};
+use crate::duration::show;
+use crate::layer7::{LONGEST_TIMEOUT, Layer7, Layer7Timeouts, MAX_LISTENERS, Source};
+use crate::net::same_family;
+use crate::ports::PortRange;
+use crate::read::Draft;
+use crate::service::{Fallback, Mode, OnFailure, Scheduler, Service};
+use std::net::IpAddr;
+
+/// Ports that Linux gives to connections of its own (`net.ipv4.ip_local_port_range`).
+pub(super) const EPHEMERAL: PortRange = PortRange { first: 32_768, last: 60_999 };
+
+pub(super) fn check(cx: &mut Cx<'_>, draft: &Draft) {
+    let mut listeners = 0;
+    for (scope, service) in draft.services() {
+        let Some(layer7) = service.mode.layer7().filter(|_| cx.ok(scope, "mode")) else { continue };
+        choices(cx, scope, service);
+        times(cx, scope, layer7);
+        ports(cx, scope, service, &mut listeners);
+        source(cx, scope, draft, service, layer7);
+        if let Fallback::Server { address, .. } = service.fallback {
+            source_family(cx, (scope, scope), "fallback.address", service, address);
+        }
+    }
+    for (scope, service, real_server) in draft.real_servers() {
+        let Scope::RealServer(position, _) = scope else { continue };
+        let outer = Scope::Service(position);
+        if service.mode.layer7().is_none() || !cx.ok(outer, "mode") {
+            continue;
+        }
+        source_family(cx, (outer, scope), "address", service, real_server.address);
+        if real_server.min_connections != 0 {
+            let what = "layer 7 gives a place to whoever waits as soon as one is free";
+            cx.error(scope, "min_connections", what, "max_connections alone");
+        }
+    }
+}
+
+/// The proxy counts milliseconds in 32 bits.
+fn times(cx: &mut Cx<'_>, scope: Scope, layer7: &Layer7) {
+    let Layer7Timeouts { client, server, connect, tunnel } = layer7.timeouts;
+    for (key, time) in [
+        ("client_timeout", Some(client)),
+        ("server_timeout", Some(server)),
+        ("connect_timeout", Some(connect)),
+        ("tunnel_timeout", tunnel),
+        ("queue.timeout", Some(layer7.queue.timeout)),
+        ("drain_timeout", layer7.drain_timeout),
+    ] {
+        if let Some(time) = time.filter(|time| *time > LONGEST_TIMEOUT) {
+            let what = format!("{} is too long for layer 7", show(time));
+            cx.error(scope, key, what, format!("at most \"{}\"", show(LONGEST_TIMEOUT)));
+        }
+    }
+}
+
+/// Words that only layer 4 gives a meaning to.
+fn choices(cx: &mut Cx<'_>, scope: Scope, service: &Service) {
+    let mode = service.mode.text();
+    if service.protocol.has_udp() && cx.ok(scope, "protocol") {
+        let what = format!("mode {mode} is for TCP");
+        cx.error(scope, "protocol", what, "\"tcp\", or mode = \"l4-snat\"");
+    }
+    let known = matches!(
+        service.scheduler,
+        Scheduler::WeightedLeastConnection | Scheduler::WeightedRoundRobin | Scheduler::SourceHash
+    );
+    if !known && cx.ok(scope, "scheduler") {
+        let what = format!("mode {mode} has no scheduler \"{}\"", service.scheduler.text());
+        cx.error(scope, "scheduler", what, "\"wlc\", \"wrr\" or \"sh\" (a consistent hash)");
+    }
+    if service.on_failure == OnFailure::Move {
+        let what = "a connection of layer 7 cannot move: the other real server knows nothing of it";
+        cx.error(scope, "on_failure", what, "\"reset\" or \"keep\"");
+    }
+}
+
+/// Every port is a socket.
+fn ports(cx: &mut Cx<'_>, scope: Scope, service: &Service, listeners: &mut usize) {
+    if !cx.ok(scope, "ports") {
+        return;
+    }
+    let ranges = service.ports.ranges().iter();
+    *listeners += ranges.map(|range| usize::from(range.last - range.first) + 1).sum::<usize>();
+    if service.ports.is_all() {
+        let what = "a service of layer 7 listens on each of its ports, and cannot on all";
+        cx.error(scope, "ports", what, "the ports that clients use, or mode = \"l4-snat\"");
+        *listeners = 0;
+    } else if *listeners > MAX_LISTENERS {
+        let what = format!(
+            "services of layer 7 have {listeners} ports so far, at most {MAX_LISTENERS} are possible"
+        );
+        cx.error(scope, "ports", what, "fewer ports, or mode = \"l4-snat\"");
+        *listeners = 0;
+    }
+}
+
+/// The source is ours, and no service of layer 4 takes the replies for its own traffic.
+fn source(cx: &mut Cx<'_>, scope: Scope, draft: &Draft, service: &Service, layer7: &Layer7) {
+    if !cx.ok(scope, "source") || !cx.ok(scope, "address") {
+        return;
+    }
+    let address = match layer7.source {
+        Source::Own => return,
+        Source::Vip => service.address,
+        Source::Address(address) => address,
+    };
+    let config = &draft.config;
+    let own = config.interfaces.iter().flat_map(|i| &i.addresses).map(|p| p.address());
+    let mut ours = own.chain(config.services.iter().map(|s| s.address));
+    if !ours.any(|ours| ours == address) {
+        let what = format!("{address} is not an address of this balancer");
+        let write = "an address of an interface or of a service, or \"own\"";
+        cx.error(scope, "source", what, write);
+    } else if let Some(other) = config.services.iter().find(|other| takes(other, address)) {
+        let what = format!(
+            "service {} takes ports {EPHEMERAL} of {address}, which replies to this one come to",
+            other.name
+        );
+        cx.error(scope, "source", what, "\"own\", or an address that no other service has");
+    }
+}
+
+/// Whether a service of layer 4 has ports of this address that the kernel may choose.
+fn takes(other: &Service, address: IpAddr) -> bool {
+    if other.mode.layer7().is_some() {
+        return false;
+    }
+    let listens = other.address == address
+        && other.protocol.has_tcp()
+        && other.ports.ranges().iter().any(|range| range.intersects(&EPHEMERAL));
+    let pool = match &other.mode {
+        Mode::Snat { pool } => pool.as_slice(),
+        _ => &[],
+    };
+    listens || pool.iter().any(|e| e.address == address && e.ports.intersects(&EPHEMERAL))
+}
+
+fn source_family(
+    cx: &mut Cx<'_>,
+    (outer, scope): (Scope, Scope),
+    key: &'static str,
+    service: &Service,
+    address: IpAddr,
+) {
+    let source = match service.mode.layer7().map(|layer7| layer7.source) {
+        Some(Source::Vip) => service.address,
+        Some(Source::Address(source)) => source,
+        Some(Source::Own) | None => return,
+    };
+    if !cx.ok(outer, "source") || !cx.ok(outer, "address") || !cx.ok(scope, key) {
+        return;
+    }
+    if !same_family(source, address) {
+        let what = format!("{address} and the source {source} differ in family");
+        cx.error(scope, key, what, "an address of the same family, or source = \"own\"");
+    }
+}
