@@ -5,7 +5,7 @@ use crate::host::host_addresses;
 use crate::observed::RealServerKey;
 use crate::snapshot::FALLBACK_NAME;
 use api::{BackendId, BackendState, ConnectionRow, OnFailure, Protocols, Snapshot};
-use config::{Config, RealServer, Service};
+use config::{Config, Layer7, Mode, RealServer, Service};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
@@ -104,9 +104,15 @@ impl Changes {
 
     fn service(&mut self, old: &Service, new: &Service) {
         self.text(old, None, "mode", old.mode.text(), new.mode.text());
-        if old.mode.text() == new.mode.text() {
-            let name = if new.mode.text() == "l4-tun" { "tunnel" } else { "snat_pool" };
-            self.field(Some(old), None, name, &old.mode, &new.mode);
+        match (&old.mode, &new.mode) {
+            (Mode::L7Tcp(old_keys), Mode::L7Tcp(new_keys)) => {
+                self.layer7(old, old_keys, new_keys);
+            }
+            _ if old.mode.text() == new.mode.text() => {
+                let name = if new.mode.text() == "l4-tun" { "tunnel" } else { "snat_pool" };
+                self.field(Some(old), None, name, &old.mode, &new.mode);
+            }
+            _ => {}
         }
         self.text(old, None, "address", old.address, new.address);
         self.text(old, None, "ports", &old.ports, &new.ports);
@@ -127,6 +133,17 @@ impl Changes {
                 self.push(Some(old), Some(added), format!("new, {}", added.address));
             }
         }
+    }
+
+    fn layer7(&mut self, service: &Service, old: &Layer7, new: &Layer7) {
+        self.field(Some(service), None, "timeouts", &old.timeouts, &new.timeouts);
+        self.text(service, None, "max_connections", old.max_connections, new.max_connections);
+        self.field(Some(service), None, "queue", &old.queue, &new.queue);
+        self.text(service, None, "retries", old.retries, new.retries);
+        let field = (&old.proxy_protocol, &new.proxy_protocol);
+        self.field(Some(service), None, "proxy_protocol", field.0, field.1);
+        self.field(Some(service), None, "source", &old.source, &new.source);
+        self.field(Some(service), None, "drain_timeout", &old.drain_timeout, &new.drain_timeout);
     }
 
     fn real_server(&mut self, service: &Service, old: &RealServer, new: &RealServer) {

@@ -51,12 +51,13 @@ impl fmt::Display for Reason {
 }
 
 /// Next hops that control must keep resolved in the kernel, each with its interface: those of all
-/// real servers and fallback servers, but for the ones whose Ethernet address the configuration
+/// real servers and fallback servers of layer 4, but for the ones whose Ethernet address the configuration
 /// gives. Sorted, each once.
 pub fn wanted_neighbours(config: &Config, routes: &[Route]) -> Vec<(String, IpAddr)> {
     let paths = Paths::new(config, routes);
     let mut wanted = BTreeSet::new();
-    for service in &config.services {
+    // The kernel finds its own way for layer 7.
+    for service in config.services.iter().filter(|service| service.mode.layer7().is_none()) {
         let fallback = match service.fallback {
             Fallback::Server { address, .. } => Some(address),
             Fallback::None | Fallback::Local => None,

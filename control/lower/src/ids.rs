@@ -22,7 +22,7 @@ pub struct Ids {
 pub struct Carrying {
     /// The generation that **every** worker had acknowledged before the question was put.
     pub generation: u64,
-    /// Backends with at least one connection.
+    /// Backends with at least one connection, those of the proxy among them.
     pub backends: BTreeSet<BackendId>,
 }
 
@@ -54,11 +54,12 @@ impl Default for Ids {
 }
 
 impl Ids {
-    /// The numbers that a running data plane goes by. What an earlier control process did before
-    /// that snapshot is unknown, so every number that the snapshot lacks may still be on
-    /// connections: until a [`Carrying`] of that generation says otherwise, nobody gets one.
-    pub fn from_snapshot(snapshot: &Snapshot) -> Self {
-        Self::default().with_snapshot(snapshot)
+    /// The numbers that a running data plane, and proxy, go by. What an earlier control process
+    /// did before these snapshots is unknown, so every number that both lack may still be on
+    /// connections: until a [`Carrying`] of the data plane's generation says otherwise, nobody
+    /// gets one.
+    pub fn from_snapshots(snapshot: &Snapshot, layer7: Option<&l7_api::Snapshot>) -> Self {
+        Self::default().with_snapshots(snapshot, layer7)
     }
 
     fn below(services: u32, backends: u32) -> Self {
@@ -71,7 +72,7 @@ impl Ids {
         }
     }
 
-    fn with_snapshot(mut self, snapshot: &Snapshot) -> Self {
+    fn with_snapshots(mut self, snapshot: &Snapshot, layer7: Option<&l7_api::Snapshot>) -> Self {
         for service in &snapshot.services {
             self.services.insert(service.name.clone(), service.id);
             let real_servers = service.backends.iter().map(|it| (Some(it.name.clone()), it));
@@ -90,11 +91,38 @@ impl Ids {
                 self.used_in.insert(backend.id, service.id);
             }
         }
+        for service in layer7.iter().flat_map(|snapshot| &snapshot.services) {
+            self.add_layer7(service);
+        }
         let services = self.services.values().map(|&id| u32::from(id)).collect();
         self.service_numbers.inherit(&services, snapshot.generation);
         let backends = self.backends.values().copied().collect();
         self.backend_numbers.inherit(&backends, snapshot.generation);
         self
+    }
+
+    fn add_layer7(&mut self, service: &l7_api::Service) {
+        let Some(listen) = service.listen.first() else { return };
+        let Ok(id) = ServiceId::try_from(service.id) else { return };
+        self.services.insert(service.name.clone(), id);
+        let real_servers = service.servers.iter().map(|it| (Some(it.name.clone()), it));
+        for (real_server, server) in
+            real_servers.chain(service.fallback.iter().map(|it| (None, it)))
+        {
+            // The local page is at a loopback address there, and at the service's here.
+            let page = server.port == Some(crate::FALLBACK_PORT);
+            let local = real_server.is_none() && page && server.address.is_loopback();
+            let key = BackendKey {
+                service: service.name.clone(),
+                real_server,
+                vip: listen.address,
+                address: if local { listen.address } else { server.address },
+                port: server.port,
+                translates: true,
+            };
+            self.backends.insert(key, server.id);
+            self.used_in.insert(server.id, id);
+        }
     }
 
     /// The number of a service. A service's number is not given away while connections of its

@@ -1,17 +1,20 @@
-//! Lowering: the configuration, what was observed and what the operator asked for in, a whole and
-//! fully resolved snapshot out. Everything here is a pure function; nothing opens a socket, reads
+//! Lowering: the configuration, what was observed and what the operator asked for in, whole and
+//! fully resolved snapshots out, one for the data plane and one for the layer 7 proxy. Everything here is a pure function; nothing opens a socket, reads
 //! a clock or remembers.
 #![forbid(unsafe_code)]
 
 mod change;
+mod cut;
 mod hops;
 mod host;
 mod ids;
+mod layer7;
 mod observed;
 mod snapshot;
 mod targets;
 
 pub use change::{Change, broken, changes};
+pub use cut::cut;
 pub use hops::{Reason, wanted_neighbours};
 pub use host::{HostAddress, Role, host_addresses};
 pub use ids::{Carrying, Ids, OutOfIds};

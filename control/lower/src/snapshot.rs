@@ -2,6 +2,7 @@
 
 use crate::hops::{Path, Paths, Reason, port_mtu};
 use crate::ids::{BackendKey, Carrying, Ids, OutOfIds};
+use crate::layer7;
 use crate::observed::{Health, Observed, RealServerKey};
 use api::{Backend, BackendState, Hop, PoolAddress, PortView, Snapshot};
 use config::{Config, DEFAULT_POOL_PORTS, Fallback, Mode, Probe, RealServer, Service, State};
@@ -19,6 +20,8 @@ pub const FALLBACK_NAME: &str = "fallback";
 pub struct Lowered {
     /// For the data plane.
     pub snapshot: Snapshot,
+    /// For the layer 7 proxy.
+    pub layer7: l7_api::Snapshot,
     /// The numbers in it. To be kept once the data plane has applied the snapshot, and forgotten
     /// if it refuses it.
     pub ids: Ids,
@@ -66,7 +69,8 @@ pub fn lower(
         ports: ports.collect(),
         services,
     };
-    Ok(Lowered { snapshot, ids, unresolved })
+    let layer7 = layer7::snapshot(config, observed, &ids, generation);
+    Ok(Lowered { snapshot, layer7, ids, unresolved })
 }
 
 struct Lowering<'a> {
@@ -77,12 +81,13 @@ struct Lowering<'a> {
 }
 
 impl Lowering<'_> {
+    /// `None` for a service of layer 7.
     fn service(&mut self, service: &Service) -> Option<api::Service> {
         let real_servers = service.real_servers.iter();
         Some(api::Service {
+            mode: mode(&service.mode)?,
             id: self.ids.service(&service.name)?,
             name: service.name.clone(),
-            mode: mode(&service.mode),
             address: service.address,
             ports: service.ports.ranges().iter().map(range).collect(),
             protocols: protocols(service.protocol),
@@ -102,8 +107,8 @@ impl Lowering<'_> {
 
     fn real_server(&mut self, service: &Service, real_server: &RealServer) -> Option<Backend> {
         let key = RealServerKey::new(&service.name, &real_server.name);
-        let state = self.state(&key, real_server);
-        let weight = self.weight(&key, real_server);
+        let state = state(self.observed, &key, real_server);
+        let weight = weight(self.observed, &key, real_server);
         let id = self.ids.backend(&BackendKey::real_server(service, real_server))?;
         let (hop, tunnel) = self.way(service, key, real_server.address);
         Some(Backend {
@@ -148,35 +153,6 @@ impl Lowering<'_> {
             tunnel,
             local,
         })
-    }
-
-    /// What the operator wants and what the checks found, in one word. Halted is halted whatever
-    /// the checks say; a drained real server that dies is dead.
-    fn state(&self, key: &RealServerKey, real_server: &RealServer) -> BackendState {
-        let asked = self.observed.operator.get(key).copied().unwrap_or(real_server.state);
-        let seen = match &real_server.check.probe {
-            Probe::On => Health::Up,
-            Probe::Off => Health::Down,
-            _ => self.observed.health.get(key).copied().unwrap_or_default(),
-        };
-        match (asked, seen) {
-            (State::Halt, _) => BackendState::Halt,
-            (_, Health::Down) => BackendState::Down,
-            (State::Drain, _) | (_, Health::Checking) => BackendState::Drain,
-            (State::Online, Health::Up) => BackendState::Online,
-        }
-    }
-
-    /// The weight, growing linearly while a slow start lasts, from 1 on.
-    fn weight(&self, key: &RealServerKey, real_server: &RealServer) -> u16 {
-        let (weight, total) = (real_server.weight, real_server.slow_start);
-        match self.observed.up_for.get(key) {
-            Some(&up) if up < total && weight > 0 => {
-                let grown = u128::from(weight) * up.as_millis() / total.as_millis().max(1);
-                (grown as u16).clamp(1, weight) // less than `weight`, because `up < total`
-            }
-            _ => weight,
-        }
     }
 
     /// First hop and outer header towards `address`. The hop is missing if there is no way at the
@@ -225,6 +201,39 @@ impl Lowering<'_> {
     }
 }
 
+/// What the operator wants and what the checks found, in one word. Halted is halted whatever
+/// the checks say; a drained real server that dies is dead.
+pub(crate) fn state(
+    observed: &Observed,
+    key: &RealServerKey,
+    real_server: &RealServer,
+) -> BackendState {
+    let asked = observed.operator.get(key).copied().unwrap_or(real_server.state);
+    let seen = match &real_server.check.probe {
+        Probe::On => Health::Up,
+        Probe::Off => Health::Down,
+        _ => observed.health.get(key).copied().unwrap_or_default(),
+    };
+    match (asked, seen) {
+        (State::Halt, _) => BackendState::Halt,
+        (_, Health::Down) => BackendState::Down,
+        (State::Drain, _) | (_, Health::Checking) => BackendState::Drain,
+        (State::Online, Health::Up) => BackendState::Online,
+    }
+}
+
+/// The weight, growing linearly while a slow start lasts, from 1 on.
+pub(crate) fn weight(observed: &Observed, key: &RealServerKey, real_server: &RealServer) -> u16 {
+    let (weight, total) = (real_server.weight, real_server.slow_start);
+    match observed.up_for.get(key) {
+        Some(&up) if up < total && weight > 0 => {
+            let grown = u128::from(weight) * up.as_millis() / total.as_millis().max(1);
+            (grown as u16).clamp(1, weight) // less than `weight`, because `up < total`
+        }
+        _ => weight,
+    }
+}
+
 fn first_hop(
     service: &Service,
     path: &Path<'_>,
@@ -264,12 +273,14 @@ fn outer(
     (Some(header), source.map(|_| ()).ok_or(Reason::NoTunnelSource))
 }
 
-fn mode(mode: &Mode) -> api::Mode {
+/// `None` for services that are not the data plane's.
+fn mode(mode: &Mode) -> Option<api::Mode> {
     match mode {
-        Mode::Dr => api::Mode::Dr,
-        Mode::Nat => api::Mode::Nat,
-        Mode::Snat { .. } => api::Mode::Snat,
-        Mode::Tun(_) => api::Mode::Tun,
+        Mode::Dr => Some(api::Mode::Dr),
+        Mode::Nat => Some(api::Mode::Nat),
+        Mode::Snat { .. } => Some(api::Mode::Snat),
+        Mode::Tun(_) => Some(api::Mode::Tun),
+        Mode::L7Tcp(_) => None,
     }
 }
 

@@ -65,7 +65,7 @@ fn what_stays_keeps_its_number() {
 fn another_control_process_goes_on_with_the_same_numbers() {
     let shapes = shape(&[(1, &[1, 2]), (2, &[1])]);
     let first = step(&shapes, &Ids::default(), &Carrying::default(), 7);
-    let ids = Ids::from_snapshot(&first.snapshot);
+    let ids = Ids::from_snapshots(&first.snapshot, None);
     let second = step(&shapes, &ids, &Carrying::default(), 8);
     assert_eq!(first.snapshot, Snapshot { generation: 7, ..second.snapshot });
 }
@@ -99,7 +99,7 @@ fn a_service_that_begins_to_translate_has_other_backends() {
 #[test]
 fn a_successor_asks_before_it_gives_new_numbers() {
     let first = step(&shape(&[(1, &[1])]), &Ids::default(), &Carrying::default(), 7);
-    let ids = Ids::from_snapshot(&first.snapshot);
+    let ids = Ids::from_snapshots(&first.snapshot, None);
     let more = config(&shape(&[(1, &[1, 2])]), "l4-nat");
     let lowered = |carrying: &Carrying| lower(&more, &Observed::default(), &ids, carrying, 8);
     assert!(lowered(&Carrying { generation: 6, backends: BTreeSet::new() }).is_err());

@@ -161,7 +161,7 @@ impl World {
             }
             Event::Ask => self.carrying = ask(&self.running, &self.connections),
             Event::Restart => {
-                self.ids = Ids::below(SERVICES, BACKENDS).with_snapshot(&self.running);
+                self.ids = Ids::below(SERVICES, BACKENDS).with_snapshots(&self.running, None);
                 self.carrying = ask(&self.running, &self.connections);
                 let live = backends(&self.running);
                 for connection in &mut self.connections {

@@ -1,0 +1,152 @@
+//! The snapshot for the layer 7 proxy. Its numbers come from the same [`Ids`] as the data plane's,
+//! so that counters of both speak of one and the same real server.
+
+use crate::ids::{BackendKey, Ids};
+use crate::observed::{Observed, RealServerKey};
+use crate::snapshot::{FALLBACK_NAME, FALLBACK_PORT, state, weight};
+use api::BackendState;
+use config::{Config, Fallback, Layer7, ProxyProtocol, RealServer, Service, Source};
+use l7_api::{
+    Listen, OnDown, Persistence, PortRange, ProxyOut, Queue, Removal, Retries, Scheduler, Server,
+    ServerState, Snapshot, Timeouts,
+};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+/// Milliseconds before a real server that has just failed is tried once more.
+const PAUSE_MS: u32 = 1_000;
+/// Clients that one service remembers.
+const PERSISTENCE_ENTRIES: u32 = 100_000;
+
+/// All services of layer 7.
+pub(crate) fn snapshot(
+    config: &Config,
+    observed: &Observed,
+    ids: &Ids,
+    generation: u64,
+) -> Snapshot {
+    let services = config.services.iter();
+    let lowering = Lowering { observed, ids };
+    let services = services.filter_map(|s| lowering.service(s, s.mode.layer7()?));
+    Snapshot { generation, hash_seed: config.dataplane.hash_seed, services: services.collect() }
+}
+
+struct Lowering<'a> {
+    observed: &'a Observed,
+    ids: &'a Ids,
+}
+
+impl Lowering<'_> {
+    fn service(&self, service: &Service, layer7: &Layer7) -> Option<l7_api::Service> {
+        let address = service.address;
+        let listen = service.ports.ranges().iter().map(|range| Listen {
+            address,
+            ports: PortRange { first: range.first, last: range.last },
+        });
+        let real_servers = service.real_servers.iter();
+        let on_removal = removal(layer7);
+        Some(l7_api::Service {
+            listen: listen.collect(),
+            servers: real_servers.filter_map(|r| self.server(service, r, on_removal)).collect(),
+            fallback: self.fallback(service, layer7, on_removal),
+            scheduler: scheduler(service.scheduler),
+            persistence: service.persistence.map(|persistence| Persistence {
+                timeout_s: u32::try_from(persistence.timeout.as_secs()).unwrap_or(u32::MAX),
+                mask_v4: persistence.mask,
+                mask_v6: persistence.mask6,
+                entries: PERSISTENCE_ENTRIES,
+            }),
+            timeouts: Timeouts {
+                client_ms: milliseconds(layer7.timeouts.client),
+                server_ms: milliseconds(layer7.timeouts.server),
+                connect_ms: milliseconds(layer7.timeouts.connect),
+                tunnel_ms: layer7.timeouts.tunnel.map_or(0, milliseconds),
+            },
+            retries: Retries { attempts: layer7.retries, pause_ms: PAUSE_MS },
+            max_connections: layer7.max_connections,
+            queue: Queue {
+                length: layer7.queue.length,
+                timeout_ms: milliseconds(layer7.queue.timeout),
+            },
+            source: match layer7.source {
+                Source::Own => l7_api::Source::Own,
+                Source::Vip => l7_api::Source::Vip,
+                Source::Address(address) => l7_api::Source::Given(address),
+            },
+            proxy_out: match layer7.proxy_protocol {
+                ProxyProtocol::None => ProxyOut::None,
+                ProxyProtocol::V1 => ProxyOut::V1,
+                ProxyProtocol::V2 => ProxyOut::V2,
+            },
+            on_down: match service.on_failure {
+                config::OnFailure::Reset | config::OnFailure::Move => OnDown::Reset,
+                config::OnFailure::Keep => OnDown::Keep,
+            },
+            on_removal,
+            ..l7_api::Service::tcp(self.ids.service(&service.name)?.into(), &service.name)
+        })
+    }
+
+    fn server(&self, service: &Service, real: &RealServer, on_removal: Removal) -> Option<Server> {
+        let key = RealServerKey::new(&service.name, &real.name);
+        let id = self.ids.backend(&BackendKey::real_server(service, real))?;
+        Some(Server {
+            weight: weight(self.observed, &key, real),
+            max_connections: real.max_connections,
+            state: match state(self.observed, &key, real) {
+                BackendState::Online => ServerState::Online,
+                BackendState::Drain => ServerState::Drain,
+                BackendState::Halt => ServerState::Halt,
+                BackendState::Down => ServerState::Down,
+            },
+            on_removal,
+            ..Server::new(id, &real.name, real.address, real.port)
+        })
+    }
+
+    fn fallback(&self, service: &Service, layer7: &Layer7, on_removal: Removal) -> Option<Server> {
+        let id = self.ids.backend(&BackendKey::fallback(service)?)?;
+        let (address, port) = match service.fallback {
+            Fallback::None => return None,
+            Fallback::Local => (local_page(service, layer7), Some(FALLBACK_PORT)),
+            Fallback::Server { address, port } => (address, port),
+        };
+        Some(Server { on_removal, ..Server::new(id, FALLBACK_NAME, address, port) })
+    }
+}
+
+/// Our own page, at a loopback address of the family that the source has.
+fn local_page(service: &Service, layer7: &Layer7) -> IpAddr {
+    let source = match layer7.source {
+        Source::Own | Source::Vip => service.address,
+        Source::Address(address) => address,
+    };
+    match source {
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    }
+}
+
+fn removal(layer7: &Layer7) -> Removal {
+    match layer7.drain_timeout {
+        None => Removal::Finish,
+        Some(after) => Removal::CutAfter { ms: milliseconds(after) },
+    }
+}
+
+/// The configuration lets no other schedulers pass.
+fn scheduler(scheduler: config::Scheduler) -> Scheduler {
+    match scheduler {
+        config::Scheduler::WeightedRoundRobin => Scheduler::WeightedRoundRobin,
+        config::Scheduler::SourceHash
+        | config::Scheduler::Maglev
+        | config::Scheduler::DestinationHash => Scheduler::SourceHash,
+        config::Scheduler::WeightedLeastConnection
+        | config::Scheduler::ShortestExpectedDelay
+        | config::Scheduler::NeverQueue => Scheduler::LeastConnections,
+    }
+}
+
+fn milliseconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}

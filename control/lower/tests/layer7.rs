@@ -1,0 +1,208 @@
+//! Services of layer 7: what the proxy is asked to do, and what a change cuts.
+
+use config::Config;
+use l7_api::{
+    Listen, Mode, OnDown, PortRange, ProxyOut, Queue, Removal, Scheduler, ServerState, Source,
+    Timeouts,
+};
+use lower::{
+    Carrying, Health, Ids, Lowered, Observed, RealServerKey, changes, cut, host_addresses, lower,
+    wanted_neighbours,
+};
+use std::net::IpAddr;
+
+const FILE: &str = r#"
+[[interface]]
+name = "eth0"
+port = "af_packet:lb0"
+addresses = ["10.0.0.10/24"]
+
+[[service]]
+name = "L4"
+mode = "l4-snat"
+address = "10.0.0.100"
+ports = "80"
+check = { type = "on" }
+  [[service.real_server]]
+  name = "R"
+  address = "10.0.0.11"
+
+[[service]]
+name = "NFS"
+mode = "l7-tcp"
+address = "10.0.0.100"
+ports = "111,2049"
+check = { type = "on" }
+  [[service.real_server]]
+  name = "N1"
+  address = "10.0.0.11"
+  [[service.real_server]]
+  name = "N2"
+  address = "10.0.0.12"
+  port = 3049
+  max_connections = 7
+"#;
+
+fn read(text: &str) -> Config {
+    config::parse(text, "lb.toml").unwrap_or_else(|findings| panic!("{findings}\n{text}")).config
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn lowered(config: &Config, observed: &Observed, ids: &Ids) -> Lowered {
+    lower(config, observed, ids, &Carrying::default(), 1).expect("numbers enough")
+}
+
+fn edited(from: &str, to: &str) -> String {
+    let text = FILE.replacen(from, to, 1);
+    assert_ne!(text, FILE, "{from:?} is not in the file");
+    text
+}
+
+#[test]
+fn each_plane_has_its_services_with_numbers_of_one_kind() {
+    let config = read(FILE);
+    let Lowered { snapshot, layer7, unresolved, .. } =
+        lowered(&config, &Observed::default(), &Ids::default());
+    assert_eq!((snapshot.services.len(), layer7.services.len()), (1, 1));
+    assert_eq!(unresolved.len(), 1, "only layer 4 needs a neighbour: {unresolved:?}");
+    assert_eq!(wanted_neighbours(&config, &[]), [("eth0".into(), ip("10.0.0.11"))]);
+    assert!(host_addresses(&config).iter().any(|a| a.prefix.address() == ip("10.0.0.100")));
+    let plane = snapshot.services[0].backends.iter().chain(&snapshot.services[0].fallback);
+    let mut ids: Vec<u32> = plane.map(|b| b.id).chain(layer7.servers().map(|s| s.1.id)).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 5, "two services with a fallback each, three real servers");
+    assert_ne!(u32::from(snapshot.services[0].id), layer7.services[0].id);
+}
+
+#[test]
+fn what_is_not_said_has_its_default() {
+    let layer7 = lowered(&read(FILE), &Observed::default(), &Ids::default()).layer7;
+    let service = &layer7.services[0];
+    let port = |port| Listen { address: ip("10.0.0.100"), ports: PortRange::one(port) };
+    assert_eq!(service.listen, [port(111), port(2_049)]);
+    assert_eq!((service.mode, service.scheduler), (Mode::Tcp, Scheduler::LeastConnections));
+    assert_eq!(service.timeouts, Timeouts::default());
+    assert_eq!((service.retries, service.queue), Default::default());
+    assert_eq!((service.source, service.proxy_out), (Source::Own, ProxyOut::None));
+    assert_eq!((service.on_down, service.on_removal), (OnDown::Reset, Removal::Finish));
+    assert_eq!((service.max_connections, service.persistence), (0, None));
+    let [one, two] = &service.servers[..] else { panic!("{:?}", service.servers) };
+    assert_eq!((one.port, one.weight, one.state), (None, 100, ServerState::Online));
+    assert_eq!((two.port, two.max_connections), (Some(3_049), 7));
+    let page = service.fallback.as_ref().unwrap();
+    assert_eq!((page.address, page.port), (ip("127.0.0.1"), Some(9_081)));
+}
+
+#[test]
+fn everything_that_is_said_arrives() {
+    let more = "ports = \"111,2049\"\nscheduler = \"sh\"\nmax_connections = 9\nretries = 1\n\
+                queue = { length = 8, timeout = \"7s\" }\nproxy_protocol = \"v2\"\n\
+                source = \"10.0.0.10\"\ndrain_timeout = \"30s\"\non_failure = \"keep\"\n\
+                persistence = { by = \"source-ip\", timeout = \"1h\", mask = 24 }\n\
+                client_timeout = \"10m\"\nserver_timeout = \"9m\"\n\
+                connect_timeout = \"1s\"\ntunnel_timeout = \"1h\"";
+    let layer7 = lowered(
+        &read(&edited("ports = \"111,2049\"", more)),
+        &Observed::default(),
+        &Ids::default(),
+    )
+    .layer7;
+    let service = &layer7.services[0];
+    let Timeouts { client_ms, server_ms, connect_ms, tunnel_ms } = service.timeouts;
+    assert_eq!([client_ms, server_ms, connect_ms, tunnel_ms], [600_000, 540_000, 1_000, 3_600_000]);
+    assert_eq!((service.scheduler, service.max_connections), (Scheduler::SourceHash, 9));
+    assert_eq!(service.queue, Queue { length: 8, timeout_ms: 7_000 });
+    assert_eq!((service.retries.attempts, service.proxy_out), (1, ProxyOut::V2));
+    assert_eq!((service.source, service.on_down), (Source::Given(ip("10.0.0.10")), OnDown::Keep));
+    let after = Removal::CutAfter { ms: 30_000 };
+    assert!(service.on_removal == after && service.servers.iter().all(|s| s.on_removal == after));
+    let persistence = service.persistence.unwrap();
+    assert_eq!((persistence.timeout_s, persistence.mask_v4), (3_600, 24));
+}
+
+#[test]
+fn checks_and_requests_are_in_the_state() {
+    let config = read(&edited(
+        "check = { type = \"on\" }\n  [[service.real_server]]\n  name = \"N1\"",
+        "check = { type = \"connect\", port = 111 }\n  [[service.real_server]]\n  name = \"N1\"",
+    ));
+    let mut observed = Observed::default();
+    let states = |observed: &Observed| {
+        let servers = lowered(&config, observed, &Ids::default()).layer7.services.remove(0).servers;
+        servers.iter().map(|server| server.state).collect::<Vec<_>>()
+    };
+    assert_eq!(states(&observed), [ServerState::Drain; 2], "not checked yet");
+    let key = |name: &str| RealServerKey::new("NFS", name);
+    observed.health.insert(key("N1"), Health::Up);
+    observed.health.insert(key("N2"), Health::Down);
+    assert_eq!(states(&observed), [ServerState::Online, ServerState::Down]);
+    observed.operator.insert(key("N1"), config::State::Halt);
+    assert_eq!(states(&observed), [ServerState::Halt, ServerState::Down]);
+}
+
+#[test]
+fn a_successor_of_control_keeps_the_numbers() {
+    let config = read(FILE);
+    let first = lowered(&config, &Observed::default(), &Ids::default());
+    let ids = Ids::from_snapshots(&first.snapshot, Some(&first.layer7));
+    let again = lowered(&config, &Observed::default(), &ids);
+    assert_eq!((again.snapshot, again.layer7), (first.snapshot, first.layer7));
+}
+
+/// Four connections on N1 and two on N2, before and after an edit.
+fn cuts(from: &str, to: &str) -> Vec<(String, u64)> {
+    let (old, new) = (read(FILE), read(&edited(from, to)));
+    let before = lowered(&old, &Observed::default(), &Ids::default());
+    let after = lowered(&new, &Observed::default(), &before.ids);
+    let servers = &before.layer7.services[0].servers;
+    let active = servers.iter().map(|server| (server.id, if server.name == "N1" { 4 } else { 2 }));
+    let cut = cut(&before.layer7, (&after.layer7, &after.snapshot), active);
+    cut.into_iter().map(|(key, count)| (key.real_server, count)).collect()
+}
+
+const N1: &str = "  [[service.real_server]]\n  name = \"N1\"\n  address = \"10.0.0.11\"\n";
+
+#[test]
+fn what_is_removed_finishes_unless_told_otherwise() {
+    assert_eq!(cuts(N1, ""), []);
+    assert_eq!(cuts("name = \"NFS\"", "name = \"OTHER\""), []);
+    assert_eq!(cuts("address = \"10.0.0.12\"", "address = \"10.0.0.13\""), []);
+    assert_eq!(cuts("name = \"N1\"", "name = \"N1\"\n  weight = 0"), []);
+    assert_eq!(cuts("name = \"N1\"", "name = \"N1\"\n  state = \"drain\""), []);
+    assert_eq!(cuts("name = \"N1\"", "name = \"N1\"\n  state = \"halt\""), [("N1".into(), 4)]);
+    let both = [("N1".into(), 4), ("N2".into(), 2)];
+    // The data plane would take the segments.
+    let snat = cuts(
+        "mode = \"l7-tcp\"\naddress = \"10.0.0.100\"\nports = \"111,2049\"",
+        "mode = \"l4-snat\"\naddress = \"10.0.0.100\"\nports = \"2049\"",
+    );
+    assert_eq!(snat, both);
+    let elsewhere = cuts(
+        "mode = \"l7-tcp\"\naddress = \"10.0.0.100\"\nports = \"111,2049\"",
+        "mode = \"l4-snat\"\naddress = \"10.0.0.101\"\nports = \"111\"",
+    );
+    assert_eq!(elsewhere, []);
+}
+
+#[test]
+fn a_time_to_drain_is_an_end() {
+    let text = FILE.replace("ports = \"111,2049\"", "ports = \"111,2049\"\ndrain_timeout = \"1h\"");
+    let (old, new) = (read(&text), read(&text.replacen(N1, "", 1)));
+    let before = lowered(&old, &Observed::default(), &Ids::default());
+    let after = lowered(&new, &Observed::default(), &before.ids);
+    let id = before.layer7.services[0].servers[0].id;
+    let cut = cut(&before.layer7, (&after.layer7, &after.snapshot), [(id, 3), (9_999, 5)]);
+    assert_eq!(cut.into_iter().collect::<Vec<_>>(), [(RealServerKey::new("NFS", "N1"), 3)]);
+}
+
+#[test]
+fn an_edit_is_told_key_by_key() {
+    let to = "ports = \"111,2049\"\nretries = 9\nqueue = { length = 1 }\nmax_connections = 5";
+    let (old, new) = (read(FILE), read(&edited("ports = \"111,2049\"", to)));
+    let told: Vec<_> = changes(&old, &new).into_iter().map(|change| change.what).collect();
+    assert_eq!(told, ["max_connections 0 -> 5", "queue changed", "retries 3 -> 9"]);
+}
