@@ -9,9 +9,9 @@ use std::fs;
 use std::sync::Arc;
 
 #[test]
-fn both_get_their_arguments() {
+fn all_get_their_arguments() {
     let mut run = Run::start(with_stubs());
-    let lines = run.wait_for_both();
+    let lines = run.wait_for_all();
     let folder = run.folder.path().display();
     let plane = format!(
         "dataplane started: --runtime-dir {folder}/run --port=eth0=af_packet:lb0 --workers=1 \
@@ -21,7 +21,9 @@ fn both_get_their_arguments() {
         "control started: --runtime-dir {folder}/run --state-dir {folder}/state \
          --config {folder}/lb.toml"
     );
-    assert!(lines.contains(&plane) && lines.contains(&control), "{lines:#?}");
+    let proxy = format!("l7 started: --takeover --socket {folder}/run/l7.sock");
+    let all = [plane, proxy, control];
+    assert!(all.iter().all(|line| lines.contains(line)), "{lines:#?}");
     run.signal(Signal::TERM);
     assert_eq!(run.end().1, Some(0));
 }
@@ -30,14 +32,14 @@ fn both_get_their_arguments() {
 fn control_stops_first_and_nothing_is_left() {
     for signal in [Signal::TERM, Signal::INT] {
         let run = Run::started();
-        for name in ["dataplane.sock", "control.sock"] {
+        for name in ["dataplane.sock", "l7.sock", "control.sock"] {
             run.folder.write(&format!("run/{name}"), "");
         }
         run.signal(signal);
         let folder = run.folder.clone();
         let (lines, code) = run.end();
         let ends: Vec<&String> = lines.iter().filter(|line| line.ends_with(" TERM")).collect();
-        assert_eq!(ends, ["control TERM", "dataplane TERM"]);
+        assert_eq!(ends, ["control TERM", "l7 TERM", "dataplane TERM"]);
         assert_eq!(code, Some(0));
         assert!(!folder.path().join("run").exists());
     }
@@ -58,11 +60,14 @@ fn what_a_successor_takes_over_outlives_a_stop() {
 #[test]
 fn whichever_dies_is_started_again_alone() {
     let mut run = Run::started();
-    for (program, other) in [("dataplane", "control"), ("control", "dataplane")] {
+    let programs = ["dataplane", "l7", "control"];
+    for program in programs {
         run.tell(program, "die");
         let lines = run.wait_for(&format!("{program} started: "));
         assert!(lines.iter().any(|line| line.contains("starting it again in 0 ms")), "{lines:#?}");
-        assert!(!lines.iter().any(|line| line.starts_with(other)), "{lines:#?}");
+        let others: Vec<_> = programs.iter().filter(|other| **other != program).collect();
+        let other = |line: &String| others.iter().any(|other| line.starts_with(**other));
+        assert!(!lines.iter().any(other), "{lines:#?}");
     }
     run.signal(Signal::TERM);
     assert_eq!(run.end().1, Some(0));
@@ -99,7 +104,7 @@ fn one_that_does_not_stop_is_killed_and_the_other_still_stops() {
     let folder = with_stubs();
     folder.write("bin/fulcrum-control.deaf", "");
     let mut run = Run::start(folder);
-    run.wait_for_both();
+    run.wait_for_all();
     run.signal(Signal::TERM);
     run.wait_for("control DEAF");
     run.wait_for("fulcrum-control does not stop and is killed");

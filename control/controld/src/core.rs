@@ -7,14 +7,16 @@ use crate::host::{self, Asked, Host};
 use crate::logging;
 use crate::overrides::Overrides;
 use crate::plane::{self, Plane};
+use crate::proxy::{self, Proxy};
 use crate::revisions::{self, Revisions};
 use anyhow::{Context, Result, ensure};
 use api::{BackendState, ConnectionRow, Counters, Snapshot};
 use config::{Config, State};
+use l7_api::{ServerId, ServerState};
 use lower::{Carrying, Health, Ids, Observed, RealServerKey, Unresolved};
 use rest::types::{Plan, PlannedChange};
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -36,6 +38,8 @@ pub struct Core {
     pub pid: Option<u32>,
     /// The last snapshot that the data plane applied.
     pub applied: Option<Snapshot>,
+    /// The layer 7 proxy.
+    pub proxy: Proxy,
     /// Generation that was sent last.
     pub asked: u64,
     /// Real servers that cannot be reached, and why.
@@ -80,6 +84,7 @@ impl Core {
             plane: Plane::new(runtime_dir),
             pid: None,
             applied: None,
+            proxy: Proxy::new(runtime_dir),
             asked: 0,
             unresolved: Vec::new(),
             trouble: None,
@@ -148,7 +153,8 @@ impl Core {
 
     /// Goes over to a configuration that [`Core::may_replace`] has let pass.
     pub async fn replace(&mut self, config: Config) {
-        self.host.forget(&self.config, &config).await;
+        let draining = self.draining(&config);
+        self.host.forget(&self.config, &config, draining).await;
         self.config = config;
         told_if_new(&self.listen, self.config.api.listen.clone());
         told_if_new(&self.syslog, logging::servers(&self.config));
@@ -180,7 +186,10 @@ impl Core {
     /// # Errors
     /// When the data plane does not answer.
     pub async fn counters(&mut self) -> Result<Counters> {
-        self.plane.counters().await
+        let mut counters = self.plane.counters().await?;
+        let relayed = self.proxy.counters().await.unwrap_or_default();
+        counters.backends.extend(relayed.servers.iter().map(proxy::as_backend));
+        Ok(counters)
     }
 
     /// What `config` would touch instead of the one in force, and which of these connections it
@@ -188,12 +197,17 @@ impl Core {
     ///
     /// # Errors
     /// When it cannot be brought to the data plane.
-    pub async fn plan(&self, config: &Config, rows: &[ConnectionRow]) -> Result<Plan> {
+    pub async fn plan(&mut self, config: &Config, rows: &[ConnectionRow]) -> Result<Plan> {
         let next = self.asked + 1;
         let lowered = lower::lower(config, &self.observed, &self.ids, &self.carrying, next)
             .context("the configuration cannot be brought to the data plane")?;
         let old = self.applied.clone().unwrap_or_default();
         let mut broken = lower::broken(&old, (&lowered.snapshot, config), rows);
+        let relayed = self.proxy.applied.clone().unwrap_or_default();
+        let after = (&lowered.layer7, &lowered.snapshot);
+        for (key, count) in lower::cut(&relayed, after, self.proxy.active().await) {
+            *broken.entry(key).or_default() += count;
+        }
         let breaks = broken.values().sum();
         let mut changes = Vec::new();
         for change in lower::changes(&self.config, config) {
@@ -230,6 +244,7 @@ impl Core {
     /// What the host stack could not be given is returned when all else is done: an address that
     /// the kernel refuses must not keep a dead real server in the rotation.
     async fn try_round(&mut self) -> Result<Option<anyhow::Error>> {
+        self.meet_proxy().await;
         let met = self.meet().await;
         // The host stack is looked after even while there is no data plane.
         let (mirror, trouble) = self.host.reconcile(&self.config, &self.asked_at_vips()).await?;
@@ -240,10 +255,48 @@ impl Core {
         host::observe(&mirror, &mut observed);
         self.observed = observed;
         self.tell_changes();
-        self.bring().await?;
+        let layer7 = self.bring().await?;
         // A real server behind a tunnel that is new there is asked after the next round.
         self.let_checks_through();
-        Ok(trouble)
+        self.release_addresses().await;
+        Ok(trouble.or(self.proxy.bring(layer7).await.err()))
+    }
+
+    /// The proxy comes and goes by itself; that there is none is told when it is needed.
+    async fn meet_proxy(&mut self) {
+        let Ok(true) = self.proxy.meet().await else { return };
+        if let Some(pid) = self.proxy.pid {
+            let text = format!("the layer 7 proxy is process {pid}");
+            self.events.note("proxy", About::default(), text);
+        }
+        if self.applied.is_none() && self.proxy.applied.is_some() {
+            self.ids = Ids::from_snapshots(&Snapshot::default(), self.proxy.applied.as_ref());
+        }
+    }
+
+    /// Virtual addresses that `next` has no use for, and the real servers whose connections,
+    /// through the proxy, still need them.
+    fn draining(&self, next: &Config) -> BTreeMap<IpAddr, BTreeSet<ServerId>> {
+        let mut draining: BTreeMap<IpAddr, BTreeSet<ServerId>> = BTreeMap::new();
+        let applied = self.proxy.applied.as_ref();
+        for (service, server) in applied.iter().flat_map(|snapshot| snapshot.servers()) {
+            let kept = |address| next.services.iter().any(|s| s.address == address);
+            for address in service.listen.iter().map(|listen| listen.address).filter(|a| !kept(*a))
+            {
+                draining.entry(address).or_default().insert(server.id);
+            }
+        }
+        draining
+    }
+
+    /// Takes addresses from the host whose last connection has ended.
+    async fn release_addresses(&mut self) {
+        if self.host.is_draining()
+            && let Ok(counters) = self.proxy.counters().await
+        {
+            let active = counters.servers.iter().filter(|server| server.active > 0);
+            self.host.release(&active.map(|server| server.id).collect(), &self.config).await;
+        }
     }
 
     fn let_checks_through(&mut self) {
@@ -301,7 +354,7 @@ impl Core {
         let text = format!("the data plane is process {}, and runs {runs}", met.pid);
         self.events.note("dataplane", About::default(), text);
         if let Some(snapshot) = met.snapshot {
-            self.ids = Ids::from_snapshot(&snapshot);
+            self.ids = Ids::from_snapshots(&snapshot, self.proxy.applied.as_ref());
             self.asked = self.asked.max(snapshot.generation);
             self.carry(snapshot.generation).await?;
             self.applied = Some(*snapshot);
@@ -315,14 +368,20 @@ impl Core {
     }
 
     fn start_checks(&mut self) {
-        let applied = self.applied.clone();
-        self.checks.restart(&self.config, |key| presumed(applied.as_ref(), key));
+        let (applied, relayed) = (self.applied.clone(), self.proxy.applied.clone());
+        self.checks.restart(&self.config, |key| {
+            presumed(applied.as_ref(), key)
+                .or_else(|| presumed_by_proxy(relayed.as_ref(), key))
+                .unwrap_or(health::State::Checking)
+        });
         self.checks_run = true;
     }
 
     async fn carry(&mut self, generation: u64) -> Result<()> {
         let counters = self.plane.counters().await?;
-        self.carrying = Carrying { generation, backends: plane::carrying(&counters) };
+        let mut backends = plane::carrying(&counters);
+        backends.extend(self.proxy.carrying().await);
+        self.carrying = Carrying { generation, backends };
         Ok(())
     }
 
@@ -344,8 +403,9 @@ impl Core {
         observed
     }
 
-    /// Lowers, and sends the snapshot if it says anything new.
-    async fn bring(&mut self) -> Result<()> {
+    /// Lowers, and sends the data plane its snapshot if it says anything new. What the proxy shall
+    /// have is returned.
+    async fn bring(&mut self) -> Result<l7_api::Snapshot> {
         let next = self.asked + 1;
         let mut lowered =
             lower::lower(&self.config, &self.observed, &self.ids, &self.carrying, next);
@@ -361,7 +421,8 @@ impl Core {
         if let Some(applied) = &self.applied {
             snapshot.generation = applied.generation;
             if snapshot == *applied {
-                return Ok(());
+                self.ids = lowered.ids;
+                return Ok(lowered.layer7);
             }
             snapshot.generation = next;
         }
@@ -370,7 +431,7 @@ impl Core {
         log::debug!("generation {next} applied");
         self.ids = lowered.ids;
         self.applied = Some(snapshot);
-        Ok(())
+        Ok(lowered.layer7)
     }
 }
 
@@ -384,13 +445,28 @@ fn told_if_new<T: PartialEq>(sender: &watch::Sender<T>, new: T) {
 
 /// What the running snapshot says of a real server: a successor of control must not take a real
 /// server out only because it has not looked itself yet.
-fn presumed(applied: Option<&Snapshot>, key: &RealServerKey) -> health::State {
+fn presumed(applied: Option<&Snapshot>, key: &RealServerKey) -> Option<health::State> {
     let backend = applied
         .and_then(|s| s.services.iter().find(|s| s.name == key.service))
-        .and_then(|s| s.backends.iter().find(|b| b.name == key.real_server));
-    match backend.map(|b| b.state) {
-        Some(BackendState::Online) => health::State::Up,
-        Some(BackendState::Down) => health::State::Down,
-        _ => health::State::Checking,
+        .and_then(|s| s.backends.iter().find(|b| b.name == key.real_server))?;
+    match backend.state {
+        BackendState::Online => Some(health::State::Up),
+        BackendState::Down => Some(health::State::Down),
+        BackendState::Drain | BackendState::Halt => None,
+    }
+}
+
+/// The same of services of layer 7.
+fn presumed_by_proxy(
+    applied: Option<&l7_api::Snapshot>,
+    key: &RealServerKey,
+) -> Option<health::State> {
+    let server = applied
+        .and_then(|s| s.services.iter().find(|s| s.name == key.service))
+        .and_then(|s| s.servers.iter().find(|r| r.name == key.real_server))?;
+    match server.state {
+        ServerState::Online => Some(health::State::Up),
+        ServerState::Down => Some(health::State::Down),
+        ServerState::Drain | ServerState::Halt => None,
     }
 }

@@ -3,7 +3,8 @@
 
 use anyhow::{Context, Result};
 use config::Config;
-use lower::Observed;
+use l7_api::ServerId;
+use lower::{HostAddress, Observed};
 use netlink::{Kernel, Mirror, ask, nft, sysctl};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -18,6 +19,14 @@ pub struct Host {
     rules: Option<Rules>,
     asking: Asking,
     stations: Stations,
+    draining: Vec<Draining>,
+}
+
+/// An address that no configuration wants any more, and connections still do.
+struct Draining {
+    address: HostAddress,
+    /// Real servers of the layer 7 proxy whose clients came to this address.
+    servers: BTreeSet<ServerId>,
 }
 
 /// A station's Ethernet address is used for this long after the kernel has lost it. A companion
@@ -102,6 +111,7 @@ impl Host {
             rules: None,
             asking: Asking::default(),
             stations: Stations::default(),
+            draining: Vec::new(),
         })
     }
 
@@ -128,16 +138,18 @@ impl Host {
         Ok((mirror, trouble.0))
     }
 
-    /// Takes back what `old` had set up and `new` does not want.
-    pub async fn forget(&mut self, old: &Config, new: &Config) {
-        let kept = lower::host_addresses(new);
-        let same = |a: &lower::HostAddress, b: &lower::HostAddress| {
-            a.interface == b.interface && a.prefix == b.prefix
-        };
-        for gone in lower::host_addresses(old) {
-            if !kept.iter().any(|kept| same(kept, &gone)) {
-                let (address, len) = (gone.prefix.address(), gone.prefix.len());
-                warn(self.kernel.remove_address(&gone.interface, address, len).await);
+    /// Takes back what `old` had set up and `new` does not want. Addresses that are `draining`
+    /// stay until these real servers have no connections, see [`Host::release`].
+    pub async fn forget(
+        &mut self,
+        old: &Config,
+        new: &Config,
+        mut draining: BTreeMap<IpAddr, BTreeSet<ServerId>>,
+    ) {
+        for gone in unwanted(lower::host_addresses(old), new) {
+            match draining.remove(&gone.prefix.address()) {
+                Some(servers) => self.draining.push(Draining { address: gone, servers }),
+                None => self.remove(&gone).await,
             }
         }
         let Ok(mirror) = self.kernel.mirror().await else { return };
@@ -146,6 +158,30 @@ impl Host {
             self.managed.remove(&(name.clone(), *address));
             warn(self.kernel.forget_neighbour(name, *address).await);
         }
+    }
+
+    /// Whether there are addresses for the sake of connections alone.
+    pub fn is_draining(&self) -> bool {
+        !self.draining.is_empty()
+    }
+
+    /// Takes back addresses that drained: none of their real servers is `active`. Those that
+    /// `config` wants again are its own from now on.
+    pub async fn release(&mut self, active: &BTreeSet<ServerId>, config: &Config) {
+        for draining in std::mem::take(&mut self.draining) {
+            if !draining.servers.is_disjoint(active) {
+                self.draining.push(draining);
+            } else {
+                for gone in unwanted(vec![draining.address], config) {
+                    self.remove(&gone).await;
+                }
+            }
+        }
+    }
+
+    async fn remove(&self, gone: &HostAddress) {
+        let (address, len) = (gone.prefix.address(), gone.prefix.len());
+        warn(self.kernel.remove_address(&gone.interface, address, len).await);
     }
 
     /// Takes back what outlives the companion interfaces.
@@ -276,6 +312,14 @@ impl Host {
             }
         }
     }
+}
+
+/// Those of these addresses that a configuration has no use for.
+fn unwanted(addresses: Vec<HostAddress>, config: &Config) -> impl Iterator<Item = HostAddress> {
+    let kept = lower::host_addresses(config);
+    addresses.into_iter().filter(move |gone| {
+        !kept.iter().any(|kept| kept.interface == gone.interface && kept.prefix == gone.prefix)
+    })
 }
 
 fn warn(result: Result<()>) {

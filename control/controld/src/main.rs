@@ -1,5 +1,5 @@
 //! The control process: brings the configuration, what the checks find and what the kernel knows
-//! to the data plane, and answers the local API.
+//! to the data plane and to the layer 7 proxy, and answers the API.
 #![forbid(unsafe_code)]
 
 mod applying;
@@ -11,12 +11,14 @@ mod fallback;
 mod findings;
 mod host;
 mod https;
+mod link;
 mod local;
 mod logging;
 mod measure;
 mod node;
 mod overrides;
 mod plane;
+mod proxy;
 mod revisions;
 mod views;
 

@@ -13,22 +13,31 @@ use std::time::Duration;
 use syslog::Tee;
 
 /// Everything at this moment; without a data plane what is known without it.
-pub fn sample(core: &Core, plane: Option<&Status>, counters: Option<&Counters>) -> Sample {
+pub fn sample(
+    core: &Core,
+    plane: Option<&Status>,
+    proxy: Option<&l7_api::Status>,
+    counters: Option<&Counters>,
+) -> Sample {
     let nothing = Counters::default();
     let view = views::View::new(core, counters.unwrap_or(&nothing));
     let told = counters.is_some();
     Sample {
-        node: node(core, plane),
+        node: node(core, plane, proxy),
         ports: ports(plane, counters),
         table: counters.map(|c| c.table),
         services: core.config.services.iter().map(|s| service(view.service(s), told)).collect(),
     }
 }
 
-fn node(core: &Core, plane: Option<&Status>) -> Node {
-    let status = views::status(core, plane);
+fn node(core: &Core, plane: Option<&Status>, proxy: Option<&l7_api::Status>) -> Node {
+    let status = views::status(core, plane, proxy);
     let (revision, returns_in) = core.revisions(|r| (r.number(), r.left()));
-    let known = [("control", Some(std::process::id())), ("dataplane", core.pid)];
+    let known = [
+        ("control", Some(std::process::id())),
+        ("dataplane", core.pid),
+        ("layer7", core.proxy.pid),
+    ];
     let processes = known.iter().filter_map(|(name, pid)| process(name, (*pid)?)).collect();
     Node {
         name: status.node,
@@ -76,7 +85,7 @@ fn ports(plane: Option<&Status>, counters: Option<&Counters>) -> Vec<Port> {
 
 fn service(service: types::Service, told: bool) -> Service {
     Service {
-        sees_replies: matches!(&*service.mode, "l4-nat" | "l4-snat"),
+        sees_replies: matches!(&*service.mode, "l4-nat" | "l4-snat" | "l7-tcp"),
         name: service.name,
         mode: service.mode,
         address: service.address,

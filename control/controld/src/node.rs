@@ -47,7 +47,8 @@ impl Control for Node {
             Ok(Reply::Status(status)) => Some(status),
             _ => None,
         };
-        Ok(views::status(&core, plane.as_ref()))
+        let proxy = core.proxy.status().await;
+        Ok(views::status(&core, plane.as_ref(), proxy.as_ref()))
     }
 
     async fn services(&self, page: Page) -> Result<Services, Problem> {
@@ -93,8 +94,9 @@ impl Control for Node {
             Ok(Reply::Status(status)) => Some(status),
             _ => None,
         };
+        let proxy = core.proxy.status().await;
         let counters = core.counters().await.ok();
-        let mut sample = measure::sample(&core, plane.as_ref(), counters.as_ref());
+        let mut sample = measure::sample(&core, plane.as_ref(), proxy.as_ref(), counters.as_ref());
         sample.node.syslog = measure::syslog(&self.tee);
         core.totals.fill(&mut sample);
         drop(core);

@@ -14,7 +14,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 
 /// `GET /api/v1/status`
-pub fn status(core: &Core, plane: Option<&Status>) -> types::Status {
+pub fn status(
+    core: &Core,
+    plane: Option<&Status>,
+    proxy: Option<&l7_api::Status>,
+) -> types::Status {
     let applied = core.applied.as_ref().map_or(0, |s| s.generation);
     let connected = plane.is_some();
     let ports = plane.map_or(&[][..], |p| &p.ports).iter().map(|p| types::Port {
@@ -44,6 +48,15 @@ pub fn status(core: &Core, plane: Option<&Status>) -> types::Status {
             workers: plane.map(|p| p.workers),
             uptime_s: plane.map(|p| p.uptime_s),
             ports: ports.collect(),
+        },
+        layer7: types::Layer7 {
+            connected: proxy.is_some(),
+            needed: core.config.services.iter().any(|s| s.mode.layer7().is_some()),
+            pid: core.proxy.pid,
+            workers: proxy.map(|p| p.workers),
+            uptime_s: proxy.map(|p| p.uptime_s),
+            connections: proxy.map(|p| p.connections),
+            listeners: proxy.map(|p| p.listeners),
         },
         ready: connected
             && core.trouble.is_none()
@@ -82,11 +95,16 @@ impl<'a> View<'a> {
     pub fn new(core: &'a Core, counters: &'a Counters) -> Self {
         let applied = core.applied.as_ref().map_or(&[][..], |s| &s.services);
         let pairs = applied.iter().flat_map(|s| s.backends.iter().map(move |b| (s, b)));
+        let relayed = core.proxy.applied.as_ref().map_or(&[][..], |s| &s.services);
+        let relayed = relayed.iter().flat_map(|s| s.servers.iter().map(move |r| (s, r)));
         Self {
             core,
             verdicts: core.checks.verdicts.all(),
             counted: counters.backends.iter().map(|b| (b.id, b)).collect(),
-            ids: pairs.map(|(s, b)| ((&*s.name, &*b.name), b.id)).collect(),
+            ids: pairs
+                .map(|(s, b)| ((&*s.name, &*b.name), b.id))
+                .chain(relayed.map(|(s, r)| ((&*s.name, &*r.name), r.id)))
+                .collect(),
             unresolved: core.unresolved.iter().map(|u| (&u.key, &u.reason)).collect(),
         }
     }

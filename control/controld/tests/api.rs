@@ -17,13 +17,15 @@ fn every_answer_has_the_agreed_shape() {
         };
         assert_eq!(
             keys(&status),
-            ["config", "dataplane", "generation", "node", "ready", "version"]
+            ["config", "dataplane", "generation", "layer7", "node", "ready", "version"]
         );
         assert_eq!(status["node"], "lab");
         let config = ["file", "returns_in_s", "revision", "trouble"];
         assert_eq!(keys(&status["config"]), config, "{status}");
         assert_eq!(status["generation"]["asked"], status["generation"]["applied"]);
         assert_eq!(status["dataplane"]["connected"], true);
+        let layer7 = &status["layer7"];
+        assert_eq!((&layer7["connected"], &layer7["needed"]), (&false.into(), &false.into()));
         assert_eq!(status["dataplane"]["ports"][0]["mac"], "02:00:00:00:00:01");
 
         let services = lab.get("/api/v1/services").json();

@@ -21,6 +21,8 @@ pub struct Status {
     pub generation: Generation,
     /// The forwarding process.
     pub dataplane: Dataplane,
+    /// The layer 7 proxy.
+    pub layer7: Layer7,
     /// Whether what was asked for is applied, and every check has decided.
     pub ready: bool,
 }
@@ -60,6 +62,25 @@ pub struct Dataplane {
     pub uptime_s: Option<u64>,
     /// Its ports.
     pub ports: Vec<Port>,
+}
+
+/// The process that serves layer 7.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Layer7 {
+    /// Whether control speaks with it.
+    pub connected: bool,
+    /// Whether there are services of layer 7.
+    pub needed: bool,
+    /// Its process number.
+    pub pid: Option<u32>,
+    /// Its threads.
+    pub workers: Option<u32>,
+    /// Seconds since it started.
+    pub uptime_s: Option<u64>,
+    /// Open client connections.
+    pub connections: Option<u64>,
+    /// Its listening sockets.
+    pub listeners: Option<u32>,
 }
 
 /// A port of the data plane.

@@ -10,7 +10,7 @@ use std::process::Command;
 use std::time::Instant;
 
 /// What the end-to-end tests and the demo run.
-const BINARIES: [&str; 4] = ["cli", "controld", "dataplane", "testbed"];
+const BINARIES: [&str; 5] = ["cli", "controld", "dataplane", "l7d", "testbed"];
 
 /// Format, the dependency rules, the reference and lints, one test each.
 pub fn lint(report: &mut Report) {

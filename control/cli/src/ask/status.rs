@@ -12,6 +12,7 @@ pub struct Status {
     config: File,
     generation: Generation,
     dataplane: Plane,
+    layer7: Layer7,
     ready: bool,
 }
 
@@ -38,6 +39,16 @@ struct Plane {
 }
 
 #[derive(Deserialize)]
+struct Layer7 {
+    connected: bool,
+    needed: bool,
+    pid: Option<u32>,
+    workers: Option<u32>,
+    uptime_s: Option<u64>,
+    connections: Option<u64>,
+}
+
+#[derive(Deserialize)]
 struct Port {
     name: String,
     device: String,
@@ -49,7 +60,7 @@ struct Port {
 
 /// The verdict first, then why, then the ports.
 pub fn render(status: &Status) -> String {
-    let Status { node, version, config, generation, dataplane, .. } = status;
+    let Status { node, version, config, generation, dataplane, layer7, .. } = status;
     let mut text = format!("{} (Fulcrum {}): {}\n", clean(node), clean(version), verdict(status));
     text += &format!("configuration  {}\n", clean(&config.file));
     if let Some(trouble) = &config.trouble {
@@ -57,6 +68,7 @@ pub fn render(status: &Status) -> String {
     }
     text += &format!("generation     {} asked, {} applied\n", generation.asked, generation.applied);
     text += &format!("data plane     {}\n", plane(dataplane));
+    text += &format!("layer 7        {}\n", proxy(layer7));
     if !dataplane.ports.is_empty() {
         text += "\n";
         text += &ports(&dataplane.ports);
@@ -80,14 +92,28 @@ fn verdict(status: &Status) -> &'static str {
 }
 
 fn plane(plane: &Plane) -> String {
-    if !plane.connected {
-        return "not connected".into();
+    match plane.connected {
+        true => process(plane.pid, plane.workers, plane.uptime_s).join(", "),
+        false => "not connected".into(),
     }
-    let mut parts = vec!["connected".to_owned()];
-    parts.extend(plane.pid.map(|pid| format!("process {pid}")));
-    parts.extend(plane.workers.map(|n| format!("{n} worker{}", if n == 1 { "" } else { "s" })));
-    parts.extend(plane.uptime_s.map(|seconds| format!("up {}", duration(seconds))));
+}
+
+fn proxy(proxy: &Layer7) -> String {
+    if !proxy.connected {
+        let needed = if proxy.needed { "" } else { " (no service needs it)" };
+        return format!("not connected{needed}");
+    }
+    let mut parts = process(proxy.pid, proxy.workers, proxy.uptime_s);
+    parts.extend(proxy.connections.map(|n| format!("{n} connections")));
     parts.join(", ")
+}
+
+fn process(pid: Option<u32>, workers: Option<u32>, uptime_s: Option<u64>) -> Vec<String> {
+    let mut parts = vec!["connected".to_owned()];
+    parts.extend(pid.map(|pid| format!("process {pid}")));
+    parts.extend(workers.map(|n| format!("{n} worker{}", if n == 1 { "" } else { "s" })));
+    parts.extend(uptime_s.map(|seconds| format!("up {}", duration(seconds))));
+    parts
 }
 
 fn ports(ports: &[Port]) -> String {
@@ -118,6 +144,8 @@ mod tests {
             "dataplane": {"connected": true, "pid": 812, "workers": 1, "uptime_s": 7384, "ports": [
                 {"name": "eth0", "device": "af_packet:lb0", "driver": "net_af_packet",
                  "mac": "02:00:00:00:00:01", "link_up": false, "companion": true}]},
+            "layer7": {"connected": true, "needed": true, "pid": 813, "workers": 2, "uptime_s": 7,
+                       "connections": 12, "listeners": 4},
             "ready": true,
         })
     }
@@ -133,6 +161,7 @@ lb1 (Fulcrum 0.1.0): ready
 configuration  /etc/fulcrum.toml
 generation     41 asked, 41 applied
 data plane     connected, process 812, 1 worker, up 2h 3m
+layer 7        connected, process 813, 2 workers, up 7s, 12 connections
 
 PORT  LINK  MAC                DRIVER         DEVICE         COMPANION
 eth0  DOWN  02:00:00:00:00:01  net_af_packet  af_packet:lb0  yes
@@ -151,7 +180,9 @@ eth0  DOWN  02:00:00:00:00:01  net_af_packet  af_packet:lb0  yes
         assert!(rendered(status.clone()).contains("\n  TROUBLE: no route to 10.0.0.1\n"));
         status["dataplane"] = json!({"connected": false, "pid": null, "workers": null,
             "uptime_s": null, "ports": []});
+        status["layer7"] = json!({"connected": false, "needed": false});
         let text = rendered(status);
+        assert!(text.contains("layer 7        not connected (no service needs it)\n"), "{text}");
         assert!(text.contains("NOT READY: the data plane is not connected"), "{text}");
         assert!(text.contains("data plane     not connected\n"), "{text}");
     }

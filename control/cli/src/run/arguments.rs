@@ -52,6 +52,11 @@ pub fn dataplane(config: &Config, runtime_dir: &Path) -> Vec<OsString> {
     arguments
 }
 
+/// Arguments of the layer 7 proxy. One that a killed `fulcrum run` left behind hands over.
+pub fn layer7(runtime_dir: &Path) -> Vec<OsString> {
+    vec!["--takeover".into(), "--socket".into(), runtime_dir.join("l7.sock").into()]
+}
+
 /// Arguments of control.
 pub fn control(file: &Path, runtime_dir: &Path, state_dir: &Path) -> Vec<OsString> {
     let folders =

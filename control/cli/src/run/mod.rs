@@ -1,4 +1,5 @@
-//! `fulcrum run`: starts the data plane and control, keeps them running, and stops them cleanly.
+//! `fulcrum run`: starts the data plane, the layer 7 proxy and control, keeps them running, and
+//! stops them cleanly.
 
 mod arguments;
 mod backoff;
@@ -9,7 +10,7 @@ mod supervisor;
 
 use crate::file::{Refused, load};
 use anyhow::{Context, Result};
-use arguments::{control, dataplane, libexec};
+use arguments::{control, dataplane, layer7, libexec};
 use child::Program;
 use lock::Lock;
 use orphans::{Way, see_out};
@@ -20,7 +21,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
-use supervisor::Supervisor;
+use supervisor::{Programs, Supervisor};
 
 /// Runs until told to stop. Success is a clean stop.
 pub fn run(file: &Path, runtime_dir: &Path, state_dir: &Path) -> ExitCode {
@@ -39,16 +40,21 @@ fn supervise(file: &Path, runtime_dir: &Path, state_dir: &Path) -> Result<()> {
         Err(Refused::Unreadable(what)) => anyhow::bail!(what),
         Err(Refused::Wrong(findings)) => anyhow::bail!("nothing was started:\n{findings}"),
     };
-    let dataplane = Program::new(libexec("fulcrum-dataplane")?, dataplane(&config, runtime_dir));
-    let control = Program::new(libexec("fulcrum-control")?, control(file, runtime_dir, state_dir));
+    let program = |name, arguments| Ok::<_, anyhow::Error>(Program::new(libexec(name)?, arguments));
+    let programs = Programs {
+        dataplane: program("fulcrum-dataplane", dataplane(&config, runtime_dir))?,
+        layer7: program("fulcrum-l7", layer7(runtime_dir))?,
+        control: program("fulcrum-control", control(file, runtime_dir, state_dir))?,
+    };
     // Before the first child: a signal that comes now is not lost, and stops it again.
     let signals = signals()?;
     let lock = Lock::take(runtime_dir)?;
-    // In the order of a stop.
-    see_out(&control, &runtime_dir.join("control.sock"), Way::Asked)?;
-    see_out(&dataplane, &runtime_dir.join("dataplane.sock"), Way::Killed)?;
-    let stopped = Supervisor::new(dataplane, control, file, runtime_dir).run(&signals);
-    for name in ["dataplane.sock", "control.sock"] {
+    // In the order of a stop. A layer 7 proxy ends by itself, when its successor has taken over
+    // and its last connection has ended.
+    see_out(&programs.control, &runtime_dir.join("control.sock"), Way::Asked)?;
+    see_out(&programs.dataplane, &runtime_dir.join("dataplane.sock"), Way::Killed)?;
+    let stopped = Supervisor::new(programs, file, runtime_dir).run(&signals);
+    for name in ["dataplane.sock", "l7.sock", "control.sock"] {
         let _ = fs::remove_file(runtime_dir.join(name));
     }
     lock.release();

@@ -1,4 +1,4 @@
-//! Keeps both programs running until told to stop.
+//! Keeps the programs running until told to stop.
 
 use super::arguments::dataplane;
 use super::child::Program;
@@ -16,10 +16,19 @@ pub const GRACE: Duration = Duration::from_secs(10);
 /// The longest sleep; it only bounds what a lost signal could do.
 const LONGEST_SLEEP: Duration = Duration::from_secs(5);
 
-/// Both programs.
+/// The programs of a node.
+pub struct Programs {
+    /// Forwards.
+    pub dataplane: Program,
+    /// Serves layer 7.
+    pub layer7: Program,
+    /// Tells both what to do.
+    pub control: Program,
+}
+
+/// Keeps them running.
 pub struct Supervisor {
-    dataplane: Program,
-    control: Program,
+    programs: Programs,
     file: PathBuf,
     runtime_dir: PathBuf,
     /// What the data plane was started with.
@@ -28,22 +37,24 @@ pub struct Supervisor {
 
 impl Supervisor {
     /// Starts nothing yet.
-    pub fn new(dataplane: Program, control: Program, file: &Path, runtime_dir: &Path) -> Self {
-        let started_with = dataplane.arguments().to_owned();
+    pub fn new(programs: Programs, file: &Path, runtime_dir: &Path) -> Self {
+        let started_with = programs.dataplane.arguments().to_owned();
         let (file, runtime_dir) = (file.to_owned(), runtime_dir.to_owned());
-        Self { dataplane, control, file, runtime_dir, started_with }
+        Self { programs, file, runtime_dir, started_with }
     }
 
-    /// Returns after SIGINT or SIGTERM, with both programs stopped.
+    /// Returns after SIGINT or SIGTERM, with all programs stopped.
     ///
     /// # Errors
     /// When a program had to be killed.
     pub fn run(mut self, signals: &Receiver<i32>) -> Result<()> {
         loop {
             let now = Instant::now();
-            self.dataplane.keep(now);
-            self.control.keep(now);
-            let due = [self.dataplane.due(), self.control.due()].into_iter().flatten().min();
+            let Programs { dataplane, layer7, control } = &mut self.programs;
+            for program in [&mut *dataplane, &mut *layer7, &mut *control] {
+                program.keep(now);
+            }
+            let due = [dataplane.due(), layer7.due(), control.due()].into_iter().flatten().min();
             let sleep = due.map_or(LONGEST_SLEEP, |due| due.saturating_duration_since(now));
             match signals.recv_timeout(sleep) {
                 Ok(SIGINT | SIGTERM) | Err(RecvTimeoutError::Disconnected) => break,
@@ -57,7 +68,7 @@ impl Supervisor {
 
     /// Control reads the file anew; the data plane keeps what it was started with.
     fn hang_up(&self) {
-        self.control.signal(Signal::HUP);
+        self.programs.control.signal(Signal::HUP);
         if self.wanted().is_some_and(|wanted| wanted != self.started_with) {
             log::warn!(
                 "{}: a change of [dataplane] or of interface devices takes effect when `fulcrum \
@@ -75,11 +86,15 @@ impl Supervisor {
         }
     }
 
-    /// Control first: it must not see the data plane go and call that a failure.
+    /// Control first: it must not see the others go and call that a failure.
     fn stop(&mut self, signals: &Receiver<i32>) -> Result<()> {
-        let control = stop(&mut self.control, signals);
-        let dataplane = stop(&mut self.dataplane, signals);
-        ensure!(control && dataplane, "a program did not stop within {} s", GRACE.as_secs());
+        let Programs { dataplane, layer7, control } = &mut self.programs;
+        let ended = [control, layer7, dataplane].map(|program| stop(program, signals));
+        ensure!(
+            ended.iter().all(|ended| *ended),
+            "a program did not stop within {} s",
+            GRACE.as_secs()
+        );
         Ok(())
     }
 }

@@ -58,7 +58,7 @@ impl Run {
 
     pub fn started_in(folder: Arc<Folder>) -> Self {
         let mut run = Self::start(folder);
-        run.wait_for_both();
+        run.wait_for_all();
         run
     }
 
@@ -78,13 +78,13 @@ impl Run {
         }
     }
 
-    /// Lines up to the one with which the second program starts.
+    /// Lines up to the one with which the last program starts.
     #[track_caller]
-    pub fn wait_for_both(&mut self) -> Vec<String> {
-        let mut lines = self.wait_for(" started: ");
-        let control = lines.last().is_some_and(|line| line.starts_with("control"));
-        let other = if control { "dataplane" } else { "control" };
-        lines.extend(self.wait_for(&format!("{other} started: ")));
+    pub fn wait_for_all(&mut self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for _ in ["dataplane", "l7", "control"] {
+            lines.extend(self.wait_for(" started: "));
+        }
         lines
     }
 
@@ -144,7 +144,7 @@ pub fn with_stubs() -> Arc<Folder> {
     let folder = Folder::new();
     folder.write("lb.toml", GOOD);
     fs::create_dir(folder.path().join("bin")).unwrap();
-    for name in ["dataplane", "control"] {
+    for name in ["dataplane", "l7", "control"] {
         let path = folder.write(&format!("bin/fulcrum-{name}"), STUB);
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     }
