@@ -3,11 +3,13 @@
 use crate::core::Core;
 use crate::views;
 use api::{Counters, Status};
+use l7_api::{ServerCounters, ServiceCounters};
 use metrics::{
-    Build, Check, Configuration, DataPlane, Node, Observed, Port, Process, RealServer, Requested,
-    Sample, Service, ServiceState, SyslogServer, Traffic,
+    Build, Check, Configuration, DataPlane, Layer7, Node, Observed, Port, Process, RealServer,
+    Requested, Sample, Service, ServiceState, SyslogServer, Traffic,
 };
 use rest::types;
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 use syslog::Tee;
@@ -16,17 +18,23 @@ use syslog::Tee;
 pub fn sample(
     core: &Core,
     plane: Option<&Status>,
-    proxy: Option<&l7_api::Status>,
+    (proxy, relayed): (Option<&l7_api::Status>, Option<&l7_api::Counters>),
     counters: Option<&Counters>,
 ) -> Sample {
     let nothing = Counters::default();
+    let relayed = Relayed::new(core, relayed);
     let view = views::View::new(core, counters.unwrap_or(&nothing));
     let told = counters.is_some();
     Sample {
         node: node(core, plane, proxy),
         ports: ports(plane, counters),
         table: counters.map(|c| c.table),
-        services: core.config.services.iter().map(|s| service(view.service(s), told)).collect(),
+        services: core
+            .config
+            .services
+            .iter()
+            .map(|s| relayed.fill(service(view.service(s), told)))
+            .collect(),
     }
 }
 
@@ -98,6 +106,7 @@ fn service(service: types::Service, told: bool) -> Service {
             types::ServiceState::Down => ServiceState::Down,
         },
         traffic: None,
+        layer7: None,
         real_servers: service.real_servers.into_iter().map(|r| real_server(r, told)).collect(),
     }
 }
@@ -134,6 +143,53 @@ fn real_server(real: types::RealServer, told: bool) -> RealServer {
         reachable: real.reachable,
         check,
         traffic: told.then_some(traffic),
+        failed: Vec::new(),
+    }
+}
+
+/// What the layer 7 proxy counted besides traffic, by name.
+struct Relayed<'a> {
+    services: HashMap<&'a str, &'a ServiceCounters>,
+    servers: HashMap<(&'a str, &'a str), &'a ServerCounters>,
+}
+
+impl<'a> Relayed<'a> {
+    fn new(core: &'a Core, counters: Option<&'a l7_api::Counters>) -> Self {
+        let applied = core.proxy.applied.as_ref().map_or(&[][..], |s| &s.services);
+        let rows = counters.map_or((&[][..], &[][..]), |c| (&c.services, &c.servers));
+        let by_id: HashMap<_, _> = rows.0.iter().map(|row| (row.id, row)).collect();
+        let servers_by_id: HashMap<_, _> = rows.1.iter().map(|row| (row.id, row)).collect();
+        let services = applied.iter().filter_map(|s| Some((&*s.name, *by_id.get(&s.id)?)));
+        let servers = applied.iter().flat_map(|s| s.servers.iter().map(move |r| (s, r)));
+        let servers =
+            servers.filter_map(|(s, r)| Some(((&*s.name, &*r.name), *servers_by_id.get(&r.id)?)));
+        Self { services: services.collect(), servers: servers.collect() }
+    }
+
+    fn fill(&self, mut service: Service) -> Service {
+        service.layer7 = self.services.get(&*service.name).map(|row| Layer7 {
+            queued: row.queued.into(),
+            failed: vec![
+                ("client-reset", row.client_reset),
+                ("client-timeout", row.client_timeout),
+                ("cut", row.cut),
+                ("no-server", row.no_server),
+                ("our-fault", row.our_fault),
+                ("queue-full", row.queue_full),
+                ("queue-timeout", row.queue_timeout),
+            ],
+        });
+        for real_server in &mut service.real_servers {
+            if let Some(row) = self.servers.get(&(&*service.name, &*real_server.name)) {
+                real_server.failed = vec![
+                    ("connect-timeout", row.connect_timeout),
+                    ("refused", row.refused),
+                    ("server-reset", row.server_reset),
+                    ("server-timeout", row.server_timeout),
+                ];
+            }
+        }
+        service
     }
 }
 

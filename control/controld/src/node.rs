@@ -96,7 +96,9 @@ impl Control for Node {
         };
         let proxy = core.proxy.status().await;
         let counters = core.counters().await.ok();
-        let mut sample = measure::sample(&core, plane.as_ref(), proxy.as_ref(), counters.as_ref());
+        let relayed = core.proxy.counters().await.ok();
+        let relay = (proxy.as_ref(), relayed.as_ref());
+        let mut sample = measure::sample(&core, plane.as_ref(), relay, counters.as_ref());
         sample.node.syslog = measure::syslog(&self.tee);
         core.totals.fill(&mut sample);
         drop(core);

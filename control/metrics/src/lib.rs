@@ -25,7 +25,7 @@ mod totals;
 pub use filter::{Filter, FilterError, Scope};
 pub use format::Format;
 pub use sample::{
-    Build, Check, Configuration, DataPlane, Node, Observed, Port, Process, RealServer,
+    Build, Check, Configuration, DataPlane, Layer7, Node, Observed, Port, Process, RealServer,
     RealServerStatus, Requested, Sample, Service, ServiceState, SyslogServer, Traffic,
 };
 pub use totals::ServiceTotals;

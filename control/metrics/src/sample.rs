@@ -132,13 +132,24 @@ pub struct Service {
     pub scheduler: String,
     /// Whether its real servers take connections.
     pub state: ServiceState,
-    /// Whether replies come by us (NAT, SNAT). Else nothing is written about replies.
+    /// Whether replies come by us (NAT, SNAT, layer 7). Else nothing is written about replies.
     pub sees_replies: bool,
     /// What it counted over all real servers, those included that are gone. Filled in by
     /// [`ServiceTotals`](crate::ServiceTotals).
     pub traffic: Option<Traffic>,
+    /// What the layer 7 proxy counted besides; `None` in layer 4.
+    pub layer7: Option<Layer7>,
     /// Its real servers, in any order.
     pub real_servers: Vec<RealServer>,
+}
+
+/// What the layer 7 proxy counts of a service besides traffic.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Layer7 {
+    /// Connections that wait for a place now.
+    pub queued: u64,
+    /// Connections ended before their time, by reason.
+    pub failed: Vec<(&'static str, u64)>,
 }
 
 /// Whether a service's real servers take connections.
@@ -174,6 +185,9 @@ pub struct RealServer {
     pub check: Option<Check>,
     /// What it counted; `None` while the data plane does not answer.
     pub traffic: Option<Traffic>,
+    /// Attempts to connect to it that failed, and connections to it that ended before their time,
+    /// by reason; empty in layer 4.
+    pub failed: Vec<(&'static str, u64)>,
 }
 
 /// What the operator asks of a real server.
@@ -220,11 +234,11 @@ pub struct Traffic {
     pub total: u64,
     /// Packets from clients.
     pub packets: u64,
-    /// Layer 3 bytes from clients.
+    /// Layer 3 bytes from clients; in layer 7 payload.
     pub bytes: u64,
     /// Packets to clients, where they come by us.
     pub reply_packets: u64,
-    /// Layer 3 bytes to clients, where they come by us.
+    /// Layer 3 bytes to clients, where they come by us; in layer 7 payload.
     pub reply_bytes: u64,
 }
 
@@ -274,6 +288,13 @@ impl ServiceState {
             Self::Degraded => "degraded",
             Self::Down => "down",
         }
+    }
+}
+
+impl Service {
+    /// Whether packets are counted: the proxy of layer 7 sees none.
+    pub(crate) fn has_packets(&self) -> bool {
+        !self.mode.starts_with("l7-")
     }
 }
 

@@ -3,7 +3,7 @@
 mod common;
 
 use common::strict::Exposition;
-use common::{full, real_server, service};
+use common::{full, nfs, real_server, service};
 use metrics::{Filter, FilterError, Format, Observed, Requested, Sample, render};
 
 fn scrape(sample: &Sample, query: &[(&str, &str)]) -> Exposition {
@@ -31,6 +31,23 @@ fn series_come_sorted_by_their_names() {
     let of_weight = |line: &&str| line.starts_with("fulcrum_real_server_weight{");
     let lines: Vec<_> = text.lines().filter(of_weight).collect();
     assert!(lines.len() == 5 && lines.is_sorted(), "{lines:#?}");
+}
+
+#[test]
+fn layer_7_counts_no_packets_and_says_what_failed() {
+    let sample = Sample { services: vec![nfs()], ..Sample::default() };
+    let scraped = scrape(&sample, &[]);
+    assert!(scraped.order.is_sorted(), "{:#?}", scraped.order);
+    assert!(!scraped.order.iter().any(|family| family.contains("packets")), "{:#?}", scraped.order);
+    let text = render(&sample, &Filter::default(), Format::Text);
+    for line in [
+        "fulcrum_service_queued_connections{service=\"NFS\",mode=\"l7-tcp\"} 3",
+        "fulcrum_service_failed_connections_total{service=\"NFS\",mode=\"l7-tcp\",reason=\"no-server\"} 2",
+        "fulcrum_service_reply_bytes_total{service=\"NFS\",mode=\"l7-tcp\"} 35000",
+        "fulcrum_real_server_failed_connections_total{service=\"NFS\",real_server=\"nfs1\",reason=\"refused\"} 4",
+    ] {
+        assert!(text.lines().any(|is| is == line), "{line} is not in\n{text}");
+    }
 }
 
 #[test]

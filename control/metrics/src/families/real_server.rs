@@ -19,6 +19,10 @@ impl<'a> RealServerOf<'a> {
         self.real_server.traffic
     }
 
+    fn packets(&self, traffic: Option<Traffic>) -> Option<Traffic> {
+        traffic.filter(|_| self.service.has_packets())
+    }
+
     fn replies(&self) -> Option<Traffic> {
         self.traffic().filter(|_| self.service.sees_replies)
     }
@@ -31,7 +35,7 @@ impl Subject for RealServerOf<'_> {
     }
 }
 
-pub(super) fn families<'a>() -> [Family<RealServerOf<'a>>; 12] {
+pub(super) fn families<'a>() -> [Family<RealServerOf<'a>>; 13] {
     [
         Family {
             name: "fulcrum_real_server_check_duration_seconds",
@@ -56,7 +60,7 @@ pub(super) fn families<'a>() -> [Family<RealServerOf<'a>>; 12] {
         },
         Family {
             name: "fulcrum_real_server_client_bytes",
-            help: "Layer 3 bytes from clients to the real server.",
+            help: "Layer 3 bytes (layer 7: payload) from clients to the real server.",
             kind: Kind::Counter,
             series: |r, out| out.maybe(r.traffic().map(|t| t.bytes)),
         },
@@ -64,7 +68,7 @@ pub(super) fn families<'a>() -> [Family<RealServerOf<'a>>; 12] {
             name: "fulcrum_real_server_client_packets",
             help: "Packets from clients to the real server.",
             kind: Kind::Counter,
-            series: |r, out| out.maybe(r.traffic().map(|t| t.packets)),
+            series: |r, out| out.maybe(r.packets(r.traffic()).map(|t| t.packets)),
         },
         Family {
             name: "fulcrum_real_server_connections",
@@ -79,6 +83,16 @@ pub(super) fn families<'a>() -> [Family<RealServerOf<'a>>; 12] {
             series: |r, out| out.maybe(r.traffic().map(|t| t.connections)),
         },
         Family {
+            name: "fulcrum_real_server_failed_connections",
+            help: "Attempts and connections of layer 7 that the real server let fail, by reason.",
+            kind: Kind::Counter,
+            series: |r, out| {
+                for (reason, count) in &r.real_server.failed {
+                    out.labelled(&[("reason", *reason)], *count);
+                }
+            },
+        },
+        Family {
             name: "fulcrum_real_server",
             help: "The real server's address, and its port where it is not the client's choice.",
             kind: Kind::Info,
@@ -86,7 +100,7 @@ pub(super) fn families<'a>() -> [Family<RealServerOf<'a>>; 12] {
         },
         Family {
             name: "fulcrum_real_server_reply_bytes",
-            help: "Layer 3 bytes from the real server to clients, where they come by us.",
+            help: "Layer 3 bytes (layer 7: payload) from the real server to clients, where they come by us.",
             kind: Kind::Counter,
             series: |r, out| out.maybe(r.replies().map(|t| t.reply_bytes)),
         },
@@ -94,7 +108,7 @@ pub(super) fn families<'a>() -> [Family<RealServerOf<'a>>; 12] {
             name: "fulcrum_real_server_reply_packets",
             help: "Packets from the real server to clients, where they come by us.",
             kind: Kind::Counter,
-            series: |r, out| out.maybe(r.replies().map(|t| t.reply_packets)),
+            series: |r, out| out.maybe(r.packets(r.replies()).map(|t| t.reply_packets)),
         },
         Family {
             name: "fulcrum_real_server_status",

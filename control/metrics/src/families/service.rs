@@ -10,11 +10,11 @@ impl Subject for Service {
     }
 }
 
-pub(super) fn families() -> [Family<Service>; 9] {
+pub(super) fn families() -> [Family<Service>; 11] {
     [
         Family {
             name: "fulcrum_service_client_bytes",
-            help: "Layer 3 bytes from clients to real servers.",
+            help: "Layer 3 bytes (layer 7: payload) from clients to real servers.",
             kind: Kind::Counter,
             series: |service, out| out.maybe(service.traffic.map(|t| t.bytes)),
         },
@@ -22,7 +22,7 @@ pub(super) fn families() -> [Family<Service>; 9] {
             name: "fulcrum_service_client_packets",
             help: "Packets from clients to real servers.",
             kind: Kind::Counter,
-            series: |service, out| out.maybe(service.traffic.map(|t| t.packets)),
+            series: |service, out| out.maybe(packets(service.traffic, service).map(|t| t.packets)),
         },
         Family {
             name: "fulcrum_service_connections",
@@ -37,10 +37,26 @@ pub(super) fn families() -> [Family<Service>; 9] {
             series: |service, out| out.maybe(service.traffic.map(|t| t.connections)),
         },
         Family {
+            name: "fulcrum_service_failed_connections",
+            help: "Connections of layer 7 that were given up or cut, by reason.",
+            kind: Kind::Counter,
+            series: |service, out| {
+                for (reason, count) in service.layer7.iter().flat_map(|l| &l.failed) {
+                    out.labelled(&[("reason", *reason)], *count);
+                }
+            },
+        },
+        Family {
             name: "fulcrum_service",
             help: "The service's address, ports, protocol and scheduler.",
             kind: Kind::Info,
             series: info,
+        },
+        Family {
+            name: "fulcrum_service_queued_connections",
+            help: "Connections of layer 7 that wait for a place.",
+            kind: Kind::Gauge,
+            series: |service, out| out.maybe(service.layer7.as_ref().map(|l| l.queued)),
         },
         Family {
             name: "fulcrum_service_real_servers",
@@ -50,7 +66,7 @@ pub(super) fn families() -> [Family<Service>; 9] {
         },
         Family {
             name: "fulcrum_service_reply_bytes",
-            help: "Layer 3 bytes from real servers to clients, where they come by us.",
+            help: "Layer 3 bytes (layer 7: payload) from real servers to clients, where they come by us.",
             kind: Kind::Counter,
             series: |service, out| out.maybe(replies(service).map(|t| t.reply_bytes)),
         },
@@ -58,7 +74,9 @@ pub(super) fn families() -> [Family<Service>; 9] {
             name: "fulcrum_service_reply_packets",
             help: "Packets from real servers to clients, where they come by us.",
             kind: Kind::Counter,
-            series: |service, out| out.maybe(replies(service).map(|t| t.reply_packets)),
+            series: |service, out| {
+                out.maybe(packets(replies(service), service).map(|t| t.reply_packets))
+            },
         },
         Family {
             name: "fulcrum_service_status",
@@ -73,6 +91,10 @@ pub(super) fn families() -> [Family<Service>; 9] {
 
 fn replies(service: &Service) -> Option<Traffic> {
     service.traffic.filter(|_| service.sees_replies)
+}
+
+fn packets(traffic: Option<Traffic>, service: &Service) -> Option<Traffic> {
+    traffic.filter(|_| service.has_packets())
 }
 
 fn info(service: &Service, out: &mut Series<'_>) {

@@ -5,8 +5,8 @@ pub mod strict;
 
 use api::{DropReason, PortCounters, PuntReason, TableCounters};
 use metrics::{
-    Build, Check, Configuration, DataPlane, Node, Observed, Port, Process, RealServer, Requested,
-    Sample, Service, ServiceState, SyslogServer, Traffic,
+    Build, Check, Configuration, DataPlane, Layer7, Node, Observed, Port, Process, RealServer,
+    Requested, Sample, Service, ServiceState, SyslogServer, Traffic,
 };
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr};
@@ -120,6 +120,18 @@ fn dns() -> Service {
     }
 }
 
+/// Of layer 7, which knows of no packets.
+pub fn nfs() -> Service {
+    let failed = vec![("refused", 4), ("server-reset", 0)];
+    let real_server = RealServer { failed, ..real_server("nfs1", 31) };
+    Service {
+        sees_replies: true,
+        traffic: Some(traffic(700)),
+        layer7: Some(Layer7 { queued: 3, failed: vec![("no-server", 2), ("queue-full", 1)] }),
+        ..service("NFS", "l7-tcp", vec![real_server])
+    }
+}
+
 pub fn service(name: &str, mode: &str, real_servers: Vec<RealServer>) -> Service {
     Service {
         name: name.into(),
@@ -131,6 +143,7 @@ pub fn service(name: &str, mode: &str, real_servers: Vec<RealServer>) -> Service
         state: ServiceState::Up,
         sees_replies: false,
         traffic: None,
+        layer7: None,
         real_servers,
     }
 }
@@ -149,6 +162,7 @@ pub fn real_server(name: &str, last: u8) -> RealServer {
             since: Duration::from_secs(60),
         }),
         traffic: Some(traffic(u64::from(last))),
+        failed: Vec::new(),
     }
 }
 
