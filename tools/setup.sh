@@ -5,7 +5,7 @@ set -eu
 
 build="gcc libc6-dev pkg-config libdpdk-dev dpdk clang-14 libclang-14-dev ca-certificates"
 testbed="iproute2 ethtool nftables procps tcpdump curl openssl openssh-client openssh-server
-    nginx-light dnsmasq-base bind9-dnsutils vsftpd python3-aiosmtpd iputils-ping prometheus
+    nginx-light socat dnsmasq-base bind9-dnsutils vsftpd python3-aiosmtpd iputils-ping prometheus
     python3-venv strace"
 rust="rustc-web cargo-web rust-web-clippy rustfmt-web"
 

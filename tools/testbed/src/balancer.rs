@@ -137,6 +137,19 @@ impl Balancer {
 
     /// Status and answer, whatever they are.
     pub fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Result<(u16, Value)> {
+        let (status, body) = self.exchange(method, path, body)?;
+        Ok((status, serde_json::from_str(&body).context(body)?))
+    }
+
+    /// What Prometheus would read.
+    pub fn metrics(&self) -> Result<String> {
+        match self.exchange("GET", "/metrics", None)? {
+            (200, text) => Ok(text),
+            (status, text) => bail!("GET /metrics: {status} {text}"),
+        }
+    }
+
+    fn exchange(&self, method: &str, path: &str, body: Option<&Value>) -> Result<(u16, String)> {
         let mut request = format!("{method} {path} HTTP/1.0\r\nHost: fulcrum\r\n");
         let body = body.map(Value::to_string).unwrap_or_default();
         if !body.is_empty() {
@@ -150,7 +163,7 @@ impl Balancer {
         socket.read_to_string(&mut answer)?;
         let (head, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
         let status = head.split(' ').nth(1).context("no status")?.parse()?;
-        Ok((status, serde_json::from_str(body).with_context(|| body.to_owned())?))
+        Ok((status, body.to_owned()))
     }
 
     /// Writes another configuration and has it read; returns when it is in force.
@@ -253,7 +266,7 @@ impl Balancer {
         if !rules.trim().is_empty() {
             bail!("nftables rules left behind: {rules}");
         }
-        for program in ["fulcrum", "fulcrum-dataplane", "fulcrum-control"] {
+        for program in ["fulcrum", "fulcrum-dataplane", "fulcrum-l7", "fulcrum-control"] {
             if !self.pids(program)?.is_empty() {
                 bail!("{program} still runs");
             }

@@ -13,7 +13,6 @@ impl Server {
         big: Option<&BigFile>,
         credentials: Option<&Credentials>,
     ) -> Result<&mut Self> {
-        let folder = self.host.folder();
         let mut listen = String::new();
         for port in ports {
             let tls = if *port == 443 && credentials.is_some() { " ssl" } else { "" };
@@ -28,7 +27,28 @@ impl Server {
             let path = big.path().display();
             writeln!(listen, "    location = /big {{ alias {path}; default_type x/y; }}")?;
         }
-        let (name, here) = (self.name(), folder.display());
+        let name = self.name();
+        let page =
+            format!("location = /name {{ default_type text/plain; return 200 \"{name}\\n\"; }}");
+        self.nginx(&format!("{listen}    {page}"), ports)
+    }
+
+    /// A page on `ports` that says what the PROXY protocol told it: the client's address, who
+    /// connected, and the port that the client came to.
+    pub fn web_told(&mut self, ports: &[u16]) -> Result<&mut Self> {
+        let mut server = String::new();
+        for port in ports {
+            writeln!(server, "    listen {port} proxy_protocol;")?;
+        }
+        let told = "$proxy_protocol_addr $remote_addr $proxy_protocol_server_port";
+        server += &format!("    location / {{ return 200 \"{told}\\n\"; }}");
+        self.nginx(&server, ports)
+    }
+
+    /// Runs it with this in its `server`.
+    fn nginx(&mut self, server: &str, ports: &[u16]) -> Result<&mut Self> {
+        let folder = self.host.folder();
+        let here = folder.display();
         let text = format!(
             "daemon off;
 master_process off;
@@ -46,7 +66,7 @@ http {{
   uwsgi_temp_path {here}/uwsgi;
   scgi_temp_path {here}/scgi;
   server {{
-{listen}    location = /name {{ default_type text/plain; return 200 \"{name}\\n\"; }}
+{server}
   }}
 }}
 "

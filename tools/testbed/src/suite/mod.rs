@@ -8,6 +8,7 @@ mod deployments;
 mod edits;
 mod failures;
 mod files;
+mod layer7;
 mod limits;
 mod load;
 pub mod modes;
@@ -29,6 +30,7 @@ pub fn all() -> Vec<Test> {
     limits::add(&mut tests);
     edits::add(&mut tests);
     load::add(&mut tests);
+    layer7::add(&mut tests);
     deployments::add(&mut tests);
     files::add(&mut tests);
     checks::add(&mut tests);
