@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use store::Kept;
 use tokio::sync::Semaphore;
-use users::{Accounts, Audit, Cost, Entry, Secret, Throttle, TokenText};
+use users::{Accounts, Audit, Bond, Cost, Entry, Secret, Session, Sessions, Throttle, TokenText};
 
 /// A password that was right is not hashed again for so long: whoever asks ten times a second would
 /// keep a core busy with it.
@@ -25,6 +25,8 @@ const VERIFIERS: usize = 2;
 const AUDIT_BYTES: u64 = 8 << 20;
 /// Named in the audit log when a token is nobody's. No user's name has brackets.
 const TOKEN: &str = "(token)";
+/// The same for a session that is over, or never was.
+const SESSION: &str = "(session)";
 
 /// Accounts, and what guards them.
 pub struct Door {
@@ -32,6 +34,7 @@ pub struct Door {
     audit: Mutex<Audit>,
     throttle: Mutex<Throttle>,
     right: Mutex<HashMap<String, Right>>,
+    sessions: Mutex<Sessions>,
     verifiers: Semaphore,
     random: &'static dyn SecureRandom,
     /// Keeps digests of passwords in memory from being worth anything outside of it.
@@ -42,6 +45,7 @@ pub struct Door {
 /// A password that was right.
 struct Right {
     digest: [u8; 32],
+    bond: Bond,
     until: Duration,
 }
 
@@ -63,6 +67,7 @@ impl Door {
             audit: Mutex::new(Audit::open(&state_dir.join("audit"), AUDIT_BYTES)?),
             throttle: Mutex::default(),
             right: Mutex::default(),
+            sessions: Mutex::default(),
             verifiers: Semaphore::new(VERIFIERS),
             random,
             pepper,
@@ -97,10 +102,43 @@ impl Door {
     /// # Errors
     /// When there is no randomness.
     pub fn token(&self) -> Result<TokenText, Problem> {
+        self.random_bytes().map(TokenText::from_random)
+    }
+
+    /// A session for somebody who has given their password: its text, and what they may do.
+    ///
+    /// # Errors
+    /// 401 when it is not their password, 429 when somebody tries too often.
+    pub async fn log_in(
+        self: &Arc<Self>,
+        from: Peer,
+        name: &str,
+        given: Secret,
+    ) -> Result<(TokenText, Role), Problem> {
+        let text = self.random_bytes().map(TokenText::for_session)?;
+        let (caller, bond) = self.verified(from, name, given).await?;
+        lock(&self.sessions).begin((name, bond), from.0, &text, self.begun.elapsed());
+        self.write_down(entry(name, Some(from), "log in", 200)).await;
+        Ok((text, caller.role))
+    }
+
+    /// Ends a session. Whether there was one of that number.
+    pub fn end_session(&self, number: u64) -> bool {
+        lock(&self.sessions).end(number)
+    }
+
+    /// All sessions, and what time it is for them.
+    pub fn sessions(&self) -> (Vec<Session>, Duration) {
+        let now = self.begun.elapsed();
+        let accounts = lock(&self.accounts);
+        (lock(&self.sessions).list(now, |user| accounts.value().bond(user)), now)
+    }
+
+    fn random_bytes(&self) -> Result<[u8; 32], Problem> {
         let mut bytes = [0; 32];
         let filled = self.random.fill(&mut bytes);
         filled.map_err(|_| Problem::unavailable("the kernel gives no randomness"))?;
-        Ok(TokenText::from_random(bytes))
+        Ok(bytes)
     }
 
     /// The audit log, newest first, and how many lines were torn.
@@ -123,42 +161,84 @@ impl Door {
         given: Secret,
     ) -> Result<Caller, Problem> {
         let digest = self.digest(name, &given);
-        if self.was_right(name, &digest)
-            && let Some(role) = self.accounts(|a| a.role(name))
+        let now = self.accounts(|a| a.role(name).zip(a.bond(name)));
+        if let Some((role, bond)) = now
+            && self.was_right(name, &digest, &bond)
         {
-            return Ok(Caller { name: name.to_owned(), role });
+            return Ok(Caller { name: name.to_owned(), role, session: None });
         }
+        let (caller, bond) = self.verified(from, name, given).await?;
+        let until = self.begun.elapsed() + REMEMBERED;
+        lock(&self.right).insert(name.to_owned(), Right { digest, bond, until });
+        Ok(caller)
+    }
+
+    /// Whose name and password these are, and what stands for the password: it may be set anew
+    /// while it is verified.
+    async fn verified(
+        self: &Arc<Self>,
+        from: Peer,
+        name: &str,
+        given: Secret,
+    ) -> Result<(Caller, Bond), Problem> {
         let now = self.begun.elapsed();
         let admitted = lock(&self.throttle).admit(from.0, name, now);
         admitted.map_err(too_often)?;
-        let verification = self.accounts(|a| a.verification(name, given, Cost::STRONG));
+        let (verification, bond) =
+            self.accounts(|a| (a.verification(name, given, Cost::STRONG), a.bond(name)));
         let _one_of_few = self.verifiers.acquire().await;
         let is_right = tokio::task::spawn_blocking(|| verification.run()).await.unwrap_or(false);
         let role = self.accounts(|a| a.role(name)).filter(|_| is_right);
-        let Some(role) = role else {
+        let Some((role, bond)) = role.zip(bond) else {
             self.write_down(entry(name, Some(from), "log in", 401)).await;
             return Err(self.unknown());
         };
         lock(&self.throttle).succeeded(from.0, name);
-        let until = self.begun.elapsed() + REMEMBERED;
-        lock(&self.right).insert(name.to_owned(), Right { digest, until });
-        Ok(Caller { name: name.to_owned(), role })
+        Ok((Caller { name: name.to_owned(), role, session: None }, bond))
+    }
+
+    /// A session's text or a token's.
+    async fn by_text(self: &Arc<Self>, from: Peer, given: &Secret) -> Result<Caller, Problem> {
+        match TokenText::is_session(given) {
+            true => self.by_session(from, given).await,
+            false => self.by_token(from, given).await,
+        }
+    }
+
+    async fn by_session(self: &Arc<Self>, from: Peer, given: &Secret) -> Result<Caller, Problem> {
+        let caller = {
+            let (accounts, now) = (lock(&self.accounts), self.begun.elapsed());
+            let mut sessions = lock(&self.sessions);
+            let bond = |user: &str| accounts.value().bond(user);
+            sessions.by_text(given, now, bond).and_then(|session| {
+                let role = accounts.value().role(&session.user)?;
+                Some(Caller { name: session.user.clone(), role, session: Some(session.number) })
+            })
+        };
+        match caller {
+            Some(caller) => Ok(caller),
+            None => Err(self.nobodys(SESSION, from).await),
+        }
     }
 
     async fn by_token(self: &Arc<Self>, from: Peer, given: &Secret) -> Result<Caller, Problem> {
         let of_token = |accounts: &Accounts| {
             let (token, owner, role) = accounts.by_token(given, seconds())?;
-            Some(Caller { name: format!("{owner} ({token})"), role })
+            Some(Caller { name: format!("{owner} ({token})"), role, session: None })
         };
         if let Some(caller) = self.accounts(of_token) {
             return Ok(caller);
         }
-        // Nobody guesses 256 bits. That the audit log is not flooded is reason enough to count.
-        let counted = lock(&self.throttle).admit(from.0, TOKEN, self.begun.elapsed());
+        Err(self.nobodys(TOKEN, from).await)
+    }
+
+    /// Nobody guesses 256 bits. That the audit log is not flooded is reason enough to count.
+    async fn nobodys(self: &Arc<Self>, what: &str, from: Peer) -> Problem {
+        let counted = lock(&self.throttle).admit(from.0, what, self.begun.elapsed());
         if counted.is_ok() {
-            self.write_down(entry(TOKEN, Some(from), "log in", 401)).await;
+            self.write_down(entry(what, Some(from), "log in", 401)).await;
         }
-        Err(self.unknown())
+        self.unknown()
     }
 
     fn digest(&self, name: &str, given: &Secret) -> [u8; 32] {
@@ -170,11 +250,11 @@ impl Door {
         digest.finalize().into()
     }
 
-    fn was_right(&self, name: &str, digest: &[u8; 32]) -> bool {
+    fn was_right(&self, name: &str, digest: &[u8; 32], bond: &Bond) -> bool {
         let now = self.begun.elapsed();
         let mut right = lock(&self.right);
         right.retain(|_, it| it.until > now);
-        right.get(name).is_some_and(|it| it.digest == *digest)
+        right.get(name).is_some_and(|it| it.digest == *digest && it.bond == *bond)
     }
 
     /// The same answer whatever was wrong.
@@ -229,7 +309,7 @@ impl Gate for Network {
         };
         let given = given.trim();
         if scheme.eq_ignore_ascii_case("bearer") {
-            return self.0.by_token(from, &Secret::new(given)).await;
+            return self.0.by_text(from, &Secret::new(given)).await;
         }
         let pair = BASE64.decode(given).ok().and_then(|bytes| String::from_utf8(bytes).ok());
         match pair.as_deref().and_then(|pair| pair.split_once(':')) {
@@ -251,7 +331,7 @@ struct Local(Arc<Door>);
 #[async_trait::async_trait]
 impl Gate for Local {
     async fn caller(&self, _: Option<Peer>, _: &HeaderMap) -> Result<Caller, Problem> {
-        Ok(Caller { name: "root".into(), role: Role::Admin })
+        Ok(Caller { name: "root".into(), role: Role::Admin, session: None })
     }
 
     async fn done(&self, done: Done) {

@@ -11,7 +11,8 @@ use anyhow::Result;
 use api::{ConnectionRow, Reply, Request};
 use lower::RealServerKey;
 use rest::types::*;
-use rest::{Control, Problem, Role};
+use rest::{Caller, Control, Peer, Problem, Role};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 use syslog::Tee;
@@ -259,6 +260,52 @@ impl Control for Node {
     async fn remove_token(&self, token: &str) -> Result<Nothing, Problem> {
         self.door.change(|accounts| accounts.remove_token(token))?;
         Ok(Nothing {})
+    }
+
+    async fn log_in(&self, from: Option<Peer>, login: Login) -> Result<SessionMade, Problem> {
+        // At the local socket, somebody tries what would happen.
+        let from = from.unwrap_or(Peer(Ipv4Addr::LOCALHOST.into()));
+        let Login { name, password } = login;
+        let (text, role) = self.door.log_in(from, &name, users::Secret::new(password)).await?;
+        Ok(SessionMade {
+            token: text.reveal().to_owned(),
+            user: name,
+            role,
+            idle_timeout_s: users::SESSION_IDLE.as_secs(),
+            expires_in_s: users::SESSION_LONGEST.as_secs(),
+        })
+    }
+
+    async fn log_out(&self, caller: &Caller) -> Result<Nothing, Problem> {
+        let remedy = "log out with the session's text, as `Authorization: Bearer TEXT`";
+        let session = caller.session.ok_or_else(|| {
+            Problem::conflict(format!("{} is here without a session", caller.name), remedy)
+        })?;
+        self.door.end_session(session);
+        Ok(Nothing {})
+    }
+
+    async fn sessions(&self) -> Result<Sessions, Problem> {
+        let (sessions, now) = self.door.sessions();
+        let session = |session: users::Session| Session {
+            number: session.number,
+            age_s: now.saturating_sub(session.begun).as_secs(),
+            idle_s: now.saturating_sub(session.seen).as_secs(),
+            expires_in_s: session.end().saturating_sub(now).as_secs(),
+            user: session.user,
+            from: session.from,
+        };
+        Ok(Sessions { sessions: sessions.into_iter().map(session).collect() })
+    }
+
+    async fn end_session(&self, number: u64) -> Result<Nothing, Problem> {
+        match self.door.end_session(number) {
+            true => Ok(Nothing {}),
+            false => {
+                let what = format!("there is no session {number}");
+                Err(Problem::not_found(what, "see the list of sessions"))
+            }
+        }
     }
 
     async fn audit(&self) -> Result<AuditLog, Problem> {

@@ -167,3 +167,65 @@ fn a_client_that_says_nothing_holds_nobody_up() {
         drop(lab);
     });
 }
+
+#[test]
+fn a_session_stands_for_a_password_until_it_ends() {
+    inside("a_session_stands_for_a_password_until_it_ends", || {
+        let _servers = (real_server("10.0.0.11"), real_server("10.0.0.12"));
+        let lab = Lab::ready(CONFIG);
+        assert_eq!(set_password(&lab, "ann").status, 200);
+        let otto = json!({"name": "otto", "role": "operator", "password": PASSWORD});
+        assert_eq!(post(&lab, "/api/v1/users", &otto).status, 200);
+        eventually("HTTPS answers", || curl(&[], "/api/v1/status").0 == 401);
+        let log_in = |name: &str, password: &str| {
+            let body = json!({"name": name, "password": password}).to_string();
+            let json = "Content-Type: application/json";
+            curl(&["-X", "POST", "-H", json, "-d", &body], "/api/v1/sessions")
+        };
+        let session = |name: &str| {
+            let (status, made) = log_in(name, PASSWORD);
+            assert_eq!((status, &made["user"]), (200, &json!(name)));
+            format!("Authorization: Bearer {}", made["token"].as_str().expect("a token"))
+        };
+        let ask = |header: &str, path: &str| curl(&["-H", header], path).0;
+        let (first, second, third) = (session("otto"), session("otto"), session("ann"));
+        let seen = [&first, &second, &third].map(|header| ask(header, "/api/v1/users"));
+        assert_eq!(seen, [403, 403, 200]);
+        assert_eq!(ask(&first, "/api/v1/status"), 200);
+        let list = curl(&["-H", &third], "/api/v1/sessions").1;
+        let rows = list["sessions"].as_array().expect("rows");
+        let users: Vec<_> = rows.iter().map(|row| (&row["user"], &row["from"])).collect();
+        let here = &json!("127.0.0.1");
+        let (otto, ann) = (&json!("otto"), &json!("ann"));
+        assert_eq!(users, [(otto, here), (otto, here), (ann, here)]);
+        assert!(rows[0]["expires_in_s"].as_u64().is_some_and(|s| (1_700..=1_800).contains(&s)));
+
+        // Out by itself; out with the password; out by an administrator.
+        let out = ["-X", "DELETE", "-H", &first];
+        assert_eq!(curl(&out, "/api/v1/sessions/current").0, 200);
+        assert_eq!([&first, &second].map(|it| ask(it, "/api/v1/status")), [401, 200]);
+        assert_eq!(set_password(&lab, "otto").status, 200);
+        assert_eq!([&second, &third].map(|it| ask(it, "/api/v1/status")), [401, 200]);
+        let number = rows[2]["number"].as_u64().expect("a number");
+        let path = format!("/api/v1/sessions/{number}");
+        let ended = || http::call(&lab.socket(), "DELETE", &path, b"").expect("it answers").status;
+        assert_eq!([ended(), ended()], [200, 404]);
+        assert_eq!(ask(&third, "/api/v1/status"), 401);
+        let fourth = session("otto");
+        assert_eq!(
+            http::call(&lab.socket(), "DELETE", "/api/v1/users/otto", b"").expect("").status,
+            200
+        );
+        assert_eq!(ask(&fourth, "/api/v1/status"), 401);
+
+        // Without a session there is none to end; a wrong password begins none, and not for long.
+        let current = http::call(&lab.socket(), "DELETE", "/api/v1/sessions/current", b"");
+        assert_eq!(current.expect("it answers").status, 409);
+        let guesses: Vec<u16> = (0..8).map(|n| log_in("ann", &format!("guess {n}")).0).collect();
+        assert_eq!(guesses[..5], [401; 5]);
+        assert!(guesses[5..].contains(&429), "{guesses:?}");
+        let log = lab.get("/api/v1/audit").json().to_string();
+        assert!(log.contains("log in") && !log.contains("fulcrum_session_"), "{log}");
+        assert!(!log.contains(PASSWORD));
+    });
+}

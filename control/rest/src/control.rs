@@ -1,6 +1,8 @@
 //! What the API needs of the process behind it.
 
 use crate::problem::Problem;
+use crate::role::Caller;
+use crate::router::Peer;
 use crate::types::*;
 use tokio::sync::broadcast;
 
@@ -65,6 +67,14 @@ pub trait Control: Send + Sync + 'static {
     async fn add_token(&self, token: NewToken) -> Result<TokenMade, Problem>;
     /// Removes a token.
     async fn remove_token(&self, token: &str) -> Result<Nothing, Problem>;
+    /// Somebody gives a name and a password for a session.
+    async fn log_in(&self, from: Option<Peer>, login: Login) -> Result<SessionMade, Problem>;
+    /// The caller's session ends.
+    async fn log_out(&self, caller: &Caller) -> Result<Nothing, Problem>;
+    /// All sessions.
+    async fn sessions(&self) -> Result<Sessions, Problem>;
+    /// Ends anybody's session.
+    async fn end_session(&self, number: u64) -> Result<Nothing, Problem>;
     /// What was done lately, and by whom.
     async fn audit(&self) -> Result<AuditLog, Problem>;
     /// The last events.

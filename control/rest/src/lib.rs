@@ -12,6 +12,6 @@ mod whole;
 
 pub use control::Control;
 pub use problem::Problem;
-pub use role::{Caller, needed};
+pub use role::{Caller, is_open, needed};
 pub use router::{Done, Gate, Peer, document, router};
 pub use users::Role;

@@ -2,7 +2,7 @@
 
 use crate::paths::{self, Behind};
 use crate::problem::Problem;
-use crate::role::{Caller, needed};
+use crate::role::{Caller, is_open, needed};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
@@ -24,7 +24,7 @@ pub trait Gate: Send + Sync + 'static {
     /// 401 when it is nobody's, 429 when somebody tries too often.
     async fn caller(&self, from: Option<Peer>, headers: &HeaderMap) -> Result<Caller, Problem>;
     /// Something was done, or refused to a caller. Reading is not told. Of those that it did not let
-    /// in the gate knows itself.
+    /// in the gate knows itself, and of those that log in whoever lets them.
     async fn done(&self, done: Done);
 }
 
@@ -90,7 +90,7 @@ fn described(document: OpenApi) -> Value {
     let mut document = serde_json::to_value(document).unwrap_or_default();
     document["components"]["securitySchemes"] = json!({
         "token": {"type": "http", "scheme": "bearer",
-            "description": "An API token: `fulcrum user token`"},
+            "description": "An API token (`fulcrum token add`), or a session's text"},
         "password": {"type": "http", "scheme": "basic"},
     });
     document["security"] = json!([{"token": []}, {"password": []}]);
@@ -98,18 +98,25 @@ fn described(document: OpenApi) -> Value {
     for (path, operations) in paths {
         for (method, operation) in operations.as_object_mut().into_iter().flatten() {
             let method = method.to_uppercase().parse().unwrap_or_default();
-            operation["x-role"] = json!(needed(&method, path).text());
+            match is_open(&method, path) {
+                true => operation["security"] = json!([]),
+                false => operation["x-role"] = json!(needed(&method, path).text()),
+            }
         }
     }
     document
 }
 
-/// Nobody passes without a name, nobody does what their role does not allow, and nothing is done
+/// Nobody passes without a name but to get one, nobody does what their role does not allow, and nothing is done
 /// that is not written down.
 async fn guard(State(gate): State<Arc<dyn Gate>>, mut request: Request, next: Next) -> Response {
     let from = request.extensions().get().copied();
     let reading = request.method().is_safe();
     let action = format!("{} {}", request.method(), request.uri().path());
+    let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    if is_open(request.method(), path) {
+        return next.run(request).await;
+    }
     let caller = match gate.caller(from, request.headers()).await {
         Ok(caller) => caller,
         Err(problem) => return challenged(problem),
@@ -131,7 +138,7 @@ async fn guard(State(gate): State<Arc<dyn Gate>>, mut request: Request, next: Ne
 }
 
 fn forbidden(caller: &Caller, least: Role) -> Response {
-    let Caller { name, role } = caller;
+    let Caller { name, role, .. } = caller;
     let what = format!("{name} is a {}, this needs the role {}", role.text(), least.text());
     let remedy = "ask an administrator: `fulcrum user role NAME ROLE`";
     Problem::new(StatusCode::FORBIDDEN, what, remedy).into_response()

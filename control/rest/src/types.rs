@@ -629,6 +629,59 @@ pub struct TokenMade {
     pub token: String,
 }
 
+/// Who logs in.
+#[derive(Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Login {
+    /// A user's name.
+    pub name: String,
+    /// Their password.
+    #[schema(max_length = 1024)]
+    pub password: String,
+}
+
+/// A session that was begun. It ends with the password, with its user, and when control is started
+/// anew.
+#[derive(Clone, Deserialize, Serialize, ToSchema)]
+pub struct SessionMade {
+    /// Its text, which is shown this once: `Authorization: Bearer TEXT`.
+    pub token: String,
+    /// Whose it is.
+    pub user: String,
+    /// What it may do now, which is what its user may.
+    #[schema(value_type = RoleSchema)]
+    pub role: Role,
+    /// It ends after so many seconds without a request.
+    pub idle_timeout_s: u64,
+    /// It ends after so many seconds, whatever happens.
+    pub expires_in_s: u64,
+}
+
+/// All sessions; never their texts.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Sessions {
+    /// By number.
+    pub sessions: Vec<Session>,
+}
+
+/// A session.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Session {
+    /// Its number.
+    pub number: u64,
+    /// Whose it is.
+    pub user: String,
+    /// From where they logged in.
+    #[schema(value_type = String)]
+    pub from: IpAddr,
+    /// Seconds since they did.
+    pub age_s: u64,
+    /// Seconds since the last request.
+    pub idle_s: u64,
+    /// Seconds until it ends, if nothing more is asked.
+    pub expires_in_s: u64,
+}
+
 /// The audit log.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct AuditLog {

@@ -100,6 +100,18 @@ impl Control for Reached {
     async fn remove_token(&self, _: &str) -> Result<Nothing, Problem> {
         reached()
     }
+    async fn log_in(&self, _: Option<rest::Peer>, _: Login) -> Result<SessionMade, Problem> {
+        reached()
+    }
+    async fn log_out(&self, _: &Caller) -> Result<Nothing, Problem> {
+        reached()
+    }
+    async fn sessions(&self) -> Result<Sessions, Problem> {
+        reached()
+    }
+    async fn end_session(&self, _: u64) -> Result<Nothing, Problem> {
+        reached()
+    }
     async fn audit(&self) -> Result<AuditLog, Problem> {
         reached()
     }
@@ -124,7 +136,7 @@ impl Gate for Believing {
             Some(b"admin") => Role::Admin,
             _ => return Err(Problem::new(StatusCode::UNAUTHORIZED, "who is it?", "log in")),
         };
-        Ok(Caller { name: "somebody".into(), role })
+        Ok(Caller { name: "somebody".into(), role, session: None })
     }
     async fn done(&self, done: Done) {
         self.0.lock().unwrap().push(done);
@@ -134,7 +146,8 @@ impl Gate for Believing {
 struct Operation {
     method: Method,
     path: String,
-    role: Role,
+    /// `None`: for whoever asks.
+    role: Option<Role>,
 }
 
 fn operations() -> Vec<Operation> {
@@ -142,11 +155,15 @@ fn operations() -> Vec<Operation> {
     let mut all = Vec::new();
     for (path, operations) in document["paths"].as_object().unwrap() {
         for (method, operation) in operations.as_object().unwrap() {
-            let role = match operation["x-role"].as_str().unwrap() {
-                "viewer" => Role::Viewer,
-                "operator" => Role::Operator,
-                "admin" => Role::Admin,
-                other => panic!("{other}"),
+            let role = match operation["x-role"].as_str() {
+                Some("viewer") => Some(Role::Viewer),
+                Some("operator") => Some(Role::Operator),
+                Some("admin") => Some(Role::Admin),
+                Some(other) => panic!("{other}"),
+                None => {
+                    assert_eq!(operation["security"], serde_json::json!([]), "{method} {path}");
+                    None
+                }
             };
             let method = method.to_uppercase().parse().unwrap();
             all.push(Operation { method, path: path.clone(), role });
@@ -161,7 +178,11 @@ async fn call(
     headers: &[(&str, &str)],
     body: &str,
 ) -> (StatusCode, String) {
-    let path = path.replace("{action}", "drain").replace("{number}", "1").replace(['{', '}'], "");
+    let path = path
+        .replace("{action}", "drain")
+        .replace("{number}", "1")
+        .replace("{session}", "1")
+        .replace(['{', '}'], "");
     let mut request = Request::builder().method(method).uri(path);
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -185,6 +206,7 @@ fn a_body(path: &str) -> &'static str {
         Some("users") => r#"{"name": "eve", "role": "viewer", "password": "x"}"#,
         Some("password") => r#"{"password": "x"}"#,
         Some("role") => r#"{"role": "viewer"}"#,
+        Some("sessions") => r#"{"name": "eve", "password": "x"}"#,
         Some("tokens") => r#"{"name": "t", "owner": "eve", "role": "viewer"}"#,
         _ => r#"{"text": ""}"#,
     }
@@ -221,25 +243,40 @@ async fn nobody_and_the_wrong_role_are_refused_everywhere() {
     for Operation { method, path, role } in &operations {
         let name = format!("{method} {path}");
         let (status, text) = call(method, path, &[json], a_body(path)).await;
-        assert_eq!(status, StatusCode::UNAUTHORIZED, "{name}: {text}");
+        let expected = if role.is_some() { StatusCode::UNAUTHORIZED } else { REACHED };
+        assert_eq!(status, expected, "{name}: {text}");
         for caller in [Role::Viewer, Role::Operator, Role::Admin] {
             let headers = [json, ("role", caller.text())];
             let (status, text) = call(method, path, &headers, a_body(path)).await;
-            let expected = if caller < *role { StatusCode::FORBIDDEN } else { REACHED };
+            let expected = if role.is_some_and(|role| caller < role) {
+                StatusCode::FORBIDDEN
+            } else {
+                REACHED
+            };
             assert_eq!(status, expected, "{name} as {}: {text}", caller.text());
         }
     }
 }
 
 #[tokio::test]
+async fn nobody_in_particular_may_log_in_and_nothing_else() {
+    let open = operations().into_iter().filter(|operation| operation.role.is_none());
+    let open: Vec<_> = open.map(|it| format!("{} {}", it.method, it.path)).collect();
+    assert_eq!(open, ["POST /api/v1/sessions"]);
+    let (status, text) = call(&Method::GET, "/api/v1/sessions", &[], "").await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED, "{text}");
+}
+
+#[tokio::test]
 async fn only_reading_is_for_viewers() {
     for Operation { method, path, role } in operations() {
-        if role == Role::Viewer {
+        let is_own = path == "/api/v1/sessions/current";
+        if role == Some(Role::Viewer) && !is_own {
             assert_eq!(method, Method::GET, "{path}");
         }
     }
     let config = operations().into_iter().find(|o| o.method == Method::PUT).unwrap();
-    assert_eq!((config.path.as_str(), config.role), ("/api/v1/config", Role::Admin));
+    assert_eq!((config.path.as_str(), config.role), ("/api/v1/config", Some(Role::Admin)));
 }
 
 #[tokio::test]
@@ -259,6 +296,8 @@ async fn what_is_malformed_is_said() {
         ("POST", "/api/v1/services/a/real-servers/b/explode", "", 404),
         ("DELETE", "/api/v1/config", "", 405),
         ("GET", "/api/v2/config", "", 404),
+        ("DELETE", "/api/v1/sessions/none", "", 400),
+        ("POST", "/api/v1/sessions", "{\"name\": \"eve\"}", 422),
     ];
     for (method, path, body, expected) in cases {
         let (status, text) = call(&method.parse().unwrap(), path, &[admin, json], body).await;

@@ -32,6 +32,11 @@ pub struct Account {
     pub changed: u64,
 }
 
+/// Stands for somebody's password as it was set: it is another one when the password was set anew,
+/// be it to the same word, and when the user is another of the same name.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Bond(String);
+
 impl Accounts {
     /// Whether nobody has a password yet.
     pub fn is_empty(&self) -> bool {
@@ -95,6 +100,12 @@ impl Accounts {
         self.users.remove(name).ok_or_else(|| nobody(name))?;
         self.tokens.retain(|_, token| token.owner != name);
         Ok(())
+    }
+
+    /// What a session is bound to; `None` when there is no such user.
+    pub fn bond(&self, name: &str) -> Option<Bond> {
+        // The hash has salt of its own.
+        self.users.get(name).map(|account| Bond(account.hash.clone()))
     }
 
     /// To find out whether a password is somebody's. The same work is done for nobody.

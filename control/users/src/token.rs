@@ -9,6 +9,8 @@ use subtle::ConstantTimeEq;
 
 /// What every token begins with, so that one that leaked into a repository can be found.
 const PREFIX: &str = "fulcrum_";
+/// The same for sessions.
+const SESSION_PREFIX: &str = "fulcrum_session_";
 
 /// A token as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +34,16 @@ impl TokenText {
     /// From 32 random bytes.
     pub fn from_random(bytes: [u8; 32]) -> Self {
         Self(Secret::new(hex(PREFIX, &bytes)))
+    }
+
+    /// A session's, from 32 random bytes.
+    pub fn for_session(bytes: [u8; 32]) -> Self {
+        Self(Secret::new(hex(SESSION_PREFIX, &bytes)))
+    }
+
+    /// Whether what somebody gave is a session's text, to judge by its looks.
+    pub fn is_session(given: &Secret) -> bool {
+        given.reveal().starts_with(SESSION_PREFIX)
     }
 
     /// For its owner.

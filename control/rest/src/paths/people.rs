@@ -2,10 +2,12 @@
 
 use super::{Answer, Behind, body};
 use crate::problem::{Body, Problem};
+use crate::role::Caller;
+use crate::router::Peer;
 use crate::types::*;
-use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{Path, State};
+use axum::{Extension, Json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -17,6 +19,9 @@ pub(super) fn all() -> OpenApiRouter<Behind> {
         .routes(routes!(set_role))
         .routes(routes!(tokens, add_token))
         .routes(routes!(remove_token))
+        .routes(routes!(sessions, log_in))
+        .routes(routes!(log_out))
+        .routes(routes!(end_session))
         .routes(routes!(audit))
 }
 
@@ -103,6 +108,46 @@ async fn remove_token(
     token: Result<Path<String>, PathRejection>,
 ) -> Answer<Nothing> {
     behind.remove_token(&name(token)?).await.map(Json)
+}
+
+/// All sessions; never their texts.
+#[utoipa::path(get, path = "/api/v1/sessions", tag = "users",
+    responses((status = 200, body = Sessions), (status = "default", body = Body)))]
+async fn sessions(State(behind): State<Behind>) -> Answer<Sessions> {
+    behind.sessions().await.map(Json)
+}
+
+/// Logs in: a session for a name and a password. The only operation for nobody in particular.
+#[utoipa::path(post, path = "/api/v1/sessions", tag = "users", request_body = Login,
+    responses((status = 200, body = SessionMade), (status = "default", body = Body)))]
+async fn log_in(
+    State(behind): State<Behind>,
+    from: Option<Extension<Peer>>,
+    login: Result<Json<Login>, JsonRejection>,
+) -> Answer<SessionMade> {
+    behind.log_in(from.map(|Extension(from)| from), body(login)?).await.map(Json)
+}
+
+/// Logs out: the session of this request ends.
+#[utoipa::path(delete, path = "/api/v1/sessions/current", tag = "users",
+    responses((status = 200, body = Nothing), (status = "default", body = Body)))]
+async fn log_out(
+    State(behind): State<Behind>,
+    Extension(caller): Extension<Caller>,
+) -> Answer<Nothing> {
+    behind.log_out(&caller).await.map(Json)
+}
+
+/// Ends anybody's session.
+#[utoipa::path(delete, path = "/api/v1/sessions/{session}", tag = "users",
+    params(("session" = u64, Path, description = "The session's number")),
+    responses((status = 200, body = Nothing), (status = "default", body = Body)))]
+async fn end_session(
+    State(behind): State<Behind>,
+    session: Result<Path<u64>, PathRejection>,
+) -> Answer<Nothing> {
+    let Path(number) = session.map_err(|e| Problem::malformed(e.body_text()))?;
+    behind.end_session(number).await.map(Json)
 }
 
 /// The audit log: what was done or refused lately, by whom, from where.
