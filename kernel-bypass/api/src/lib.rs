@@ -16,7 +16,8 @@ pub use counters::{
 };
 pub use limits::{MAX_BACKENDS, MAX_FRAME_BYTES, MAX_PORTS, MAX_SERVICES};
 pub use message::{
-    ConnectionRow, FrameError, PortStatus, Reply, Request, Status, decode, encode, read_frame_len,
+    ConnectionRow, FrameError, PersistenceRow, PortStatus, Reply, Request, Status, decode, encode,
+    read_frame_len,
 };
 pub use probe::{probe_mac, probed_backend};
 pub use snapshot::{

@@ -1,7 +1,7 @@
 //! Messages on the socket between control and data plane: a four-byte little-endian length, then
 //! that many bytes of postcard. Control asks, the data plane answers each request once, in order.
 
-use crate::{Counters, MAX_FRAME_BYTES, Snapshot};
+use crate::{Counters, MAX_FRAME_BYTES, ServiceId, Snapshot};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::net::IpAddr;
 
@@ -24,6 +24,26 @@ pub enum Request {
         cursor: u32,
         /// Rows wanted.
         limit: u32,
+    },
+    /// Clients that a service remembers, from table position `cursor` on, `limit` of them or one
+    /// more (and never more than 10,001). Answered with [`Reply::Persistence`].
+    Persistence {
+        /// The service.
+        service: ServiceId,
+        /// 0 at first, then what the last answer said.
+        cursor: u32,
+        /// Rows wanted.
+        limit: u32,
+    },
+    /// Forget clients that a service remembers, from table position `cursor` on. Connections go on;
+    /// only where the clients' next ones go is open again. Answered with [`Reply::Forgotten`].
+    Forget {
+        /// The service.
+        service: ServiceId,
+        /// This client (and those that count as one with it); all without it.
+        client: Option<IpAddr>,
+        /// 0 at first, then what the last answer said.
+        cursor: u32,
     },
 }
 
@@ -58,6 +78,21 @@ pub enum Reply {
     Connections {
         /// The rows.
         rows: Vec<ConnectionRow>,
+        /// Where to go on; `None` at the end of the table.
+        next: Option<u32>,
+    },
+    /// See [`Request::Persistence`]. A part of the table is looked at, so that there may be fewer
+    /// rows than wanted, or none, and more to come.
+    Persistence {
+        /// The rows.
+        rows: Vec<PersistenceRow>,
+        /// Where to go on; `None` at the end of the table.
+        next: Option<u32>,
+    },
+    /// See [`Request::Forget`]. A part of the table is looked at.
+    Forgotten {
+        /// Clients forgotten.
+        clients: u32,
         /// Where to go on; `None` at the end of the table.
         next: Option<u32>,
     },
@@ -117,6 +152,19 @@ pub struct ConnectionRow {
     /// Seconds since the last packet.
     pub idle_s: u32,
     /// Seconds until it expires if it stays idle.
+    pub expires_s: u32,
+}
+
+/// A client, or a network of clients, that stays with its backend.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PersistenceRow {
+    /// The client's address under the service's mask.
+    pub client: IpAddr,
+    /// Backend number.
+    pub backend: u32,
+    /// Seconds since the client's last new connection.
+    pub idle_s: u32,
+    /// Seconds until it is forgotten if none comes.
     pub expires_s: u32,
 }
 

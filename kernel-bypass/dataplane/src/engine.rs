@@ -3,6 +3,7 @@
 
 use crate::clock;
 use crate::mailbox::Mailbox;
+use crate::persistence::Look;
 use crate::reader::Reader;
 use crate::remembered::Remembered;
 use crate::rows;
@@ -60,6 +61,19 @@ impl Engine {
             Request::Status => Reply::Status(self.status()),
             Request::Counters => Reply::Counters(Box::new(self.counters())),
             Request::Connections { cursor, limit } => self.connections(cursor, limit),
+            Request::Persistence { service, cursor, limit } => {
+                let plan = lock(&self.applied).plan.clone();
+                let look = Look { plan: plan.as_deref(), service, now: clock::now() };
+                let (rows, next) = self.reader.read(|reader| look.list(reader, cursor, limit));
+                Reply::Persistence { rows, next }
+            }
+            Request::Forget { service, client, cursor } => {
+                let plan = lock(&self.applied).plan.clone();
+                let look = Look { plan: plan.as_deref(), service, now: clock::now() };
+                let forget = |reader: &mut _| look.forget(reader, client, cursor);
+                let (clients, next) = self.reader.read(forget);
+                Reply::Forgotten { clients, next }
+            }
         }
     }
 

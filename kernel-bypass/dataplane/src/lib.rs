@@ -8,6 +8,7 @@ pub mod egress;
 mod engine;
 mod idle;
 pub mod mailbox;
+mod persistence;
 mod ports;
 mod reader;
 mod remembered;
