@@ -10,6 +10,7 @@ mod run;
 
 use ask::{Place, Question, Target};
 use clap::{CommandFactory, Parser, Subcommand};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -49,6 +50,23 @@ enum Command {
         #[arg(long, default_value_t = 100, value_name = "N",
             value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
         limit: u32,
+        #[command(flatten)]
+        options: ask::Options,
+    },
+    /// Clients that a service remembers, so that they stay with their real servers.
+    Persistence {
+        /// The service's name.
+        service: String,
+        /// Rows to show at most.
+        #[arg(long, default_value_t = 100, value_name = "N", conflicts_with = "clear",
+            value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+        limit: u32,
+        /// Forget them. Connections go on; only where the next ones go is open again.
+        #[arg(long)]
+        clear: bool,
+        /// Only this client, and those that count as one with it.
+        #[arg(long, value_name = "ADDRESS", requires = "clear")]
+        client: Option<IpAddr>,
         #[command(flatten)]
         options: ask::Options,
     },
@@ -241,6 +259,12 @@ fn main() -> ExitCode {
         }
         Command::Connections { limit, options } => {
             ask::ask(&Question::Connections { limit }, &options)
+        }
+        Command::Persistence { service, clear: true, client, options, .. } => {
+            ask::ask(&Question::Forget { service, client }, &options)
+        }
+        Command::Persistence { service, limit, options, .. } => {
+            ask::ask(&Question::Persistence { service, limit }, &options)
         }
         Command::Counters(options) => ask::ask(&Question::Counters, &options),
         Command::Events(options) => ask::ask(&Question::Events, &options),

@@ -37,6 +37,11 @@ fn every_question_goes_to_its_path_and_json_comes_back_whole() {
         (&["revision", "7"], "GET /api/v1/config/revisions/7".into()),
         (&["config"], "GET /api/v1/config".into()),
         (&["connections", "--limit", "7"], "GET /api/v1/connections?cursor=0&limit=7".into()),
+        (&["persistence", "A B", "--clear"], "DELETE /api/v1/services/A%20B/persistence".into()),
+        (
+            &["persistence", "A", "--clear", "--client", "2001:db8::7"],
+            "DELETE /api/v1/services/A/persistence?client=2001:db8::7".into(),
+        ),
         (&["real-server", "halt", "S", "R"], format!("{post}/halt")),
         (&["real-server", "online", "S", "R"], format!("{post}/online")),
     ] {

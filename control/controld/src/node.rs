@@ -80,6 +80,40 @@ impl Control for Node {
         Ok(views::connections(&core, &rows, next))
     }
 
+    async fn persistence(&self, service: &str, page: Page) -> Result<Persistence, Problem> {
+        let mut core = self.core.lock().await;
+        let number = number(&core, service)?;
+        let (cursor, limit) = (page.cursor.unwrap_or(0), page.limit.unwrap_or(PAGE));
+        let request = Request::Persistence { service: number, cursor, limit };
+        match core.plane.ask(&request).await.map_err(unavailable)? {
+            Reply::Persistence { rows, next } => {
+                Ok(views::persistence(&core, service, &rows, next))
+            }
+            _ => Err(Problem::unavailable("the data plane answered something else")),
+        }
+    }
+
+    async fn forget(&self, who: &str, service: &str, which: Forget) -> Result<Forgotten, Problem> {
+        let (mut clients, mut next) = (0, Some(0));
+        while let Some(cursor) = next {
+            // Others have their turn between two parts of a large table.
+            let mut core = self.core.lock().await;
+            let number = number(&core, service)?;
+            let request = Request::Forget { service: number, client: which.client, cursor };
+            let reply = core.plane.ask(&request).await.map_err(unavailable)?;
+            let Reply::Forgotten { clients: some, next: at } = reply else {
+                return Err(Problem::unavailable("the data plane answered something else"));
+            };
+            clients += u64::from(some);
+            // A cursor that does not advance would never end.
+            next = at.filter(|at| *at > cursor);
+        }
+        let about = About { service: Some(service), real_server: None };
+        let text = format!("{who} made it forget {clients} clients");
+        self.core.lock().await.events.note("request", about, text);
+        Ok(Forgotten { clients })
+    }
+
     async fn counters(&self) -> Result<Counters, Problem> {
         let mut core = self.core.lock().await;
         let counters = core.counters().await.map_err(unavailable)?;
@@ -348,6 +382,17 @@ async fn revision(core: &Core, number: u64) -> Result<RevisionText, Problem> {
     let found = core.on_disk(move |r| r.get(number)).await.map_err(unavailable)?;
     let (revision, text, diff) = found.map_err(not_kept)?;
     Ok(RevisionText { revision: views::revision(core, &revision), text, diff })
+}
+
+/// A service's number in the data plane.
+fn number(core: &Core, service: &str) -> Result<u16, Problem> {
+    let applied = core.applied.as_ref().map_or(&[][..], |snapshot| &snapshot.services);
+    let found = applied.iter().find(|it| it.name == service);
+    match (found, core.config.service(service)) {
+        (Some(found), _) => Ok(found.id),
+        (None, None) => Err(no_service(service)),
+        (None, Some(_)) => Err(Problem::unavailable("the data plane does not have it yet")),
+    }
 }
 
 fn no_service(name: &str) -> Problem {

@@ -4,14 +4,14 @@ use crate::checks::Verdict;
 use crate::core::Core;
 use crate::revisions::Revisions;
 use api::{
-    BackendCounters, ConnectionRow, Counters, DropReason, PortCounters, PuntReason, Status,
-    TableCounters,
+    BackendCounters, ConnectionRow, Counters, DropReason, PersistenceRow, PortCounters, PuntReason,
+    Status, TableCounters,
 };
 use config::{Fallback, RealServer, Service};
 use lower::{RealServerKey, Reason};
 use rest::types;
 use std::collections::{BTreeMap, HashMap};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// `GET /api/v1/status`
 pub fn status(
@@ -222,6 +222,32 @@ pub fn connections(core: &Core, rows: &[ConnectionRow], next: Option<u32>) -> ty
         connections: rows.iter().map(|row| connection(&names, row)).collect(),
         next,
     }
+}
+
+/// `GET /api/v1/services/{service}/persistence`
+pub fn persistence(
+    core: &Core,
+    service: &str,
+    rows: &[PersistenceRow],
+    next: Option<u32>,
+) -> types::Persistence {
+    let applied = core.applied.as_ref().map_or(&[][..], |s| &s.services);
+    let service = applied.iter().find(|it| it.name == service);
+    let masks = service.and_then(|it| it.persistence.as_ref()).map(|it| (it.mask_v4, it.mask_v6));
+    let (mask_v4, mask_v6) = masks.unwrap_or((32, 128));
+    let client = |row: &PersistenceRow| match row.client {
+        IpAddr::V4(address) if mask_v4 < 32 => format!("{address}/{mask_v4}"),
+        IpAddr::V6(address) if mask_v6 < 128 => format!("{address}/{mask_v6}"),
+        address => address.to_string(),
+    };
+    let backends = service.map_or(&[][..], |it| &it.backends);
+    let clients = rows.iter().map(|row| types::RememberedClient {
+        client: client(row),
+        real_server: backends.iter().find(|it| it.id == row.backend).map(|it| it.name.clone()),
+        idle_s: row.idle_s,
+        expires_s: row.expires_s,
+    });
+    types::Persistence { clients: clients.collect(), next }
 }
 
 struct Names<'a> {

@@ -3,6 +3,7 @@
 mod lab;
 
 use lab::{CONFIG, Lab, action, http, inside, real_server};
+use serde_json::json;
 use std::io::Read;
 
 #[test]
@@ -177,4 +178,28 @@ impl Dice {
         }
         bytes
     }
+}
+
+#[test]
+fn clients_that_a_service_remembers_are_listed_and_forgotten() {
+    inside("clients_that_a_service_remembers_are_listed_and_forgotten", || {
+        let _servers = (real_server("10.0.0.11"), real_server("10.0.0.12"));
+        let by_network = "persistence = { by = \"source-ip\", mask = 24 }\nports = \"80\"";
+        let lab = Lab::ready(&CONFIG.replace("ports = \"80\"", by_network));
+        let path = "/api/v1/services/WEB/persistence";
+        let first = lab.get(path).json();
+        assert_eq!(first, json!({"clients": [], "next": 8}));
+        let second = lab.get(&format!("{path}?cursor=8")).json();
+        let client =
+            json!({"client": "192.0.2.0/24", "real_server": "one", "idle_s": 7, "expires_s": 53});
+        assert_eq!(second, json!({"clients": [client], "next": null}));
+        let delete =
+            |path: &str| http::call(&lab.socket(), "DELETE", path, b"").expect("it answers");
+        assert_eq!(delete(path).json(), json!({"clients": 6}));
+        assert_eq!(delete(&format!("{path}?client=192.0.2.7")).json(), json!({"clients": 1}));
+        assert_eq!(delete("/api/v1/services/none/persistence").status, 404);
+        assert_eq!(lab.get("/api/v1/services/none/persistence").status, 404);
+        let events = lab.get("/api/v1/events").json().to_string();
+        assert!(events.contains("root made it forget 6 clients"), "{events}");
+    });
 }

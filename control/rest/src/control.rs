@@ -17,6 +17,10 @@ pub trait Control: Send + Sync + 'static {
     async fn service(&self, name: &str) -> Result<Service, Problem>;
     /// Connections from `cursor` on.
     async fn connections(&self, page: Page) -> Result<Connections, Problem>;
+    /// Clients that a service remembers, from `cursor` on.
+    async fn persistence(&self, service: &str, page: Page) -> Result<Persistence, Problem>;
+    /// Clients that a service remembers are forgotten. Connections go on.
+    async fn forget(&self, who: &str, service: &str, which: Forget) -> Result<Forgotten, Problem>;
     /// What became of every packet.
     async fn counters(&self) -> Result<Counters, Problem>;
     /// Prometheus' view: the media type, and the text. `query` is the request's, undecoded;

@@ -33,6 +33,7 @@ pub fn needed(method: &Method, path: &str) -> Role {
         (&Method::POST, "/api/v1/services/{service}/real-servers/{real_server}/{action}") => {
             Role::Operator
         }
+        (&Method::DELETE, "/api/v1/services/{service}/persistence") => Role::Operator,
         // Whoever came in may go.
         (&Method::DELETE, "/api/v1/sessions/current") => Role::Viewer,
         (&Method::GET, path) if !ADMINS_OWN.iter().any(|own| path.starts_with(own)) => Role::Viewer,

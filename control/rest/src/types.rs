@@ -292,6 +292,46 @@ pub struct Connection {
     pub expires_s: u32,
 }
 
+/// Clients that a service remembers.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Persistence {
+    /// In no meaningful order. Where there is a `next`, there may be few or none, and more to come.
+    pub clients: Vec<RememberedClient>,
+    /// Where to go on (`cursor`), `null` at the end.
+    pub next: Option<u32>,
+}
+
+/// A client that stays with its real server.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct RememberedClient {
+    /// Its address, or the network of clients that count as one: `192.0.2.0/24`.
+    #[schema(example = "192.0.2.7")]
+    pub client: String,
+    /// The real server's name, unless it is gone.
+    pub real_server: Option<String>,
+    /// Seconds since its last new connection.
+    pub idle_s: u32,
+    /// Seconds until it is forgotten, if none comes.
+    pub expires_s: u32,
+}
+
+/// Which clients to forget.
+#[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct Forget {
+    /// This one, and those that count as one with it; all without it.
+    #[param(value_type = Option<String>)]
+    pub client: Option<IpAddr>,
+}
+
+/// Clients that were forgotten.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Forgotten {
+    /// How many; a network counts as one.
+    pub clients: u64,
+}
+
 /// What became of every packet.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Counters {

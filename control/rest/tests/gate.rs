@@ -31,6 +31,12 @@ impl Control for Reached {
     async fn connections(&self, _: Page) -> Result<Connections, Problem> {
         reached()
     }
+    async fn persistence(&self, _: &str, _: Page) -> Result<Persistence, Problem> {
+        reached()
+    }
+    async fn forget(&self, _: &str, _: &str, which: Forget) -> Result<Forgotten, Problem> {
+        Err(Problem::new(REACHED, format!("{:?}", which.client), "nothing"))
+    }
     async fn counters(&self) -> Result<Counters, Problem> {
         reached()
     }
@@ -297,6 +303,9 @@ async fn what_is_malformed_is_said() {
         ("DELETE", "/api/v1/config", "", 405),
         ("GET", "/api/v2/config", "", 404),
         ("DELETE", "/api/v1/sessions/none", "", 400),
+        ("DELETE", "/api/v1/services/a/persistence?client=everybody", "", 400),
+        ("DELETE", "/api/v1/services/a/persistence?clint=192.0.2.7", "", 400),
+        ("GET", "/api/v1/services/a/persistence?limit=0", "", 400),
         ("POST", "/api/v1/sessions", "{\"name\": \"eve\"}", 422),
     ];
     for (method, path, body, expected) in cases {

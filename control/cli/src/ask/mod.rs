@@ -6,6 +6,7 @@ mod counters;
 mod events;
 mod path;
 mod people;
+mod persistence;
 mod plan;
 mod requested;
 mod revisions;
@@ -20,8 +21,12 @@ use hyper::Method;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::io::{self, Write};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+/// Rows that control gives at a time.
+const MOST_ROWS: usize = 10_000;
 
 /// Where the balancer keeps its sockets.
 #[derive(Args)]
@@ -63,6 +68,20 @@ pub enum Question {
     Connections {
         /// Rows.
         limit: u32,
+    },
+    /// At most `limit` clients that a service remembers.
+    Persistence {
+        /// The service's name.
+        service: String,
+        /// Rows.
+        limit: u32,
+    },
+    /// A service forgets clients.
+    Forget {
+        /// The service's name.
+        service: String,
+        /// This one; all without it.
+        client: Option<IpAddr>,
     },
     /// Counters of ports and of the table.
     Counters,
@@ -217,7 +236,17 @@ impl Question {
             | Self::AddToken { .. }
             | Self::RemoveToken { .. }
             | Self::Audit => people::put(self, client),
-            Self::Connections { limit } => pages(client, *limit),
+            Self::Connections { limit } => {
+                pages(client, "/api/v1/connections", "connections", *limit)
+            }
+            Self::Persistence { service, limit } => {
+                pages(client, &path::persistence(service), "clients", *limit)
+            }
+            Self::Forget { service, client: whom } => {
+                let query = whom.map_or(String::new(), |whom| format!("?client={whom}"));
+                let path = format!("{}{query}", path::persistence(service));
+                client.call(&Method::DELETE, &path)
+            }
             Self::Request { service, real_server, state } => {
                 let path = path::real_server(service, real_server, state);
                 client.call(&Method::POST, &path)
@@ -246,27 +275,29 @@ impl Question {
             Self::AddToken { .. } => people::made(&read(value)?),
             Self::Audit => people::audit(&read(value)?),
             Self::Connections { .. } => connections::render(&read(value)?),
+            Self::Persistence { .. } => persistence::render(&read(value)?),
+            Self::Forget { .. } => persistence::forgotten(&read(value)?),
             Self::Request { .. } => requested::render(&read(value)?),
         })
     }
 }
 
 /// Page after page until there are `limit` rows, in the shape of one page.
-fn pages(client: &Client, limit: u32) -> Result<Value, Failure> {
+fn pages(client: &Client, path: &str, what: &str, limit: u32) -> Result<Value, Failure> {
     let mut rows: Vec<Value> = Vec::new();
     let mut cursor = 0;
     loop {
-        let left = (limit as usize).saturating_sub(rows.len());
-        let path = format!("/api/v1/connections?cursor={cursor}&limit={left}");
-        let mut page = client.call(&Method::GET, &path)?;
-        if let Some(Value::Array(more)) = page.get_mut("connections").map(Value::take) {
+        let left = (limit as usize).saturating_sub(rows.len()).min(MOST_ROWS);
+        let mut page =
+            client.call(&Method::GET, &format!("{path}?cursor={cursor}&limit={left}"))?;
+        if let Some(Value::Array(more)) = page.get_mut(what).map(Value::take) {
             rows.extend(more);
         }
         let next = page["next"].as_u64();
         match next {
             // A cursor that does not advance would never end.
             Some(next) if next > cursor && rows.len() < limit as usize => cursor = next,
-            _ => return Ok(json!({"connections": rows, "next": next})),
+            _ => return Ok(json!({what: rows, "next": next})),
         }
     }
 }

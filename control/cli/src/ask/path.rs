@@ -8,6 +8,11 @@ pub fn real_server(service: &str, real_server: &str, state: &str) -> String {
     format!("/api/v1/services/{service}/real-servers/{real_server}/{state}")
 }
 
+/// The path of the clients that a service remembers.
+pub fn persistence(service: &str) -> String {
+    format!("/api/v1/services/{}/persistence", encoded(service))
+}
+
 /// Percent-encoded as one segment (RFC 3986, section 2.1): only unreserved characters stay.
 pub fn encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());

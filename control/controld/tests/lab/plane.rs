@@ -1,7 +1,7 @@
 //! A data plane that forwards nothing and remembers every snapshot.
 
 use super::PATIENCE;
-use api::{BackendState, PortStatus, Reply, Request, Snapshot, Status};
+use api::{Backend, BackendState, PersistenceRow, PortStatus, Reply, Request, Snapshot, Status};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::Shutdown;
@@ -191,6 +191,24 @@ fn answer(books: &mut Books, request: Request) -> Reply {
             })
         }
         Request::Counters => Reply::Counters(Box::default()),
+        Request::Persistence { service, cursor, .. } => {
+            // Two parts of a table, the first one without anybody.
+            let mut services = books.running.iter().flat_map(|s| &s.services);
+            let asked = services.find(|it| it.id == service).filter(|_| cursor > 0);
+            let rows = asked.into_iter().flat_map(|it| it.backends.first());
+            let row = |backend: &Backend| PersistenceRow {
+                client: [192, 0, 2, 0].into(),
+                backend: backend.id,
+                idle_s: 7,
+                expires_s: 53,
+            };
+            let next = (cursor == 0).then_some(8);
+            Reply::Persistence { rows: rows.map(row).collect(), next }
+        }
+        Request::Forget { client, cursor, .. } => {
+            let next = (cursor == 0).then_some(8);
+            Reply::Forgotten { clients: if client.is_some() { cursor / 8 } else { 3 }, next }
+        }
         Request::Connections { .. } => Reply::Connections { rows: Vec::new(), next: None },
     }
 }

@@ -35,6 +35,7 @@ pub fn all() -> OpenApiRouter<Behind> {
         .routes(routes!(service))
         .routes(routes!(request))
         .routes(routes!(connections))
+        .routes(routes!(persistence, forget))
         .routes(routes!(counters))
         .routes(routes!(config, apply))
         .routes(routes!(check))
@@ -114,6 +115,35 @@ async fn connections(
     page: Result<Query<Page>, QueryRejection>,
 ) -> Answer<Connections> {
     behind.connections(paged(page)?).await.map(Json)
+}
+
+/// Clients that a service remembers, page by page.
+#[utoipa::path(get, path = "/api/v1/services/{service}/persistence", tag = "state",
+    params(("service" = String, Path, description = "The service's name"), Page),
+    responses((status = 200, body = Persistence), (status = "default", body = Body)))]
+async fn persistence(
+    State(behind): State<Behind>,
+    name: Result<Path<String>, PathRejection>,
+    page: Result<Query<Page>, QueryRejection>,
+) -> Answer<Persistence> {
+    let Path(name) = name.map_err(|e| Problem::malformed(e.body_text()))?;
+    behind.persistence(&name, paged(page)?).await.map(Json)
+}
+
+/// Forgets clients that a service remembers. Connections go on; only where the next ones go is open
+/// again.
+#[utoipa::path(delete, path = "/api/v1/services/{service}/persistence", tag = "state",
+    params(("service" = String, Path, description = "The service's name"), Forget),
+    responses((status = 200, body = Forgotten), (status = "default", body = Body)))]
+async fn forget(
+    State(behind): State<Behind>,
+    Extension(caller): Extension<Caller>,
+    name: Result<Path<String>, PathRejection>,
+    which: Result<Query<Forget>, QueryRejection>,
+) -> Answer<Forgotten> {
+    let Path(name) = name.map_err(|e| Problem::malformed(e.body_text()))?;
+    let Query(which) = which.map_err(|e| Problem::malformed(e.body_text()))?;
+    behind.forget(&caller.name, &name, which).await.map(Json)
 }
 
 /// What became of every packet, by port.
