@@ -16,7 +16,9 @@ impl LastHop {
     #[inline]
     pub const fn new(port: u8, vlan: Option<u16>, mac: [u8; 6]) -> Self {
         let [a, b, c, d, e, f] = mac;
-        let mac = u64::from_be_bytes([0, 0, a, b, c, d, e, f]);
+        // As a frame is read: four bytes and two.
+        let (high, low) = (u32::from_be_bytes([a, b, c, d]), u16::from_be_bytes([e, f]));
+        let mac = (high as u64) << 16 | low as u64;
         let vlan = match vlan {
             Some(id) => (id & 0xfff) as u64,
             None => 0,

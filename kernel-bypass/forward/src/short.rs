@@ -243,19 +243,20 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
 
 /// Gives the packet the addresses and ports of the way that `opposite` is the key of the other
 /// direction of, if it may live on and stays in its family.
-#[inline]
+#[inline(always)]
 fn translate<P: Packet>(packet: &mut P, traits: &Traits, opposite: &Words) -> Option<()> {
-    let right_family = if traits.v6 { !opposite.any_v4() } else { opposite.is_v4() };
-    if !right_family {
-        return None;
+    if traits.v6 {
+        return translate_v6(packet, traits, opposite);
     }
-    let ports = opposite.ports_reversed();
-    let lives = if traits.v6 {
-        let new = New { src: opposite.dst(), dst: opposite.src(), ports };
-        short::translate_v6(packet.bytes_mut(), traits.proto, &new)
-    } else {
-        let new = New { src: opposite.dst_v4(), dst: opposite.src_v4(), ports };
-        short::translate_v4(packet.bytes_mut(), traits.proto, &new)
-    };
+    let (src, dst) = (opposite.dst_v4(), opposite.src_v4());
+    let new = New { src, dst, ports: opposite.ports_reversed() };
+    let lives = opposite.is_v4() && short::translate_v4(packet.bytes_mut(), traits.proto, &new);
+    lives.then_some(())
+}
+
+#[inline(never)]
+fn translate_v6<P: Packet>(packet: &mut P, traits: &Traits, opposite: &Words) -> Option<()> {
+    let new = New { src: opposite.dst(), dst: opposite.src(), ports: opposite.ports_reversed() };
+    let lives = !opposite.any_v4() && short::translate_v6(packet.bytes_mut(), traits.proto, &new);
     lives.then_some(())
 }
