@@ -85,6 +85,7 @@ impl Process {
             Err(e) => {
                 let _ = child.kill();
                 let _ = child.wait();
+                let _ = fs::remove_file(&table);
                 Err(e)
             }
         }
