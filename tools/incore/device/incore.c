@@ -57,7 +57,10 @@ struct incore {
 	uint16_t started;
 };
 
-/* After the first pass over the trace its SYNs become ACKs: from then on the connections are open. */
+/*
+ * After a pass over the trace its SYNs become ACKs: from then on the connections are open. Not before each
+ * was sent on: until the application has its configuration it may drop them.
+ */
 static __rte_noinline void open_connections(struct queue *q)
 {
 	uint8_t *frames = (uint8_t *)(uintptr_t)q->frames;
@@ -109,7 +112,7 @@ static __rte_always_inline void fill(struct queue *q, uint32_t count)
 		m->hash.rss = q->hashes[q->next];
 		if (unlikely(++q->next == q->flows)) {
 			q->next = 0;
-			if (q->tcp_offset != 0)
+			if (unlikely(q->tcp_offset != 0 && q->tx >= 2 * (uint64_t)q->flows))
 				open_connections(q);
 		}
 	}

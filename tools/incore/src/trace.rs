@@ -24,7 +24,7 @@ pub struct Trace {
     pub flows: u32,
     /// IPv6, not IPv4.
     pub ipv6: bool,
-    /// TCP, not UDP. The first pass is SYNs, the others are ACKs.
+    /// TCP, not UDP. SYNs until each was sent on, then ACKs.
     pub tcp: bool,
 }
 
