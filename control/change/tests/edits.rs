@@ -324,3 +324,78 @@ fn a_file_may_end_anywhere() {
         assert_eq!(apply(text, &edit), Ok(want), "{text:?}");
     }
 }
+
+/// Keys of services and real servers, wherever their values stand.
+#[test]
+fn a_key_is_set_and_everything_else_stays() {
+    const TEXT: &str = "\
+# our web
+[[service]]
+name = \"WEB\" # the first
+mode = \"l4-dr\"
+address = \"10.0.0.100\"
+ports = \"80\"
+check = { port = 80 } # plain
+
+  # left in the rack
+  [[service.real_server]]
+  name = \"one\"
+  address = \"10.0.0.11\"
+  weight = 5   # half
+
+[service.timeouts]
+udp = \"5m\"
+";
+    let set = |real_server: Option<&str>, key: &str, value: serde_json::Value| {
+        let real_server = real_server.map(str::to_owned);
+        let (service, key) = ("WEB".to_owned(), key.to_owned());
+        apply(TEXT, &Edit::SetKey { service, real_server, key, value })
+    };
+    for (real_server, key, value, old, new) in [
+        (
+            None,
+            "check",
+            json!({"port": 8080, "rise": 2}),
+            "{ port = 80 }",
+            "{ port = 8080, rise = 2 }",
+        ),
+        (None, "ports", json!("80,443"), "ports = \"80\"", "ports = \"80,443\""),
+        (Some("one"), "weight", json!(7), "weight = 5 ", "weight = 7 "),
+        (
+            Some("one"),
+            "port",
+            json!(8080),
+            "weight = 5   # half\n",
+            "weight = 5   # half\n  port = 8080\n",
+        ),
+        (
+            None,
+            "scheduler",
+            json!("wrr"),
+            "check = { port = 80 } # plain\n",
+            "check = { port = 80 } # plain\nscheduler = \"wrr\"\n",
+        ),
+    ] {
+        let result = set(real_server, key, value).expect(key);
+        assert_eq!(result, TEXT.replace(old, new), "{key}");
+    }
+    let layout = Err(EditError::Layout);
+    assert_eq!(set(None, "timeouts", json!({"udp": "1m"})), layout, "it has a header of its own");
+    assert!(matches!(set(None, "real_server", json!([])), Err(EditError::Value(..))));
+    assert!(matches!(set(None, "a b", json!(1)), Err(EditError::Key(_))));
+    assert!(matches!(set(None, "check", json!(null)), Err(EditError::Value(..))));
+    assert!(matches!(set(Some("two"), "weight", json!(1)), Err(EditError::NoRealServer(..))));
+    let dotted = TEXT.replace("check = { port = 80 }", "check.port = 80");
+    let edit = |value| Edit::SetKey {
+        service: "WEB".into(),
+        real_server: None,
+        key: "check".into(),
+        value,
+    };
+    match apply(&dotted, &edit(json!({"port": 81}))) {
+        Ok(result) => {
+            assert_eq!(result, dotted.replace("check.port = 80", "check = { port = 81 }"))
+        }
+        Err(error) => assert_eq!(error, EditError::Layout),
+    }
+}

@@ -43,6 +43,18 @@ pub enum Edit {
         #[serde(serialize_with = "write_state", deserialize_with = "read_state")]
         state: State,
     },
+    /// Sets a key of a service, or of one of its real servers.
+    SetKey {
+        /// The service.
+        service: String,
+        /// The real server; the key is the service's own without it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        real_server: Option<String>,
+        /// The key, one of the item's own table: `weight`, `check`.
+        key: String,
+        /// Its new value; a table takes the place of the whole table.
+        value: Value,
+    },
     /// Adds a real server behind the others of a service.
     AddRealServer {
         /// The service.
@@ -110,10 +122,37 @@ pub fn apply(text: &str, edit: &Edit) -> Result<String, EditError> {
         .map_err(|e| EditError::NotToml(e.message().lines().next().unwrap_or_default().into()))?;
     let services = Services::new(text, root.get_ref())?;
     let result = spliced(text, splices(&services, edit)?);
-    match toml::de::DeTable::parse(&result) {
-        Ok(_) => Ok(result),
-        Err(_) => Err(EditError::Layout),
+    if toml::de::DeTable::parse(&result).is_err() {
+        return Err(EditError::Layout);
     }
+    match edit {
+        // A value may stand there in more ways than can be foreseen: in dotted keys, in a table
+        // with a header of its own.
+        Edit::SetKey { .. } if !key_is_set(text, edit, &result) => Err(EditError::Layout),
+        _ => Ok(result),
+    }
+}
+
+/// Whether `result` says what `text` says, but for the one key.
+fn key_is_set(text: &str, edit: &Edit, result: &str) -> bool {
+    let Edit::SetKey { service, real_server, key, value } = edit else { return false };
+    let (Ok(mut wanted), Ok(result)) = (text.parse::<toml::Table>(), result.parse::<toml::Table>())
+    else {
+        return false;
+    };
+    let item = named(&mut wanted, "service", service).and_then(|service| match real_server {
+        Some(name) => named(service, "real_server", name),
+        None => Some(service),
+    });
+    let (Some(item), Ok(value)) = (item, toml::Value::try_from(value)) else { return false };
+    item.insert(key.clone(), value);
+    wanted == result
+}
+
+fn named<'t>(table: &'t mut toml::Table, key: &str, name: &str) -> Option<&'t mut toml::Table> {
+    let items = table.get_mut(key)?.as_array_mut()?.iter_mut();
+    let is_named = |it: &&mut toml::Table| it.get("name").and_then(|n| n.as_str()) == Some(name);
+    items.filter_map(toml::Value::as_table_mut).find(is_named)
 }
 
 fn splices(services: &Services<'_>, edit: &Edit) -> Result<Vec<Splice>, EditError> {
@@ -125,6 +164,18 @@ fn splices(services: &Services<'_>, edit: &Edit) -> Result<Vec<Splice>, EditErro
         Edit::SetState { service, real_server, state } => {
             let found = services.real_server(service, real_server)?;
             Ok(services.set(&found, "state", &write::string(state.text())))
+        }
+        Edit::SetKey { service, real_server, key, value } => {
+            if key == "real_server" {
+                let how = "changed by adding and removing real servers";
+                return Err(EditError::Value(key.clone(), how));
+            }
+            let value = write::value(key, value)?;
+            let found = match real_server {
+                Some(name) => services.real_server(service, name)?,
+                None => services.service(service)?,
+            };
+            Ok(services.set(&found, key, &value))
         }
         Edit::AddRealServer { service, real_server } => {
             let found = services.service(service)?;

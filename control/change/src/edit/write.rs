@@ -91,11 +91,16 @@ fn ordered<'k>(
 }
 
 fn pair((key, value): (&String, &Value)) -> Result<String, EditError> {
+    Ok(format!("{key} = {}", self::value(key, value)?))
+}
+
+/// What stands behind a key that can be written as it is.
+pub(super) fn value(key: &str, value: &Value) -> Result<String, EditError> {
     let bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    if key.is_empty() || !key.chars().all(bare) {
-        return Err(EditError::Key(key.clone()));
+    match key.is_empty() || !key.chars().all(bare) {
+        true => Err(EditError::Key(key.to_owned())),
+        false => written(key, value),
     }
-    Ok(format!("{key} = {}", written(key, value)?))
 }
 
 fn written(key: &str, value: &Value) -> Result<String, EditError> {
