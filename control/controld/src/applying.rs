@@ -7,6 +7,7 @@ use crate::node::{NAME, parsed, unavailable};
 use crate::revisions::{self, Revisions};
 use anyhow::Result;
 use axum::http::StatusCode;
+use change::edit::{self, Edit, EditError};
 use rest::Problem;
 use rest::types::{Applied, Candidate};
 use std::path::Path;
@@ -37,6 +38,22 @@ impl Core {
         let message = if message.is_empty() { String::new() } else { format!(": {message}") };
         self.tell(format!("{who} applied revision {number}{message}"));
         Ok(Applied { findings, ..self.applied_now(number) })
+    }
+
+    /// The text in force with edits made, if its revision is still the `expected` one.
+    ///
+    /// # Errors
+    /// When it is another, cannot be read, or an edit does not fit it.
+    pub async fn edited(&self, edits: Vec<Edit>, expected: Option<u64>) -> Result<String, Problem> {
+        self.must_be(expected)?;
+        // A large text takes a while for each edit, and nobody else shall wait for it.
+        let edited = self.on_disk(move |revisions| {
+            let Some((_, text)) = revisions.applied().map_err(not_kept)? else {
+                return Err(Problem::unavailable("no revision is in force"));
+            };
+            edits.iter().try_fold(text, |text, edit| edit::apply(&text, edit)).map_err(cannot_edit)
+        });
+        edited.await.map_err(unavailable)?
     }
 
     /// Back to an earlier revision; the one before without a number.
@@ -151,6 +168,19 @@ impl Core {
     fn tell(&mut self, text: String) {
         self.events.note("config", About::default(), text);
     }
+}
+
+/// An edit's error, whose text says what to do.
+fn cannot_edit(e: EditError) -> Problem {
+    use EditError::*;
+    let status = match &e {
+        NoService(_) | NoRealServer(..) => StatusCode::NOT_FOUND,
+        NotToml(_) | NotTables(_) | Taken(..) | Layout => StatusCode::CONFLICT,
+        NoName(_) | Key(_) | Value(..) => StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    let text = e.to_string();
+    let (what, remedy) = text.rsplit_once("; ").unwrap_or((&text, "see the description"));
+    Problem::new(status, what, remedy)
 }
 
 fn cannot_replace(e: anyhow::Error) -> Problem {

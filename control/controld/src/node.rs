@@ -176,12 +176,27 @@ impl Control for Node {
     }
 
     async fn plan(&self, text: &str) -> Result<Plan, Problem> {
-        let accepted = parsed(text)?;
+        planned(&mut *self.core.lock().await, text).await
+    }
+
+    async fn edit(&self, edits: Edits, expected: Option<u64>) -> Result<Edited, Problem> {
         let mut core = self.core.lock().await;
-        let rows = all_rows(&mut core).await?;
-        let mut plan = core.plan(&accepted.config, &rows).await.map_err(unavailable)?;
-        plan.findings = told(text, &accepted.findings);
-        Ok(plan)
+        let text = core.edited(edits.edits, expected).await?;
+        let plan = planned(&mut core, &text).await?;
+        Ok(Edited { text, plan })
+    }
+
+    async fn patch(
+        &self,
+        who: &str,
+        patch: Patch,
+        expected: Option<u64>,
+    ) -> Result<Applied, Problem> {
+        let Patch { edits, message, confirm_within_s } = patch;
+        // Nobody comes between the reading and the applying.
+        let mut core = self.core.lock().await;
+        let text = core.edited(edits, expected).await?;
+        core.apply(who, Candidate { text, message, confirm_within_s }, expected).await
     }
 
     async fn config(&self) -> Result<ConfigText, Problem> {
@@ -369,6 +384,14 @@ impl Control for Node {
 /// A configuration without errors, or what is wrong with it.
 pub fn parsed(text: &str) -> Result<config::Accepted, Problem> {
     config::parse(text, NAME).map_err(|findings| Problem::findings(told(text, &findings)))
+}
+
+async fn planned(core: &mut Core, text: &str) -> Result<Plan, Problem> {
+    let accepted = parsed(text)?;
+    let rows = all_rows(core).await?;
+    let mut plan = core.plan(&accepted.config, &rows).await.map_err(unavailable)?;
+    plan.findings = told(text, &accepted.findings);
+    Ok(plan)
 }
 
 /// Hashing takes a while, and nobody else shall wait for it.

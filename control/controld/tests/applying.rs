@@ -191,3 +191,58 @@ fn metrics_are_served_and_say_which_revision_is_in_force() {
         assert_eq!(lab.get("/metrics?scope=moon").status, 400);
     });
 }
+
+#[test]
+fn edits_keep_the_operators_text() {
+    inside("edits_keep_the_operators_text", || {
+        let _servers = (real_server("10.0.0.11"), real_server("10.0.0.12"));
+        let text = format!("# hands off\n{}", CONFIG.replace("\"two\"", "\"two\" # new rack"));
+        let lab = Lab::ready(&text);
+        let call = |method: &str, path: &str, headers: &str, body: &serde_json::Value| {
+            let body = body.to_string();
+            http::call_with(&lab.socket(), method, path, headers, body.as_bytes())
+                .expect("it answers")
+        };
+        let weight = json!({"edits": [
+            {"edit": "set_key", "service": "WEB", "real_server": "two", "key": "weight", "value": 50},
+            {"edit": "remove_real_server", "service": "WEB", "real_server": "one"},
+        ]});
+        let revision = lab.get("/api/v1/config").json()["revision"].as_u64().expect("a number");
+        // A dry run: text and plan, and nothing has changed.
+        let dry = call("POST", "/api/v1/config/edit", "", &weight).json();
+        let wanted = text.replace("10.0.0.12\"\n", "10.0.0.12\"\n  weight = 50\n");
+        let gone = "  [[service.real_server]]\n  name = \"one\"\n  address = \"10.0.0.11\"\n\n";
+        let wanted = wanted.replace(gone, "");
+        assert_eq!(dry["text"].as_str().expect("text"), wanted);
+        assert_eq!(dry["plan"]["revision"], revision);
+        let plan = dry["plan"]["changes"].to_string();
+        assert!(plan.contains("weight") && plan.contains("one"), "{plan}");
+        assert_eq!(lab.get("/api/v1/config").json()["text"].as_str(), Some(&*text));
+
+        let stale = format!("If-Match: \"{}\"\r\n", revision + 1);
+        assert_eq!(call("PATCH", "/api/v1/config", &stale, &weight).status, 412);
+        assert_eq!(call("POST", "/api/v1/config/edit", &stale, &weight).status, 412);
+        let fresh = format!("If-Match: \"{revision}\"\r\n");
+        let applied = call("PATCH", "/api/v1/config", &fresh, &weight);
+        assert_eq!((applied.status, &applied.json()["revision"]), (200, &(revision + 1).into()));
+        let now = lab.get("/api/v1/config").json();
+        assert_eq!(now["text"].as_str(), Some(&*wanted));
+        assert_eq!(std::fs::read_to_string(&lab.config).expect("the file"), wanted);
+
+        // What does not fit, or makes no good configuration, changes nothing.
+        for (edit, status) in [
+            (json!({"edit": "remove_service", "service": "none"}), 404),
+            (json!({"edit": "remove_real_server", "service": "WEB", "real_server": "one"}), 404),
+            (
+                json!({"edit": "add_real_server", "service": "WEB", "real_server": {"name": "two"}}),
+                409,
+            ),
+            (json!({"edit": "set_key", "service": "WEB", "key": "mode", "value": "l4-nut"}), 422),
+            (json!({"edit": "set_key", "service": "WEB", "key": "a b", "value": 1}), 422),
+        ] {
+            let refused = call("PATCH", "/api/v1/config", "", &json!({"edits": [edit]}));
+            assert_eq!(refused.status, status, "{edit}");
+        }
+        assert_eq!(lab.get("/api/v1/config").json(), now);
+    });
+}

@@ -47,6 +47,15 @@ pub trait Control: Send + Sync + 'static {
         candidate: Candidate,
         expected: Option<u64>,
     ) -> Result<Applied, Problem>;
+    /// What edits would make of the configuration, if the one in force is still `expected`.
+    async fn edit(&self, edits: Edits, expected: Option<u64>) -> Result<Edited, Problem>;
+    /// Applies edits, if the configuration in force is still `expected`.
+    async fn patch(
+        &self,
+        who: &str,
+        patch: Patch,
+        expected: Option<u64>,
+    ) -> Result<Applied, Problem>;
     /// The applied revision stays.
     async fn confirm(&self, who: &str) -> Result<Revision, Problem>;
     /// Back to an earlier revision.

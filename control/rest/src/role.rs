@@ -29,7 +29,9 @@ pub fn needed(method: &Method, path: &str) -> Role {
     match (method, path) {
         // A look at a candidate changes nothing, but its text may hold what a viewer's own
         // configuration view does not.
-        (&Method::POST, "/api/v1/config/check" | "/api/v1/config/plan") => Role::Operator,
+        (&Method::POST, "/api/v1/config/check" | "/api/v1/config/plan" | "/api/v1/config/edit") => {
+            Role::Operator
+        }
         (&Method::POST, "/api/v1/services/{service}/real-servers/{real_server}/{action}") => {
             Role::Operator
         }

@@ -428,6 +428,84 @@ pub struct Candidate {
     pub confirm_within_s: Option<u32>,
 }
 
+/// Edits of the configuration in force. What they do not concern stays as it was written: comments,
+/// order, blank lines.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Edits {
+    /// One after the other.
+    #[schema(value_type = Vec<EditSchema>, min_items = 1, max_items = 100)]
+    pub edits: Vec<change::edit::Edit>,
+}
+
+/// Edits to apply.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Patch {
+    /// One after the other.
+    #[schema(value_type = Vec<EditSchema>, min_items = 1, max_items = 100)]
+    pub edits: Vec<change::edit::Edit>,
+    /// Why, for the list of revisions: text without control characters.
+    #[serde(default)]
+    #[schema(max_length = 1000, pattern = r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]*$")]
+    pub message: String,
+    /// Take it back by itself unless it is confirmed within so many seconds.
+    #[serde(default, deserialize_with = "whole::read")]
+    #[schema(minimum = 1, maximum = 86_400)]
+    pub confirm_within_s: Option<u32>,
+}
+
+/// An edit. Services and real servers go by their names.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(tag = "edit", rename_all = "snake_case")]
+#[schema(as = Edit)]
+#[allow(dead_code, reason = "its schema stands for that of `change::edit::Edit`")]
+enum EditSchema {
+    /// Sets a real server's weight.
+    SetWeight { service: String, real_server: String, weight: u16 },
+    /// Sets a real server's state.
+    SetState {
+        service: String,
+        real_server: String,
+        /// As an operator wants it.
+        state: Requested,
+    },
+    /// Sets a key of a service, or of one of its real servers.
+    SetKey {
+        service: String,
+        /// The real server; the key is the service's own without it.
+        real_server: Option<String>,
+        /// A key of the item's own table.
+        key: String,
+        /// Its new value; a table takes the place of the whole table.
+        value: serde_json::Value,
+    },
+    /// Adds a real server behind the others of a service.
+    AddRealServer {
+        service: String,
+        /// Its keys, as in the file.
+        real_server: serde_json::Map<String, serde_json::Value>,
+    },
+    /// Removes a real server.
+    RemoveRealServer { service: String, real_server: String },
+    /// Adds a service behind all others.
+    AddService {
+        /// Its keys, as in the file; `real_server` is a list.
+        service: serde_json::Map<String, serde_json::Value>,
+    },
+    /// Removes a service with its real servers.
+    RemoveService { service: String },
+}
+
+/// What edits would make of the configuration. Nothing was applied.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Edited {
+    /// The whole configuration (TOML) with the edits made.
+    pub text: String,
+    /// What it would touch, and break, and the revision it is made of.
+    pub plan: Plan,
+}
+
 /// What a look at a configuration gave.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Checked {

@@ -70,6 +70,13 @@ impl Control for Reached {
         assert_eq!(who, "somebody");
         Err(Problem::new(REACHED, format!("{expected:?}"), "nothing"))
     }
+    async fn edit(&self, _: Edits, expected: Option<u64>) -> Result<Edited, Problem> {
+        Err(Problem::new(REACHED, format!("{expected:?}"), "nothing"))
+    }
+    async fn patch(&self, who: &str, _: Patch, expected: Option<u64>) -> Result<Applied, Problem> {
+        assert_eq!(who, "somebody");
+        Err(Problem::new(REACHED, format!("{expected:?}"), "nothing"))
+    }
     async fn confirm(&self, _: &str) -> Result<Revision, Problem> {
         reached()
     }
@@ -206,8 +213,10 @@ async fn call(
     (status, String::from_utf8(bytes.to_vec()).unwrap())
 }
 
-fn a_body(path: &str) -> &'static str {
+fn a_body(method: &Method, path: &str) -> &'static str {
     match path.rsplit('/').next() {
+        Some("edit") => EDIT,
+        Some("config") if *method == Method::PATCH => EDIT,
         Some("rollback") => r#"{"to": 1}"#,
         Some("users") => r#"{"name": "eve", "role": "viewer", "password": "x"}"#,
         Some("password") => r#"{"password": "x"}"#,
@@ -248,12 +257,12 @@ async fn nobody_and_the_wrong_role_are_refused_everywhere() {
     let json = ("content-type", "application/json");
     for Operation { method, path, role } in &operations {
         let name = format!("{method} {path}");
-        let (status, text) = call(method, path, &[json], a_body(path)).await;
+        let (status, text) = call(method, path, &[json], a_body(method, path)).await;
         let expected = if role.is_some() { StatusCode::UNAUTHORIZED } else { REACHED };
         assert_eq!(status, expected, "{name}: {text}");
         for caller in [Role::Viewer, Role::Operator, Role::Admin] {
             let headers = [json, ("role", caller.text())];
-            let (status, text) = call(method, path, &headers, a_body(path)).await;
+            let (status, text) = call(method, path, &headers, a_body(method, path)).await;
             let expected = if role.is_some_and(|role| caller < role) {
                 StatusCode::FORBIDDEN
             } else {
@@ -301,6 +310,9 @@ async fn what_is_malformed_is_said() {
         ("PUT", "/api/v1/config", "{\"text\": \"\", \"confirm_within_s\": 0}", 400),
         ("POST", "/api/v1/services/a/real-servers/b/explode", "", 404),
         ("DELETE", "/api/v1/config", "", 405),
+        ("PATCH", "/api/v1/config", "{\"edits\": []}", 400),
+        ("POST", "/api/v1/config/edit", "{\"edits\": []}", 400),
+        ("POST", "/api/v1/config/edit", "{\"edits\": [{\"edit\": \"explode\"}]}", 422),
         ("GET", "/api/v2/config", "", 404),
         ("DELETE", "/api/v1/sessions/none", "", 400),
         ("DELETE", "/api/v1/services/a/persistence?client=everybody", "", 400),
@@ -350,6 +362,8 @@ async fn if_match_names_a_revision() {
     }
 }
 
+const EDIT: &str =
+    r#"{"edits": [{"edit": "set_key", "service": "a", "key": "ports", "value": "80"}]}"#;
 const BODY_TEXT: &str = r#"{"text": ""}"#;
 
 #[test]

@@ -37,9 +37,10 @@ pub fn all() -> OpenApiRouter<Behind> {
         .routes(routes!(connections))
         .routes(routes!(persistence, forget))
         .routes(routes!(counters))
-        .routes(routes!(config, apply))
+        .routes(routes!(config, apply, patch))
         .routes(routes!(check))
         .routes(routes!(plan))
+        .routes(routes!(edit))
         .routes(routes!(confirm))
         .routes(routes!(rollback))
         .routes(routes!(revisions))
@@ -192,10 +193,48 @@ async fn apply(
     let expected = expected(&headers)?;
     let candidate = body(candidate)?;
     time_limit(candidate.confirm_within_s)?;
-    if candidate.message.chars().count() > 1_000 {
-        return Err(Problem::malformed("the message has more than 1000 characters"));
-    }
+    short(&candidate.message)?;
     behind.apply(&caller.name, candidate, expected).await.map(Json)
+}
+
+/// Edits the configuration in force and applies it: the same as a `PUT` of the edited text, with
+/// `If-Match` and `confirm_within_s` as there. What the edits do not concern stays as it was written.
+#[utoipa::path(patch, path = "/api/v1/config", tag = "configuration", request_body = Patch,
+    params(("if-match" = Option<String>, Header, pattern = r#"^("[0-9]{1,18}"|\*)$"#,
+        description = "The `ETag` that was read")),
+    responses((status = 200, body = Applied), (status = "default", body = Body)))]
+async fn patch(
+    State(behind): State<Behind>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    patch: Result<Json<Patch>, JsonRejection>,
+) -> Answer<Applied> {
+    let expected = expected(&headers)?;
+    let patch = body(patch)?;
+    some(&patch.edits)?;
+    time_limit(patch.confirm_within_s)?;
+    short(&patch.message)?;
+    behind.patch(&caller.name, patch, expected).await.map(Json)
+}
+
+/// What edits would make of the configuration in force: the text, and what it would touch. Nothing
+/// is applied; the text can be, by a `PUT` with the `ETag` as `If-Match`.
+#[utoipa::path(post, path = "/api/v1/config/edit", tag = "configuration", request_body = Edits,
+    params(("if-match" = Option<String>, Header, pattern = r#"^("[0-9]{1,18}"|\*)$"#,
+        description = "The `ETag` that was read")),
+    responses((status = 200, body = Edited, headers(("etag" = String))),
+        (status = "default", body = Body)))]
+async fn edit(
+    State(behind): State<Behind>,
+    headers: HeaderMap,
+    edits: Result<Json<Edits>, JsonRejection>,
+) -> Result<Response, Problem> {
+    let expected = expected(&headers)?;
+    let edits = body(edits)?;
+    some(&edits.edits)?;
+    let edited = behind.edit(edits, expected).await?;
+    let tag = format!("\"{}\"", edited.plan.revision);
+    Ok(([(header::ETAG, tag)], Json(edited)).into_response())
 }
 
 /// Looks at a configuration. Nothing is kept of it, nothing is applied.
@@ -323,6 +362,20 @@ fn body<T>(json: Result<Json<T>, JsonRejection>) -> Result<T, Problem> {
         problem.status = e.status();
         problem
     })
+}
+
+fn some<T>(edits: &[T]) -> Result<(), Problem> {
+    match edits.len() {
+        1..=100 => Ok(()),
+        _ => Err(Problem::malformed("there are not between 1 and 100 edits")),
+    }
+}
+
+fn short(message: &str) -> Result<(), Problem> {
+    match message.chars().count() {
+        0..=1_000 => Ok(()),
+        _ => Err(Problem::malformed("the message has more than 1000 characters")),
+    }
 }
 
 fn time_limit(seconds: Option<u32>) -> Result<(), Problem> {
