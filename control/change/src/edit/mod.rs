@@ -251,3 +251,22 @@ fn read_state<'de, D: Deserializer<'de>>(from: D) -> Result<State, D::Error> {
         serde::de::Error::custom(format!("{word:?} is no state; write online, drain or halt"))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_result_that_says_something_else_is_seen() {
+        let text = "[[service]]\nname = \"W\"\nports = \"80\"\n";
+        let (service, key) = ("W".to_owned(), "ports".to_owned());
+        let edit = Edit::SetKey { service, real_server: None, key, value: json!("81") };
+        assert!(key_is_set(text, &edit, &text.replace("80", "81")));
+        for wrong in [text.to_owned(), text.replace("80", "82"), text.replace("ports", "port")] {
+            assert!(!key_is_set(text, &edit, &wrong), "{wrong}");
+        }
+        let more = format!("{}mode = \"l4-dr\"\n", text.replace("80", "81"));
+        assert!(!key_is_set(text, &edit, &more));
+    }
+}
