@@ -13,6 +13,7 @@ const EXAMPLES: &[&str] = &[
     include_str!("../../../examples/tun.toml"),
     include_str!("../../../examples/ipv6.toml"),
     include_str!("../../../examples/stateful.toml"),
+    include_str!("../../../examples/ctera-portal.toml"),
 ];
 
 /// Pieces that files are made of, for mutations that get past the first syntax error.

@@ -11,11 +11,13 @@ use std::time::Duration;
 
 pub fn add(tests: &mut Vec<Test>) {
     tests.push(Test::new("deployments::d1-d2-iconnect-access", iconnect));
+    tests.push(Test::new("deployments::d6-ctera-portal", ctera_portal));
     tests.push(Test::new("deployments::d8-two-arm-nat", two_arm));
     tests.push(Test::new("deployments::d9-stateful", stateful));
 }
 
 const ICONNECT: &str = include_str!("../../../../examples/iconnect-access.toml");
+const CTERA_PORTAL: &str = include_str!("../../../../examples/ctera-portal.toml");
 const TWO_ARM: &str = include_str!("../../../../examples/two-arm-nat.toml");
 const STATEFUL: &str = include_str!("../../../../examples/stateful.toml");
 
@@ -77,6 +79,51 @@ fn iconnect(_: Scale) -> Result<()> {
     moved.must_reach(1)?;
     ensure!(!moved.servers.contains_key(&mine), "still {mine}");
     drop(dicom);
+    close(balancer, servers, lab)
+}
+
+/// D6: three ports in layer 7, each to the same port of the one server that a client has.
+fn ctera_portal(_: Scale) -> Result<()> {
+    let mut lab = Lab::new()?;
+    lab.network("lan")?;
+    let client = lab.host("client", &[Link::eth0("lan", "192.168.100.50/24")])?;
+    let lb = lab.balancer(&["lan"])?;
+    let credentials = Credentials::make(lab.folder())?;
+    let vip: IpAddr = "192.168.100.120".parse()?;
+    let mut servers = vec![
+        server(&mut lab, "web1", "lan", "192.168.100.121/24")?,
+        server(&mut lab, "web2", "lan", "192.168.100.122/24")?,
+    ];
+    for server in &mut servers {
+        // What the check asks for.
+        let pages = server.host.folder().join("html");
+        std::fs::create_dir_all(&pages)?;
+        std::fs::write(pages.join("index.html"), "portal")?;
+        server.web(&[443, 8443], None, Some(&credentials))?.echo(&[995])?;
+    }
+    let mut balancer = Balancer::start(&lb, CTERA_PORTAL)?;
+    let sources = more_addresses(&client, "192.168.100", 150, 10)?;
+    let mut devices = Swarm::tcp(&client, vip, 995, &sources)?;
+    let opened = devices.open(100)?;
+    ensure!(opened.must_be(100)?.ok.len() == 2, "all clients on {:?}", opened.ok);
+    let split = opened.by_source.values().find(|servers| servers.len() != 1);
+    ensure!(split.is_none(), "a client was split: {split:?}");
+    let mine = clients::http_names(&client, vip, 443, 20)?;
+    mine.must_reach(1)?;
+    ensure!(
+        clients::http_names(&client, vip, 8443, 20)?.servers == mine.servers,
+        "ports were split"
+    );
+    devices.ping()?.must_be(100)?;
+    // A portal that fails its check loses its clients to the other one.
+    let mine = mine.servers.into_keys().next().unwrap_or_default();
+    for server in servers.iter_mut().filter(|server| server.name() == mine) {
+        server.kill("web")?;
+    }
+    let name = if mine == "web1" { "PORTAL1" } else { "PORTAL2" };
+    balancer.wait_real_server("CTERA_Portal", name, false)?;
+    clients::http_names(&client, vip, 443, 5)?.must_reach(1)?;
+    drop(devices);
     close(balancer, servers, lab)
 }
 

@@ -6,7 +6,7 @@ use crate::harness::{Scale, Test};
 use crate::lab::{Host, Lab, Link, until};
 use crate::scene::CHECK;
 use crate::servers::{BigFile, Server};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -21,6 +21,7 @@ pub fn add(tests: &mut Vec<Test>) {
     tests.push(Test::new("l7::tcp::removed-service-drains", removed_service_drains));
     tests.push(Test::new("l7::tcp::proxy-killed", proxy_killed));
     tests.push(Test::new("l7::tcp::control-killed", control_killed));
+    tests.push(Test::new("l7::tcp::supervisor-killed", supervisor_killed));
 }
 
 const VIP: &str = "192.168.100.100";
@@ -311,5 +312,29 @@ fn control_killed(_: Scale) -> Result<()> {
     let listed = balancer.real_server("ECHO", "web1")?;
     ensure!(listed["connections"] == 200, "{listed}");
     drop((busy, new));
+    bed.close(balancer)
+}
+
+/// The proxy that was left behind hands its listening sockets over, and ends with its sessions.
+fn supervisor_killed(_: Scale) -> Result<()> {
+    let bed = Bed::echo(2)?;
+    let mut balancer = Balancer::start(&bed.host, &echo(&[1, 2]))?;
+    let (mut old, mut new) = (bed.swarm()?, bed.second_swarm()?);
+    old.open(100)?.must_be(100)?;
+    let [before] = balancer.pids("fulcrum-l7")?[..] else { bail!("not one proxy") };
+    balancer.kill("fulcrum")?;
+    balancer.begin_again()?;
+    until("another proxy", LIMIT, || {
+        Ok(balancer.pids("fulcrum-l7")?.iter().any(|pid| *pid != before).then_some(()))
+    })?;
+    balancer.wait_up()?;
+    old.ping()?.must_be(100)?;
+    new.open(100)?.must_be(100)?;
+    old.close()?;
+    until("the old proxy's end", LIMIT, || {
+        Ok((!balancer.pids("fulcrum-l7")?.contains(&before)).then_some(()))
+    })?;
+    new.ping()?.must_be(100)?;
+    drop((old, new));
     bed.close(balancer)
 }
