@@ -53,6 +53,16 @@ pub struct ServiceCounters {
     /// HTTP mode: requests that we answered ourselves, because no real server did (502, 503,
     /// 504).
     pub gateway_errors: u64,
+    /// TLS handshakes with clients that were completed.
+    pub tls_handshakes: u64,
+    /// Those among them that resumed a session.
+    pub tls_resumed: u64,
+    /// TLS handshakes with clients that failed.
+    pub tls_failed: u64,
+    /// Ended because a client that must begin with a PROXY protocol header did not.
+    pub proxy_refused: u64,
+    /// Ended because a client was not done with header or handshake in time.
+    pub handshake_timeout: u64,
 }
 
 /// One real server.
@@ -89,4 +99,6 @@ pub struct ServerCounters {
     /// HTTP mode: responses that were not forwarded, or not to their end, because of what they
     /// were.
     pub bad_responses: u64,
+    /// TLS handshakes that failed.
+    pub tls_failed: u64,
 }

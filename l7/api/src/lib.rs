@@ -11,13 +11,14 @@ mod limits;
 mod message;
 mod rules;
 mod snapshot;
+mod tls;
 
 pub use counters::{Counters, ServerCounters, ServiceCounters};
 pub use http::{AddressRecord, CookiePersistence, Http, HttpLimits, Reuse};
 pub use limits::{
-    MAX_COOKIE_NAME_BYTES, MAX_FRAME_BYTES, MAX_HEAD_BYTES, MAX_HEAD_FIELDS, MAX_LISTENERS,
-    MAX_NAME_BYTES, MAX_PERSISTENCE_ENTRIES, MAX_QUEUE, MAX_RULE_PARTS, MAX_RULES, MAX_SERVERS,
-    MAX_SERVICES, MAX_TRUSTED, MAX_UPGRADES,
+    MAX_CERTIFICATES, MAX_COOKIE_NAME_BYTES, MAX_FRAME_BYTES, MAX_HEAD_BYTES, MAX_HEAD_FIELDS,
+    MAX_LISTENERS, MAX_NAME_BYTES, MAX_PERSISTENCE_ENTRIES, MAX_QUEUE, MAX_RULE_PARTS, MAX_RULES,
+    MAX_SERVERS, MAX_SERVICES, MAX_TRUSTED, MAX_UPGRADES,
 };
 pub use message::{
     FrameError, HEADER_BYTES, PersistenceRow, Problem, Reply, Request, SocketKey, Status, VERSION,
@@ -27,4 +28,8 @@ pub use rules::{Action, Condition, FieldChange, Rule, Subject, Test};
 pub use snapshot::{
     Listen, Mode, OnDown, Persistence, PortRange, Prefix, ProxyOut, Queue, Removal, Retries,
     Scheduler, Server, ServerId, ServerState, Service, ServiceId, Snapshot, Source, Timeouts,
+};
+pub use tls::{
+    AskedName, Certificate, CertificateId, ClientAuthorities, ClientCertificates, Reencryption,
+    Secret, ServerTls, Termination, TlsMode, Verify,
 };

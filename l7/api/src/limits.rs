@@ -43,3 +43,6 @@ pub const MAX_RULES: usize = 128;
 
 /// Conditions, actions and words of one service's rules together.
 pub const MAX_RULE_PARTS: usize = 4_096;
+
+/// Certificates of one snapshot.
+pub const MAX_CERTIFICATES: usize = 16_384;

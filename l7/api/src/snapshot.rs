@@ -1,6 +1,6 @@
 //! What the proxy is asked to do: one whole, numbered, fully resolved value.
 
-use crate::Http;
+use crate::{Certificate, Http, Reencryption, Secret, ServerTls, Termination};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -23,6 +23,11 @@ pub struct Snapshot {
     pub hash_seed: u64,
     /// Services in no particular order; no address and port may be listened on twice.
     pub services: Vec<Service>,
+    /// Certificates that services speak of.
+    pub certificates: Vec<Certificate>,
+    /// What session tickets are sealed with, as the proxy's own library made it (40 bytes); kept
+    /// by control, so that sessions outlive the proxy. `None`: they do not.
+    pub ticket_seed: Option<Secret>,
 }
 
 /// One virtual service: where clients come to, and the real servers behind it.
@@ -65,6 +70,10 @@ pub struct Service {
     pub on_down: OnDown,
     /// What happens to the service's connections when it is no longer in a snapshot.
     pub on_removal: Removal,
+    /// TLS with clients; `None`: their bytes are taken as they are.
+    pub tls: Option<Termination>,
+    /// TLS with real servers, if they have no rule of their own.
+    pub reencrypt: Option<Reencryption>,
 }
 
 /// An address and the ports of it that are listened on.
@@ -113,6 +122,8 @@ pub struct Server {
     pub state: ServerState,
     /// What happens to its connections when it is no longer in a snapshot.
     pub on_removal: Removal,
+    /// TLS with it.
+    pub tls: ServerTls,
 }
 
 /// State of a real server as lowered from what the operator asked and what the checks observed.
@@ -159,11 +170,14 @@ pub struct Timeouts {
     pub client_ms: u32,
     /// No byte to or from the real server for so long.
     pub server_ms: u32,
-    /// One attempt to connect to a real server; 0 is the kernel's own patience.
+    /// One attempt to connect to a real server, a TLS handshake included; 0 is the kernel's own
+    /// patience.
     pub connect_ms: u32,
     /// TCP mode and upgraded connections: no byte on either side for so long. Takes the place of
     /// `client_ms` and `server_ms` unless it is 0.
     pub tunnel_ms: u32,
+    /// From a client's connection to the end of its PROXY protocol header and TLS handshake.
+    pub handshake_ms: u32,
 }
 
 /// What happens when a real server refuses a connection or does not answer.
@@ -268,6 +282,8 @@ impl Service {
             proxy_out: ProxyOut::None,
             on_down: OnDown::Keep,
             on_removal: Removal::Finish,
+            tls: None,
+            reencrypt: None,
         }
     }
 }
@@ -291,6 +307,7 @@ impl Server {
             max_connections: 0,
             state: ServerState::Online,
             on_removal: Removal::Finish,
+            tls: ServerTls::AsService,
         }
     }
 }
@@ -314,7 +331,13 @@ impl PortRange {
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { client_ms: 300_000, server_ms: 300_000, connect_ms: 5_000, tunnel_ms: 0 }
+        Self {
+            client_ms: 300_000,
+            server_ms: 300_000,
+            connect_ms: 5_000,
+            tunnel_ms: 0,
+            handshake_ms: 10_000,
+        }
     }
 }
 

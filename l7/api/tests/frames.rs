@@ -21,9 +21,20 @@ fn snapshot() -> Snapshot {
     service.source = Source::Given(address("10.0.0.9"));
     service.proxy_in = vec![Prefix { address: address("10.0.0.0"), length: 8 }];
     service.proxy_out = ProxyOut::V2;
+    let reencrypt = Reencryption::new(Verify::Pinned(vec![[5; 32]]));
+    server.tls = ServerTls::Own(Box::new(reencrypt.clone()));
+    service.reencrypt = Some(Reencryption { name: AskedName::FromClient, ..reencrypt });
+    service.tls = Some(Termination { protocols: vec!["h2".into()], ..Termination::new(vec![4]) });
     service.servers = vec![server.clone()];
     service.fallback = Some(Server { id: 8, state: ServerState::Halt, ..server });
-    Snapshot { generation: 41, hash_seed: 3, services: vec![service] }
+    let certificate = Certificate { id: 4, name: "web".into(), pem: Secret(b"PEM".to_vec()) };
+    Snapshot {
+        generation: 41,
+        hash_seed: 3,
+        services: vec![service],
+        certificates: vec![certificate],
+        ticket_seed: Some(Secret(b"seed".to_vec())),
+    }
 }
 
 fn body(frame: &[u8]) -> &[u8] {
@@ -103,4 +114,12 @@ fn fuzz_any_bytes_are_a_message_or_an_error() {
             }
         },
     );
+}
+
+#[test]
+fn secrets_are_not_shown() {
+    let shown = format!("{:?}", snapshot());
+    assert!(shown.contains("Secret(3 bytes)") && shown.contains("Secret(4 bytes)"), "{shown}");
+    let listed = format!("{:?}", b"PEM");
+    assert!(!shown.contains("PEM") && !shown.contains(listed.trim_matches(['[', ']'])), "{shown}");
 }
