@@ -54,7 +54,8 @@ impl Proxy {
 
     fn apply(&mut self, generation: u64, service: &Service) {
         let services = vec![service.clone()];
-        let snapshot = Box::new(Snapshot { generation, hash_seed: 1, services });
+        let snapshot =
+            Box::new(Snapshot { generation, hash_seed: 1, services, ..Snapshot::default() });
         let reply = self.link.ask(&Request::Apply(snapshot)).unwrap();
         assert_eq!(reply, Reply::Applied { generation, problems: vec![] });
     }
@@ -178,7 +179,7 @@ fn control_is_answered_and_nonsense_is_cut_off() {
     }
     let mut wrong = service.clone();
     wrong.servers[0].port = Some(0);
-    let snapshot = Snapshot { generation: 8, hash_seed: 1, services: vec![wrong] };
+    let snapshot = Snapshot { generation: 8, services: vec![wrong], ..Snapshot::default() };
     let reply = proxy.link.ask(&Request::Apply(Box::new(snapshot))).unwrap();
     assert!(matches!(reply, Reply::Refused { .. }), "{reply:?}");
     assert_eq!(proxy.status().generation, 7);

@@ -6,6 +6,7 @@ use crate::http::Session;
 use crate::plan::{Plan, Service};
 use crate::slab::{End, Key};
 use crate::tcp::{Fate, NEVER, Pair};
+use crate::transport::{Arrival, Client, Outcome};
 use l7_api::Mode;
 use rustix::event::epoll::EventFlags;
 use rustix::fd::OwnedFd;
@@ -15,11 +16,13 @@ use std::sync::Arc;
 /// See the module.
 #[derive(Debug)]
 pub enum Connection {
+    /// A client of whatever mode that is not there yet.
+    Arriving(Box<Arrival>),
     /// TCP mode.
     Tcp(Box<Pair>),
     /// HTTP mode.
     Http(Box<Session>),
-    /// Between two protocols: within one call only.
+    /// Between two of the others: within one call only.
     Changing,
 }
 
@@ -53,10 +56,10 @@ impl Connection {
         service: Arc<Service>,
         now: u64,
     ) -> Self {
-        match service.config.mode {
-            Mode::Tcp => Self::Tcp(Box::new(Pair::new(key, fd, from, vip, service, now))),
-            Mode::Http => Self::Http(Box::new(Session::new(key, fd, from, vip, service, now))),
+        if Arrival::is_needed(&service, from.ip()) {
+            return Self::Arriving(Box::new(Arrival::new(key, fd, from, vip, service, now)));
         }
+        Self::of(Client::bare(key, fd, (from, vip), service, now), now)
     }
 
     /// Tells the connection what happened.
@@ -91,6 +94,7 @@ impl Connection {
                 };
                 if session.is_upgraded() && fate == Fate::Stays { self.change(core) } else { fate }
             }
+            Self::Arriving(_) => self.arrive(core, what),
             Self::Changing => Fate::Over,
         }
     }
@@ -115,6 +119,7 @@ impl Connection {
         match self {
             Self::Tcp(pair) => pair.deadline(),
             Self::Http(session) => session.deadline(),
+            Self::Arriving(arrival) => arrival.deadline(),
             Self::Changing => NEVER,
         }
     }
@@ -124,7 +129,53 @@ impl Connection {
         match self {
             Self::Tcp(pair) => pair.dispose(core),
             Self::Http(session) => session.dispose(core),
+            Self::Arriving(arrival) => arrival.dispose(core),
             Self::Changing => {}
+        }
+    }
+
+    /// What the service's mode makes of a client who is there.
+    fn of(client: Client, now: u64) -> Self {
+        match client.service.config.mode {
+            Mode::Tcp => Self::Tcp(Box::new(Pair::new(client, now))),
+            Mode::Http => Self::Http(Box::new(Session::new(client, now))),
+        }
+    }
+
+    fn arrive(&mut self, core: &mut Core, what: Happening<'_>) -> Fate {
+        let Self::Arriving(mut arrival) = std::mem::replace(self, Self::Changing) else {
+            return Fate::Over;
+        };
+        let outcome = match what {
+            Happening::Accepted => arrival.begin(core),
+            Happening::Event(_, flags) => arrival.event(core, flags),
+            Happening::Resumed | Happening::Called => Outcome::Pending(arrival),
+            Happening::Expired => arrival.expired(core),
+            Happening::Replanned(plan) => arrival.replan(core, plan),
+            Happening::CutFrom(moment) => {
+                arrival.cut_from(moment);
+                arrival.expired(core)
+            }
+            Happening::Cut => arrival.cut(core),
+        };
+        match outcome {
+            Outcome::Pending(arrival) => {
+                *self = Self::Arriving(arrival);
+                Fate::Stays
+            }
+            Outcome::Over(arrival) => {
+                *self = Self::Arriving(arrival);
+                Fate::Over
+            }
+            Outcome::Arrived(client) => {
+                *self = Self::of(client, core.now);
+                match self {
+                    Self::Tcp(pair) => pair.start(core),
+                    // What it says may have come with the last of the handshake.
+                    Self::Http(session) => session.resume(core),
+                    Self::Arriving(_) | Self::Changing => Fate::Over,
+                }
+            }
         }
     }
 }

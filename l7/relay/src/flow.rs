@@ -3,7 +3,8 @@
 //! reader slows the sender down.
 
 use crate::pools::{BUFFER_BYTES, Buffer, PIPE_BYTES, Pipe, Pools};
-use crate::side::{Read, Side, Written};
+use crate::side::{Read, Written};
+use crate::transport::Transport;
 
 /// Bytes that one connection may read in one turn before others have theirs.
 const TURN_BYTES: u64 = 1 << 20;
@@ -72,10 +73,11 @@ impl Flow {
         matches!(self.held, Held::Nothing)
     }
 
-    /// Puts bytes of our own before all others; `fill` says how many it wrote.
-    pub fn begin_with(&mut self, pools: &mut Pools, fill: impl FnOnce(&mut [u8]) -> usize) {
+    /// Puts bytes of our own before all others: a buffer's worth at most.
+    pub fn begin_with(&mut self, pools: &mut Pools, bytes: &[u8]) {
         let mut buffer = pools.buffer();
-        let end = fill(&mut buffer[..]);
+        let end = bytes.len().min(BUFFER_BYTES);
+        buffer[..end].copy_from_slice(&bytes[..end]);
         self.held = Held::Buffer { buffer, start: 0, end };
         self.settle(pools);
     }
@@ -86,8 +88,16 @@ impl Flow {
     }
 
     /// Moves what can be moved now.
-    pub fn pump(&mut self, from: &mut Side, to: &mut Side, pools: &mut Pools, now: u64) -> Turn {
+    pub fn pump(
+        &mut self,
+        from: &mut Transport,
+        to: &mut Transport,
+        pools: &mut Pools,
+        now: u64,
+    ) -> Turn {
         let mut turn = Turn::default();
+        // What has to be encrypted or decrypted cannot go by pipe.
+        let by_pipe = from.is_bare() && to.is_bare();
         for reads in 0.. {
             self.drain(to, &mut turn);
             if !self.is_drained() || self.state != State::Open || !from.is_readable() {
@@ -98,13 +108,16 @@ impl Flow {
                 break;
             }
             self.fill(from, pools, now, &mut turn);
+            if !by_pipe {
+                self.streak = 0;
+            }
         }
         self.settle(pools);
         if turn.read > 0 {
-            from.seen = now;
+            from.touch(now);
         }
         if turn.written > 0 {
-            to.seen = now;
+            to.touch(now);
         }
         turn
     }
@@ -126,12 +139,15 @@ impl Flow {
     }
 
     /// Writes until all is written or the destination takes no more.
-    fn drain(&mut self, to: &mut Side, turn: &mut Turn) {
+    fn drain(&mut self, to: &mut Transport, turn: &mut Turn) {
         while !self.is_drained() && to.is_writable() {
             let written = match &self.held {
                 Held::Nothing => return,
                 Held::Buffer { buffer, start, end } => to.write(&buffer[*start..*end]),
-                Held::Pipe { pipe, bytes } => to.write_from(&pipe.reader, *bytes),
+                Held::Pipe { pipe, bytes } => match to.bare() {
+                    Some(side) => side.write_from(&pipe.reader, *bytes),
+                    None => Written::Broken,
+                },
             };
             match written {
                 Written::Bytes(0) | Written::Blocked => return,
@@ -152,18 +168,21 @@ impl Flow {
     }
 
     /// Reads once into what is empty.
-    fn fill(&mut self, from: &mut Side, pools: &mut Pools, now: u64, turn: &mut Turn) {
+    fn fill(&mut self, from: &mut Transport, pools: &mut Pools, now: u64, turn: &mut Turn) {
         self.choose_store(pools, now);
         let read = match &mut self.held {
             Held::Nothing => return,
             Held::Buffer { buffer, start, end } => {
-                let read = from.read(&mut buffer[..]);
+                let read = from.read(&mut buffer[..], pools);
                 *start = 0;
                 *end = if let Read::Bytes(count) = read { count } else { 0 };
                 read
             }
             Held::Pipe { pipe, bytes } => {
-                let read = from.read_to(&pipe.writer, PIPE_BYTES);
+                let read = match from.bare() {
+                    Some(side) => side.read_to(&pipe.writer, PIPE_BYTES),
+                    None => Read::Nothing,
+                };
                 *bytes = if let Read::Bytes(count) = read { count } else { 0 };
                 read
             }

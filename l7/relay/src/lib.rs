@@ -24,6 +24,7 @@ mod shared;
 mod side;
 mod slab;
 mod tcp;
+mod transport;
 mod wheel;
 mod worker;
 

@@ -7,9 +7,10 @@ use crate::persistence::Table;
 use crate::place;
 use crate::schedule;
 use crate::shared::{ServerShared, ServiceShared};
+use crate::transport::{Credentials, Reencrypt, Terminate};
 use l7_api::{
-    MAX_LISTENERS, MAX_NAME_BYTES, MAX_QUEUE, MAX_SERVERS, MAX_SERVICES, MAX_TRUSTED, Mode,
-    Problem, ServerId, ServiceId, Snapshot, Source,
+    MAX_CERTIFICATES, MAX_LISTENERS, MAX_NAME_BYTES, MAX_QUEUE, MAX_SERVERS, MAX_SERVICES,
+    MAX_TRUSTED, Mode, Problem, ServerId, ServerTls, ServiceId, Snapshot, Source,
 };
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -34,6 +35,12 @@ pub struct Service {
     pub servers: Vec<Arc<Server>>,
     pub fallback: Option<Arc<Server>>,
     pub shared: Arc<ServiceShared>,
+    /// TLS with clients.
+    pub tls: Option<Arc<Terminate>>,
+    /// What is wrong with it.
+    problem: Option<String>,
+    /// Whether it is served nevertheless.
+    is_served: bool,
 }
 
 /// A real server as the workers need it.
@@ -43,6 +50,8 @@ pub struct Server {
     /// What the consistent hash knows it by.
     pub key: u64,
     pub shared: Arc<ServerShared>,
+    /// TLS with it.
+    pub tls: Option<Arc<Reencrypt>>,
 }
 
 /// What is shared of every service and server that is in use.
@@ -51,6 +60,16 @@ pub struct Registry {
     mailboxes: Arc<Mailboxes>,
     services: HashMap<ServiceId, Arc<ServiceShared>>,
     servers: HashMap<ServerId, Arc<ServerShared>>,
+    credentials: Credentials,
+}
+
+/// What TLS a service speaks, and what keeps it from doing so.
+struct Tls {
+    terminate: Option<Arc<Terminate>>,
+    /// As the service's servers are, the fallback server last.
+    servers: Vec<Option<Arc<Reencrypt>>>,
+    problem: Option<String>,
+    is_served: bool,
 }
 
 impl Plan {
@@ -58,15 +77,18 @@ impl Plan {
     pub fn new(snapshot: Snapshot, previous: Option<&Self>, registry: &mut Registry) -> Self {
         let mut services = HashMap::new();
         let mut listeners = HashMap::new();
+        registry.credentials.take(&snapshot);
         for config in &snapshot.services {
+            let tls = registry.tls(config);
             let same = previous
                 .and_then(|plan| plan.service(config.id))
-                .filter(|old| old.config == *config && old.hash_seed == snapshot.hash_seed);
+                .filter(|old| old.config == *config && old.hash_seed == snapshot.hash_seed)
+                .filter(|old| tls.is_of(old));
             let service = match same {
                 Some(old) => old.clone(),
-                None => Arc::new(registry.service(config, snapshot.hash_seed)),
+                None => Arc::new(registry.service(config, snapshot.hash_seed, tls)),
             };
-            for address in addresses(config).filter(|_| unserved(config).is_none()) {
+            for address in addresses(config).filter(|_| service.is_served) {
                 listeners.insert(address, service.clone());
             }
             services.insert(config.id, service);
@@ -98,7 +120,7 @@ impl Plan {
     /// Services that cannot be served as a whole.
     pub fn problems(&self) -> Vec<Problem> {
         let problem = |config: &l7_api::Service| {
-            let reason = unserved(config)?.into();
+            let reason = self.service(config.id)?.problem.clone()?;
             Some(Problem { service: config.id, listener: None, reason })
         };
         self.snapshot.services.iter().filter_map(problem).collect()
@@ -115,7 +137,8 @@ impl Service {
 impl Registry {
     /// Nothing yet.
     pub fn new(mailboxes: Arc<Mailboxes>) -> Self {
-        Self { mailboxes, services: HashMap::new(), servers: HashMap::new() }
+        let (services, servers) = (HashMap::new(), HashMap::new());
+        Self { mailboxes, services, servers, credentials: Credentials::new() }
     }
 
     /// What is shared of every service.
@@ -135,19 +158,56 @@ impl Registry {
         self.servers.retain(|id, shared| known.contains(id) || shared.active() > 0);
     }
 
-    fn service(&mut self, config: &l7_api::Service, hash_seed: u64) -> Service {
+    fn tls(&mut self, config: &l7_api::Service) -> Tls {
+        let (terminate, mut problem) = self.credentials.terminate(config);
+        // Never in the clear what was to be encrypted.
+        let mut is_served = terminate.is_some() || config.tls.is_none();
+        let mut servers = Vec::new();
+        for server in config.servers.iter().chain(&config.fallback) {
+            match self.credentials.reencrypt(config, server) {
+                Ok(reencrypt) => servers.push(reencrypt),
+                Err(fault) => {
+                    problem = Some(format!("real server {:?}: {fault}", server.name));
+                    is_served = false;
+                }
+            }
+        }
+        if let Some(reason) = unserved(config) {
+            (problem, is_served) = (Some(reason.to_owned()), false);
+        }
+        Tls { terminate, servers, problem, is_served }
+    }
+
+    fn service(&mut self, config: &l7_api::Service, hash_seed: u64, tls: Tls) -> Service {
         let mailboxes = self.mailboxes.clone();
         let shared = self.services.entry(config.id);
         let shared = shared.or_insert_with(|| Arc::new(ServiceShared::new(config.id, mailboxes)));
         let shared = shared.clone();
         set_persistence(&shared, config);
-        let servers: Vec<_> = config.servers.iter().map(|s| self.server(config.id, s)).collect();
+        let mut encrypted = tls.servers.into_iter();
+        let mut server = |s| self.server(config.id, s, encrypted.next().flatten());
+        let servers: Vec<_> = config.servers.iter().map(&mut server).collect();
+        let fallback = config.fallback.as_ref().map(&mut server);
         let recipe = Recipe::new(&config.http, &servers, hash_seed);
-        let fallback = config.fallback.as_ref().map(|s| self.server(config.id, s));
-        Service { config: config.clone(), hash_seed, recipe, servers, fallback, shared }
+        Service {
+            config: config.clone(),
+            hash_seed,
+            recipe,
+            servers,
+            fallback,
+            shared,
+            tls: tls.terminate,
+            problem: tls.problem,
+            is_served: tls.is_served,
+        }
     }
 
-    fn server(&mut self, service: ServiceId, config: &l7_api::Server) -> Arc<Server> {
+    fn server(
+        &mut self,
+        service: ServiceId,
+        config: &l7_api::Server,
+        tls: Option<Arc<Reencrypt>>,
+    ) -> Arc<Server> {
         let workers = self.mailboxes.len();
         let shared = self.servers.entry(config.id);
         let shared =
@@ -156,7 +216,22 @@ impl Registry {
             config: config.clone(),
             key: schedule::key(config.address, config.port),
             shared: shared.clone(),
+            tls,
         })
+    }
+}
+
+impl Tls {
+    /// Whether it is what this service speaks.
+    fn is_of(&self, service: &Service) -> bool {
+        let servers = service.servers.iter().chain(&service.fallback);
+        let same = |(ours, theirs): (&Option<Arc<Reencrypt>>, &Arc<Server>)| {
+            ours.as_ref().map(Arc::as_ptr) == theirs.tls.as_ref().map(Arc::as_ptr)
+        };
+        self.terminate.as_ref().map(Arc::as_ptr) == service.tls.as_ref().map(Arc::as_ptr)
+            && self.problem == service.problem
+            && self.is_served == service.is_served
+            && self.servers.iter().zip(servers).all(same)
     }
 }
 
@@ -169,10 +244,22 @@ fn set_persistence(shared: &ServiceShared, config: &l7_api::Service) {
     }
 }
 
+/// Whether any real server is to be spoken to with TLS.
+fn encrypts_again(config: &l7_api::Service) -> bool {
+    let mut servers = config.servers.iter().chain(&config.fallback);
+    servers.any(|server| match server.tls {
+        ServerTls::AsService => config.reencrypt.is_some(),
+        ServerTls::Plain => false,
+        ServerTls::Own(_) => true,
+    })
+}
+
 /// Why this service is not served, if it is not.
 fn unserved(config: &l7_api::Service) -> Option<&'static str> {
-    if !config.proxy_in.is_empty() {
-        return Some("PROXY protocol from clients is not read by this proxy: take proxy_in out");
+    if config.mode == Mode::Http && encrypts_again(config) {
+        return Some(
+            "TLS with real servers is not spoken in HTTP mode by this proxy: use TCP mode",
+        );
     }
     None
 }
@@ -189,6 +276,8 @@ fn addresses(config: &l7_api::Service) -> impl Iterator<Item = SocketAddr> {
 /// What is wrong with it.
 pub fn check(snapshot: &Snapshot) -> Result<(), String> {
     at_most("services", snapshot.services.len(), MAX_SERVICES)?;
+    at_most("certificates", snapshot.certificates.len(), MAX_CERTIFICATES)?;
+    check_certificates(&snapshot.certificates)?;
     at_most("real servers", snapshot.servers().count(), MAX_SERVERS)?;
     let mut ids = HashSet::new();
     let mut servers = HashSet::new();
@@ -217,6 +306,14 @@ pub fn check(snapshot: &Snapshot) -> Result<(), String> {
     Ok(())
 }
 
+fn check_certificates(certificates: &[l7_api::Certificate]) -> Result<(), String> {
+    let mut ids = HashSet::new();
+    match certificates.iter().find(|certificate| !ids.insert(certificate.id)) {
+        Some(twice) => Err(format!("certificate number {} is given twice", twice.id)),
+        None => Ok(()),
+    }
+}
+
 fn check_service(service: &l7_api::Service) -> Result<(), String> {
     at_most("bytes of a name", service.name.len(), MAX_NAME_BYTES)?;
     at_most("connections in the queue", service.queue.length as usize, MAX_QUEUE as usize)?;
@@ -226,6 +323,13 @@ fn check_service(service: &l7_api::Service) -> Result<(), String> {
     }
     if service.mode == Mode::Http {
         http::check(&service.http)?;
+    }
+    if service
+        .proxy_in
+        .iter()
+        .any(|prefix| u32::from(prefix.length) > if prefix.address.is_ipv4() { 32 } else { 128 })
+    {
+        return Err("a trusted prefix is longer than its address".into());
     }
     if service.persistence.is_some_and(|p| p.mask_v4 > 32 || p.mask_v6 > 128) {
         return Err("a persistence mask is longer than an address".into());

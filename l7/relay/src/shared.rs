@@ -97,7 +97,8 @@ cells! {
     /// A service's counters on one worker; see [`ServiceCounters`].
     ServiceCells {
         accepted, bytes_in, bytes_out, queue_full, queue_timeout, no_server, our_fault,
-        client_reset, client_timeout, cut, requests, client_errors, gateway_errors
+        client_reset, client_timeout, cut, requests, client_errors, gateway_errors, tls_handshakes,
+        tls_resumed, tls_failed, proxy_refused, handshake_timeout
     } of ServiceShared into ServiceCounters
 }
 
@@ -105,7 +106,7 @@ cells! {
     /// A real server's counters on one worker; see [`ServerCounters`].
     ServerCells {
         connected, refused, connect_timeout, redispatched, bytes_in, bytes_out, server_reset,
-        server_timeout, requests, reused, repeated, bad_responses
+        server_timeout, requests, reused, repeated, bad_responses, tls_failed
     } of ServerShared into ServerCounters
 }
 

@@ -88,6 +88,22 @@ impl Side {
         self.learn(result.map(|(_, bytes)| bytes), wanted)
     }
 
+    /// Looks at what a read would find, without taking it. Finding what was seen before, and no
+    /// more, is for the caller to notice.
+    pub fn peek(&mut self, buffer: &mut [u8]) -> Read {
+        let flags = RecvFlags::PEEK;
+        match retry_on_intr(|| recv(&self.fd, &mut *buffer, flags)) {
+            Ok((_, 0)) => Read::End,
+            Ok((_, bytes)) => Read::Bytes(bytes),
+            result => self.learn(result.map(|(_, bytes)| bytes), 0),
+        }
+    }
+
+    /// Whether the peer's end, or an error, is behind what can still be read.
+    pub fn is_hung_up(&self) -> bool {
+        self.hung_up
+    }
+
     /// Moves bytes into an empty pipe.
     pub fn read_to(&mut self, pipe: impl AsFd, wanted: usize) -> Read {
         let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;

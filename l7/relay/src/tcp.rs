@@ -1,9 +1,10 @@
 //! TCP mode: a client, a real server, and the bytes between them as they are.
 //!
 //! ```text
-//! waiting (for a place) ──► connecting ──► open ──► over
-//!     ▲                      │     ▲
-//!     └───── pausing ◄───────┘─────┘ refused or too slow: another server, or the same later
+//! waiting (for a place) ──► connecting ──► securing (if with TLS) ──► open ──► over
+//!     ▲                      │     ▲          │
+//!     └───── pausing ◄───────┘─────┘ ◄────────┘ refused, too slow or not to be believed:
+//!                                               another server, or the same later
 //! ```
 
 use crate::core::Core;
@@ -13,11 +14,12 @@ use crate::place::{self, Found};
 use crate::plan::{Plan, Server, Service};
 use crate::proxy_out;
 use crate::shared::{Queued, ServerPlace, ServicePlace};
-use crate::side::Side;
+use crate::side::{Side, Written};
 use crate::slab::{End, Key, Token};
+use crate::transport::{Client, Progress, Transport};
 use l7_api::{OnDown, Removal, ServerId, ServerState};
+use proxyproto::Endpoints;
 use rustix::event::epoll::EventFlags;
-use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -43,7 +45,9 @@ pub struct Pair {
     client_address: SocketAddr,
     /// Where the client came to.
     vip: SocketAddr,
-    client: Side,
+    /// Where it went to by what a forwarder says, else the same.
+    destination: SocketAddr,
+    client: Transport,
     phase: Phase,
     /// To the server and to the client.
     up: Flow,
@@ -67,8 +71,9 @@ pub struct Parts {
     pub service: Arc<Service>,
     pub client_address: SocketAddr,
     pub vip: SocketAddr,
-    pub client: Side,
-    pub server_side: Side,
+    pub destination: SocketAddr,
+    pub client: Transport,
+    pub server_side: Transport,
     pub server: Arc<Server>,
     /// In the service and at the server.
     pub places: (Option<ServicePlace>, ServerPlace),
@@ -79,9 +84,17 @@ pub struct Parts {
 
 #[derive(Debug)]
 struct Upstream {
-    side: Side,
+    side: Transport,
     server: Arc<Server>,
     _place: ServerPlace,
+}
+
+/// Why a server did not take a connection.
+#[derive(Clone, Copy, Debug)]
+enum Failure {
+    Refused,
+    Late,
+    Tls,
 }
 
 #[derive(Debug)]
@@ -90,6 +103,8 @@ enum Phase {
     Waiting(Queued, u64),
     /// To a server, until then.
     Connecting(u64),
+    /// By a TLS handshake with the server, until then.
+    Securing(u64),
     /// Before a server that has failed is tried again, until then.
     Pausing(u64),
     /// Bytes flow.
@@ -97,22 +112,18 @@ enum Phase {
 }
 
 impl Pair {
-    /// A client that was just accepted; [`Self::begin`] is next.
-    pub fn new(
-        key: Key,
-        fd: OwnedFd,
-        client_address: SocketAddr,
-        vip: SocketAddr,
-        service: Arc<Service>,
-        now: u64,
-    ) -> Self {
+    /// A client whose bytes may flow; [`Self::begin`] or [`Self::start`] is next.
+    pub fn new(client: Client, now: u64) -> Self {
+        let Client { key, mut transport, address, vip, destination, service } = client;
+        transport.touch(now);
         let attempts = service.config.retries.attempts;
         Self {
             key,
             service,
-            client_address,
+            client_address: address,
             vip,
-            client: Side::new(fd, now),
+            destination,
+            client: transport,
             phase: Phase::Open,
             up: Flow::new(),
             down: Flow::new(),
@@ -134,6 +145,7 @@ impl Pair {
             service: parts.service,
             client_address: parts.client_address,
             vip: parts.vip,
+            destination: parts.destination,
             client: parts.client,
             phase: Phase::Open,
             up: parts.flows.0,
@@ -147,25 +159,39 @@ impl Pair {
         }
     }
 
-    /// Looks for a server and connects to it.
+    /// Counts a client that was just accepted, and goes on with [`Self::start`].
     pub fn begin(&mut self, core: &mut Core) -> Fate {
         self.service.shared.cells(core.worker).accepted.add(1);
-        if let Err(e) = core.watch(&self.client, Token::Connection(self.key, End::Client)) {
+        if let Err(e) = core.watch(self.client.side(), Token::Connection(self.key, End::Client)) {
             return self.fail_ourselves(core, e);
         }
+        self.start(core)
+    }
+
+    /// Looks for a server and connects to it.
+    pub fn start(&mut self, core: &mut Core) -> Fate {
         if self.service.shared.must_wait() { self.wait(core, None) } else { self.seek(core) }
     }
 
     /// The kernel reports an edge of one of the sockets.
     pub fn event(&mut self, core: &mut Core, end: End, flags: EventFlags) -> Fate {
         match (end, &mut self.upstream) {
-            (End::Client, _) => self.client.note(flags),
+            (End::Client, _) => {
+                self.client.note(flags);
+                // Its handshake is done: this sends what is left.
+                let _ = self.client.advance(&mut core.pools);
+            }
             (End::Server, Some(upstream)) => upstream.side.note(flags),
             (End::Server, None) => return Fate::Stays,
         }
         match (&self.phase, end) {
-            (Phase::Open, _) => self.pump(core, end),
+            (Phase::Open, End::Client) => self.pump(core, end),
+            (Phase::Open, End::Server) => {
+                self.advance_server(core);
+                self.pump(core, end)
+            }
             (Phase::Connecting(_), End::Server) => self.connected(core),
+            (Phase::Securing(_), End::Server) => self.secure(core),
             // A client that waits may end its own direction, but not be gone altogether.
             (_, End::Client) if flags.intersects(EventFlags::ERR | EventFlags::HUP) => {
                 self.service.shared.cells(core.worker).client_reset.add(1);
@@ -195,7 +221,10 @@ impl Pair {
     /// Whether it has to hear of [`Self::expired`], and when.
     pub fn deadline(&self) -> u64 {
         let next = match &self.phase {
-            Phase::Waiting(_, until) | Phase::Connecting(until) | Phase::Pausing(until) => *until,
+            Phase::Waiting(_, until)
+            | Phase::Connecting(until)
+            | Phase::Securing(until)
+            | Phase::Pausing(until) => *until,
             Phase::Open => self.idle_deadlines().into_iter().min().unwrap_or(NEVER),
         };
         next.min(self.cut_at)
@@ -212,7 +241,9 @@ impl Pair {
                 self.service.shared.cells(core.worker).queue_timeout.add(1);
                 self.reset()
             }
-            Phase::Connecting(until) if *until <= now => self.failed(core, Errno::TIMEDOUT),
+            Phase::Connecting(until) | Phase::Securing(until) if *until <= now => {
+                self.failed(core, Failure::Late)
+            }
             Phase::Pausing(until) if *until <= now => self.seek(core),
             Phase::Open => self.idle(core),
             _ => Fate::Stays,
@@ -282,6 +313,7 @@ impl Pair {
             match place::find(core, &self.service, client, &self.tried) {
                 Found::Server(server, place) => match self.connect(core, &server) {
                     Ok(side) => {
+                        let side = Transport::Plain(side);
                         self.upstream = Some(Upstream { side, server, _place: place });
                         self.phase = Phase::Connecting(self.connect_deadline(core.now));
                         return Fate::Stays;
@@ -346,27 +378,83 @@ impl Pair {
         if !upstream.side.is_writable() {
             return Fate::Stays;
         }
-        if let Some(e) = upstream.side.connect_error() {
-            return self.failed(core, e);
+        if upstream.side.side().connect_error().is_some() {
+            return self.failed(core, Failure::Refused);
         }
         upstream.server.shared.cells(core.worker).connected.add(1);
-        (upstream.side.seen, self.client.seen) = (core.now, core.now);
+        if upstream.server.tls.is_some() { self.encrypt(core) } else { self.open(core) }
+    }
+
+    /// Begins with TLS, behind our header, which is not part of it.
+    fn encrypt(&mut self, core: &mut Core) -> Fate {
+        let header = self.header();
+        let Some(Upstream { side, server, _place }) = self.upstream.take() else {
+            return Fate::Stays;
+        };
+        let (mut side, name) = (side, self.client.tls().and_then(|tls| tls.name()));
+        let connection = server.tls.as_ref().map(|tls| tls.connection(name, server.config.address));
+        // A new socket has room for this much.
+        let said = header.is_empty() || side.write(&header) == Written::Bytes(header.len());
+        let Some(Ok(connection)) = connection.filter(|_| said) else {
+            return self.fail_ourselves(core, Errno::INVAL);
+        };
+        let side = side.encrypt(connection);
+        self.upstream = Some(Upstream { side, server, _place });
+        if let Phase::Connecting(until) = self.phase {
+            self.phase = Phase::Securing(until);
+        }
+        self.secure(core)
+    }
+
+    /// Goes on with the handshake.
+    fn secure(&mut self, core: &mut Core) -> Fate {
+        let Some(upstream) = &mut self.upstream else { return Fate::Stays };
+        match upstream.side.advance(&mut core.pools) {
+            Progress::Pending => Fate::Stays,
+            Progress::Done => self.open(core),
+            Progress::Failed => self.failed(core, Failure::Tls),
+        }
+    }
+
+    /// Bytes flow from now on.
+    fn open(&mut self, core: &mut Core) -> Fate {
+        let Some(upstream) = &mut self.upstream else { return Fate::Stays };
+        upstream.side.touch(core.now);
+        let is_bare = upstream.side.is_bare();
+        self.client.touch(core.now);
         self.phase = Phase::Open;
-        let (version, client, vip) = (self.service.config.proxy_out, self.client_address, self.vip);
-        if version != l7_api::ProxyOut::None {
-            let header = |room: &mut [u8]| proxy_out::write(version, client, vip, room);
-            self.up.begin_with(&mut core.pools, header);
+        let header = if is_bare { self.header() } else { Vec::new() };
+        if !header.is_empty() {
+            self.up.begin_with(&mut core.pools, &header);
         }
         self.pump(core, End::Client)
     }
 
+    /// What the server is told of the client before all else.
+    fn header(&self) -> Vec<u8> {
+        let (source, destination) = (self.client_address, self.destination);
+        let ends = Endpoints { source, destination };
+        proxy_out::header(self.service.config.proxy_out, ends, self.client.tls())
+    }
+
+    fn advance_server(&mut self, core: &mut Core) {
+        if let Some(upstream) = &mut self.upstream {
+            let _ = upstream.side.advance(&mut core.pools);
+        }
+    }
+
     /// A server did not take the connection: another one shall.
-    fn failed(&mut self, core: &mut Core, error: Errno) -> Fate {
-        let Some(upstream) = self.upstream.take() else { return Fate::Stays };
+    fn failed(&mut self, core: &mut Core, why: Failure) -> Fate {
+        let Some(mut upstream) = self.upstream.take() else { return Fate::Stays };
+        upstream.side.discard(&mut core.pools);
         let cells = upstream.server.shared.cells(core.worker);
-        match error {
-            Errno::TIMEDOUT => cells.connect_timeout.add(1),
-            _ => cells.refused.add(1),
+        match why {
+            Failure::Late => cells.connect_timeout.add(1),
+            Failure::Refused => cells.refused.add(1),
+            Failure::Tls => {
+                cells.tls_failed.add(1);
+                upstream.explain();
+            }
         }
         let server = upstream.server.clone();
         drop(upstream);
@@ -430,7 +518,7 @@ impl Pair {
 
     /// Passes on ends and resets, once everything before them has been written.
     fn pass_ends(&mut self, core: &Core) -> Fate {
-        let Some(upstream) = &self.upstream else { return Fate::Stays };
+        let Some(upstream) = &mut self.upstream else { return Fate::Stays };
         let ending = |flow: &Flow| flow.is_empty() && flow.state() != State::Open;
         let (up, down) = (ending(&self.up), ending(&self.down));
         if up && self.up.state() == State::Reset {
@@ -441,15 +529,20 @@ impl Pair {
             upstream.server.shared.cells(core.worker).server_reset.add(1);
             return self.reset();
         }
+        let whole = (!self.client.is_truncated(), !upstream.side.is_truncated());
         if up && down {
             let broken = |flow: &Flow| flow.state() == State::Broken;
-            return if broken(&self.up) || broken(&self.down) { self.reset() } else { Fate::Over };
+            if broken(&self.up) || broken(&self.down) {
+                return self.reset();
+            }
+            let (server, client) = (upstream.side.close(whole.0), self.client.close(whole.1));
+            return if server && client { Fate::Over } else { Fate::Stays };
         }
         // A peer that cannot be told is gone: the other direction will find that out.
-        if up && self.up.state() == State::Ended && upstream.side.finish() {
+        if up && self.up.state() == State::Ended && upstream.side.finish(whole.0) {
             self.up.pass();
         }
-        if down && self.down.state() == State::Ended && self.client.finish() {
+        if down && self.down.state() == State::Ended && self.client.finish(whole.1) {
             self.down.pass();
         }
         Fate::Stays
@@ -458,12 +551,12 @@ impl Pair {
     /// Client, then server (or the tunnel's, for both).
     fn idle_deadlines(&self) -> [u64; 2] {
         let timeouts = self.service.config.timeouts;
-        let server_seen = self.upstream.as_ref().map_or(self.client.seen, |u| u.side.seen);
+        let server_seen = self.upstream.as_ref().map_or(self.client.seen(), |u| u.side.seen());
         if timeouts.tunnel_ms != 0 {
-            let both = after(self.client.seen.max(server_seen), timeouts.tunnel_ms);
+            let both = after(self.client.seen().max(server_seen), timeouts.tunnel_ms);
             return [both, NEVER];
         }
-        [after(self.client.seen, timeouts.client_ms), after(server_seen, timeouts.server_ms)]
+        [after(self.client.seen(), timeouts.client_ms), after(server_seen, timeouts.server_ms)]
     }
 
     fn idle(&mut self, core: &Core) -> Fate {
@@ -493,6 +586,18 @@ impl Pair {
     pub fn dispose(mut self, core: &mut Core) {
         self.up.discard(&mut core.pools);
         self.down.discard(&mut core.pools);
+        self.client.discard(&mut core.pools);
+        if let Some(upstream) = &mut self.upstream {
+            upstream.side.discard(&mut core.pools);
+        }
+    }
+}
+
+impl Upstream {
+    fn explain(&self) {
+        let error = self.side.tls().and_then(|tls| tls.error());
+        let why = error.map_or_else(|| "it went away".to_owned(), ToString::to_string);
+        log::warn!("real server {:?}: no TLS: {why}", self.server.config.name);
     }
 }
 

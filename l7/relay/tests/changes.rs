@@ -159,13 +159,17 @@ fn a_listener_that_cannot_be_opened_keeps_no_other_from_working() {
 #[test]
 fn what_cannot_be_served_yet_is_said() {
     let echo = RealServer::echo();
-    let mut proxied = service(2, vec![server(2, echo.address)]);
-    proxied.proxy_in = vec![Prefix { address: vip(), length: 8 }];
+    let mut http = service(1, vec![server(1, echo.address)]);
+    http.mode = l7_api::Mode::Http;
+    http.reencrypt = Some(l7_api::Reencryption::new(l7_api::Verify::System));
+    let mut bare = service(2, vec![server(2, echo.address)]);
+    bare.tls = Some(l7_api::Termination::new(Vec::new()));
     let plain = service(3, vec![server(3, echo.address)]);
     let mut relay = relay(1);
-    let problems = relay.apply(snapshot(1, &[&proxied, &plain])).unwrap();
-    assert_eq!(problems.iter().map(|p| p.service).collect::<Vec<_>>(), [2]);
-    assert!(TcpStream::connect(address(&proxied)).is_err());
+    let problems = relay.apply(snapshot(1, &[&http, &bare, &plain])).unwrap();
+    assert_eq!(problems.iter().map(|p| p.service).collect::<Vec<_>>(), [1, 2]);
+    assert!(TcpStream::connect(address(&http)).is_err());
+    assert!(TcpStream::connect(address(&bare)).is_err());
     assert_eq!(ask(address(&plain), b"there?").unwrap(), b"there?");
 }
 
@@ -175,7 +179,7 @@ fn a_snapshot_that_contradicts_itself_changes_nothing() {
     let good = service(1, vec![server(1, echo.address)]);
     let (mut relay, mut stream) = live(&good);
     type Break = fn(&mut Vec<Service>);
-    let breaks: [(&str, Break); 9] = [
+    let breaks: [(&str, Break); 10] = [
         ("service number 1 is given twice", |s| s[1].id = 1),
         ("real server number 1 is given twice", |s| s[1].servers[0].id = 1),
         ("is listened on twice", |s| s[1].listen = s[0].listen.clone()),
@@ -185,6 +189,9 @@ fn a_snapshot_that_contradicts_itself_changes_nothing() {
         }),
         ("bytes of a name", |s| s[1].name = "x".repeat(257)),
         ("connections in the queue", |s| s[1].queue.length = u32::MAX),
+        ("longer than its address", |s| {
+            s[1].proxy_in = vec![Prefix { address: [10, 0, 0, 0].into(), length: 33 }];
+        }),
         ("has port 0", |s| s[1].servers[0].port = Some(0)),
         ("not of the family", |s| {
             s[1].source = l7_api::Source::Given("::1".parse().unwrap());
@@ -193,7 +200,7 @@ fn a_snapshot_that_contradicts_itself_changes_nothing() {
     for (reason, change) in breaks {
         let mut services = vec![good.clone(), service(2, vec![server(2, echo.address)])];
         change(&mut services);
-        let wrong = l7_api::Snapshot { generation: 2, hash_seed: 0, services };
+        let wrong = l7_api::Snapshot { generation: 2, services, ..l7_api::Snapshot::default() };
         match relay.apply(wrong) {
             Err(ApplyError::Refused(why)) => assert!(why.contains(reason), "{why}"),
             other => panic!("{reason}: {other:?}"),

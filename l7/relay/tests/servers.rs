@@ -230,7 +230,8 @@ fn a_silent_connection_ends_and_a_busy_one_does_not() {
     let echo = RealServer::echo();
     for (client_ms, server_ms, tunnel_ms) in [(300, 0, 0), (0, 300, 0), (1, 1, 300)] {
         let mut service = service(1, vec![server(1, echo.address)]);
-        service.timeouts = Timeouts { client_ms, server_ms, connect_ms: 0, tunnel_ms };
+        service.timeouts =
+            Timeouts { client_ms, server_ms, connect_ms: 0, tunnel_ms, handshake_ms: 0 };
         let relay = relay_of(1, &service);
         let mut busy = connect(address(&service));
         let mut silent = connect(address(&service));

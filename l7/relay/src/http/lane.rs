@@ -8,7 +8,8 @@
 //! ```
 
 use crate::pools::{BUFFER_BYTES, Buffer, Pools};
-use crate::side::{Read, Side, Written};
+use crate::side::{Read, Written};
+use crate::transport::Transport;
 use http1::Progress;
 use std::ops::Range;
 
@@ -115,13 +116,13 @@ impl Lane {
     }
 
     /// Reads once, if there is room.
-    pub fn read(&mut self, from: &mut Side, pools: &mut Pools) -> Read {
+    pub fn read(&mut self, from: &mut Transport, pools: &mut Pools) -> Read {
         if !from.is_readable() || !self.make_room() {
             return Read::Nothing;
         }
         let buffer = self.buffer.get_or_insert_with(|| pools.buffer());
         let Some(room) = buffer.get_mut(self.end..) else { return Read::Nothing };
-        let read = from.read(room);
+        let read = from.read(room, pools);
         if let Read::Bytes(count) = read {
             self.end += count;
         }
@@ -129,7 +130,7 @@ impl Lane {
     }
 
     /// Writes until all is written or the destination takes no more; the octets written.
-    pub fn flush(&mut self, to: &mut Side) -> (Flushed, u64) {
+    pub fn flush(&mut self, to: &mut Transport) -> (Flushed, u64) {
         let mut written = 0;
         while !self.is_flushed() {
             if !to.is_writable() {

@@ -4,8 +4,8 @@
 //! Each has a seat for as long as it is open, and the kernel's events name the seat: a connection
 //! goes from session to pool and back without a call to the kernel.
 
-use crate::side::Side;
 use crate::slab::{Key, Slab};
+use crate::transport::Transport;
 use l7_api::{Reuse, ServerId};
 use rustix::event::epoll::EventFlags;
 use std::collections::HashMap;
@@ -34,7 +34,7 @@ enum Seat {
 
 #[derive(Debug)]
 struct Idle {
-    side: Side,
+    side: Transport,
     server: ServerId,
     since: u64,
     until: u64,
@@ -58,7 +58,14 @@ impl Pool {
 
     /// Keeps a connection on which nothing is outstanding. False, and it is to be closed, if
     /// there are enough, or if its server has said something unasked.
-    pub fn put(&mut self, seat: Key, side: Side, server: ServerId, rule: Reuse, now: u64) -> bool {
+    pub fn put(
+        &mut self,
+        seat: Key,
+        side: Transport,
+        server: ServerId,
+        rule: Reuse,
+        now: u64,
+    ) -> bool {
         let mut side = side;
         let idle = self.idle.entry(server).or_default();
         let room = self.count < MOST_IDLE && idle.len() < usize::from(rule.per_server);
@@ -84,7 +91,7 @@ impl Pool {
         session: Key,
         most_idle: Option<u64>,
         now: u64,
-    ) -> Option<(Key, Side)> {
+    ) -> Option<(Key, Transport)> {
         let idle = self.idle.get_mut(&server)?;
         while let Some(key) = idle.last().copied() {
             let Some(seat) = self.seats.get_mut(key) else {
@@ -184,6 +191,7 @@ impl Pool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::side::Side;
     use std::io::Write;
     use std::os::unix::net::UnixStream;
 
@@ -194,10 +202,10 @@ mod tests {
     }
 
     /// A connection that nobody has spoken on, and its far end.
-    fn side() -> (Side, UnixStream) {
+    fn side() -> (Transport, UnixStream) {
         let (near, far) = UnixStream::pair().unwrap();
         near.set_nonblocking(true).unwrap();
-        (Side::new(near.into(), 0), far)
+        (Transport::Plain(Side::new(near.into(), 0)), far)
     }
 
     /// A pool with `count` idle connections to server 1, since `now`; their far ends.

@@ -13,8 +13,10 @@ use crate::shared::ServerPlace;
 use crate::side::{Read, Side};
 use crate::slab::Token;
 use crate::tcp::after;
+use crate::transport::Transport;
 use http1::{BodyFraming, Closed, Method, Step as Act};
 use l7_api::{ProxyOut, ServerId, Source};
+use proxyproto::Endpoints;
 use rustix::io::Errno;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -70,7 +72,7 @@ impl Session {
         }
         let (flushed, written) = self.up.flush(&mut upstream.side);
         if written > 0 {
-            upstream.side.seen = core.now;
+            upstream.side.touch(core.now);
             upstream.server.shared.cells(core.worker).bytes_in.add(written);
         }
         upstream.deaf = flushed == Flushed::Broken;
@@ -81,7 +83,7 @@ impl Session {
         let was_empty = self.up.rest().is_empty();
         match self.up.read(&mut self.client, &mut core.pools) {
             Read::Bytes(count) => {
-                self.client.seen = core.now;
+                self.client.touch(core.now);
                 if was_empty && self.exchange.is_idle() && self.has_served {
                     self.since = core.now;
                 }
@@ -278,7 +280,7 @@ impl Session {
             core.desk.pool.leave(seat);
             return Err(e);
         }
-        let side = Side::new(fd, core.now);
+        let side = Transport::Plain(Side::new(fd, core.now));
         let server = server.clone();
         self.upstream = Some(Upstream { side, seat, server, place, reused: false, deaf: false });
         self.phase = Phase::Connecting(after(core.now, self.service.config.timeouts.connect_ms));
@@ -291,7 +293,7 @@ impl Session {
         if !upstream.side.is_writable() {
             return Ok(false);
         }
-        if let Some(e) = upstream.side.connect_error() {
+        if let Some(e) = upstream.side.side().connect_error() {
             return self.failed(core, e);
         }
         upstream.server.shared.cells(core.worker).connected.add(1);
@@ -307,16 +309,16 @@ impl Session {
     /// The head on the desk goes to the server that was found.
     fn send(&mut self, core: &mut Core) {
         let Some(upstream) = &mut self.upstream else { return };
-        upstream.side.seen = core.now;
-        self.client.seen = core.now;
+        upstream.side.touch(core.now);
+        self.client.touch(core.now);
         upstream.server.shared.cells(core.worker).requests.add(1);
         self.up.begin_text(&mut core.pools);
         let config = &self.service.config;
         if !upstream.reused && config.proxy_out != ProxyOut::None {
-            let mut header = [0; 128];
-            let (client, vip) = (self.client_address, self.vip);
-            let count = proxy_out::write(config.proxy_out, client, vip, &mut header);
-            self.up.text.extend_from_slice(header.get(..count).unwrap_or_default());
+            let (source, destination) = (self.client_address, self.destination);
+            let ends = Endpoints { source, destination };
+            let header = proxy_out::header(config.proxy_out, ends, self.client.tls());
+            self.up.text.extend_from_slice(&header);
         }
         let (bytes, text) = self.up.split();
         let (head, recipe) = (&core.desk.request, &self.service.recipe);

@@ -47,7 +47,7 @@ impl Session {
         }
         let (flushed, written) = self.down.flush(&mut self.client);
         if written > 0 {
-            self.client.seen = core.now;
+            self.client.touch(core.now);
             self.service.shared.cells(core.worker).bytes_out.add(written);
         }
         match flushed {
@@ -66,7 +66,7 @@ impl Session {
         let cells = upstream.server.shared.cells(core.worker);
         match read {
             Read::Bytes(count) => {
-                upstream.side.seen = core.now;
+                upstream.side.touch(core.now);
                 cells.bytes_out.add(count as u64);
                 self.up.release();
                 Ok(true)

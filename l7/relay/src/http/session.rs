@@ -8,13 +8,13 @@ use crate::core::Core;
 use crate::flow::Flow;
 use crate::plan::{Plan, Server, Service};
 use crate::shared::{Queued, ServerPlace, ServicePlace};
-use crate::side::{Read, Side};
+use crate::side::Read;
 use crate::slab::{End, Key, Token};
 use crate::tcp::{Fate, NEVER, Pair, Parts};
+use crate::transport::{Client, Transport};
 use http1::{AddressText, Exchange, Version};
 use l7_api::{OnDown, Removal, ServerId, ServerState};
 use rustix::event::epoll::EventFlags;
-use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -32,7 +32,9 @@ pub struct Session {
     pub(super) is_secure: bool,
     /// Where the client came to.
     pub(super) vip: SocketAddr,
-    pub(super) client: Side,
+    /// Where it went to by what a forwarder says, else the same.
+    pub(super) destination: SocketAddr,
+    pub(super) client: Transport,
     pub(super) exchange: Exchange,
     pub(super) phase: Phase,
     /// From the client to the server, and back.
@@ -77,7 +79,7 @@ pub(super) struct Asked {
 
 #[derive(Debug)]
 pub(super) struct Upstream {
-    pub side: Side,
+    pub side: Transport,
     pub seat: Key,
     pub server: Arc<Server>,
     pub place: ServerPlace,
@@ -112,23 +114,18 @@ pub(super) type Step = Result<bool, Over>;
 
 impl Session {
     /// A client that was just accepted; [`Self::begin`] is next.
-    pub fn new(
-        key: Key,
-        fd: OwnedFd,
-        client_address: SocketAddr,
-        vip: SocketAddr,
-        service: Arc<Service>,
-        now: u64,
-    ) -> Self {
+    pub fn new(client: Client, now: u64) -> Self {
+        let Client { key, transport, address: client_address, vip, destination, service } = client;
         let exchange = Exchange::new(service.recipe.limits);
         Self {
             key,
             service,
             client_address,
             address_text: client_address.into(),
-            is_secure: false,
+            is_secure: !transport.is_bare(),
             vip,
-            client: Side::new(fd, now),
+            destination,
+            client: transport,
             exchange,
             phase: Phase::Head,
             up: Lane::default(),
@@ -150,7 +147,7 @@ impl Session {
     /// Waits for the first request.
     pub fn begin(&mut self, core: &mut Core) -> Fate {
         self.service.shared.cells(core.worker).accepted.add(1);
-        match core.watch(&self.client, Token::Connection(self.key, End::Client)) {
+        match core.watch(self.client.side(), Token::Connection(self.key, End::Client)) {
             Ok(()) => Fate::Stays,
             Err(e) => {
                 self.count_our_fault(core, e);
@@ -162,7 +159,11 @@ impl Session {
     /// The kernel reports an edge of one of the sockets.
     pub fn event(&mut self, core: &mut Core, end: End, flags: EventFlags) -> Fate {
         match (end, &mut self.upstream) {
-            (End::Client, _) => self.client.note(flags),
+            (End::Client, _) => {
+                self.client.note(flags);
+                // Its handshake is done: this sends what is left.
+                let _ = self.client.advance(&mut core.pools);
+            }
             (End::Server, Some(upstream)) => upstream.side.note(flags),
             (End::Server, None) => return Fate::Stays,
         }
@@ -242,15 +243,10 @@ impl Session {
     pub fn into_pair(mut self, core: &mut Core) -> Option<Pair> {
         let upstream = self.upstream.take()?;
         core.desk.pool.leave(upstream.seat);
-        core.watch_again(&upstream.side, Token::Connection(self.key, End::Server)).ok()?;
+        core.watch_again(upstream.side.side(), Token::Connection(self.key, End::Server)).ok()?;
         let (mut up, mut down) = (Flow::new(), Flow::new());
         for (flow, lane) in [(&mut up, &mut self.up), (&mut down, &mut self.down)] {
-            flow.begin_with(&mut core.pools, |room| {
-                let rest = lane.rest();
-                let count = rest.len().min(room.len());
-                room[..count].copy_from_slice(&rest[..count]);
-                count
-            });
+            flow.begin_with(&mut core.pools, lane.rest());
             lane.discard(&mut core.pools);
         }
         Some(Pair::of(Parts {
@@ -258,6 +254,7 @@ impl Session {
             service: self.service,
             client_address: self.client_address,
             vip: self.vip,
+            destination: self.destination,
             client: self.client,
             server_side: upstream.side,
             server: upstream.server,
@@ -271,6 +268,7 @@ impl Session {
     pub fn dispose(mut self, core: &mut Core) {
         self.up.discard(&mut core.pools);
         self.down.discard(&mut core.pools);
+        self.client.discard(&mut core.pools);
         self.hang_up(core);
     }
 
@@ -343,7 +341,7 @@ impl Session {
         if !self.down.is_flushed() {
             return Ok(false);
         }
-        self.client.finish();
+        self.client.finish(true);
         self.up.discard(&mut core.pools);
         match self.up.read(&mut self.client, &mut core.pools) {
             Read::Bytes(_) => Ok(true),

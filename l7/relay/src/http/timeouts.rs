@@ -68,7 +68,7 @@ impl Session {
     fn head_deadline(&self) -> u64 {
         let (http, timeouts) = (&self.service.config.http, self.service.config.timeouts);
         if !self.down.is_flushed() {
-            return after(self.client.seen, timeouts.client_ms);
+            return after(self.client.seen(), timeouts.client_ms);
         }
         if !self.has_served || !self.up.rest().is_empty() {
             return after(self.since, http.head_ms);
@@ -81,7 +81,7 @@ impl Session {
     fn client_deadline(&self) -> u64 {
         let sends = !self.exchange.request_is_done() && self.up.is_flushed();
         if sends || !self.down.is_flushed() {
-            return after(self.client.seen, self.service.config.timeouts.client_ms);
+            return after(self.client.seen(), self.service.config.timeouts.client_ms);
         }
         NEVER
     }
@@ -91,7 +91,7 @@ impl Session {
         let waits = self.exchange.request_is_done() || !self.up.is_flushed();
         match &self.upstream {
             Some(upstream) if waits && self.down.is_flushed() => {
-                after(upstream.side.seen, self.service.config.timeouts.server_ms)
+                after(upstream.side.seen(), self.service.config.timeouts.server_ms)
             }
             _ => NEVER,
         }

@@ -1,6 +1,7 @@
 //! Clients, real servers and services on loopback addresses.
 #![allow(dead_code)] // Each test binary uses its own part.
 
+pub mod encrypted;
 pub mod http;
 
 use l7_api::{Counters, Listen, PortRange, Server, ServerId, Service, Snapshot};
@@ -44,7 +45,7 @@ pub fn server(id: ServerId, at: SocketAddr) -> Server {
 
 pub fn snapshot(generation: u64, services: &[&Service]) -> Snapshot {
     let services = services.iter().map(|s| (*s).clone()).collect();
-    Snapshot { generation, hash_seed: 1, services }
+    Snapshot { generation, hash_seed: 1, services, ..Snapshot::default() }
 }
 
 pub fn relay(workers: usize) -> Relay {

@@ -1,0 +1,229 @@
+//! What carries a side's bytes: a socket as it is, or TLS over one.
+//!
+//! ```text
+//!  accepted ─► Arrival: PROXY protocol header, TLS handshake ─► Client ─► a mode's connection
+//!                                                                            │
+//!  connected to a real server ─► Transport::encrypt ─► advance … ─► Done ◄───┘
+//! ```
+//!
+//! Whoever drives a [`Transport`] does with it as with a bare socket: tells it of each edge, reads
+//! while it is readable, writes while it is writable. Besides, [`Transport::advance`] is called
+//! after each edge: it goes on with a handshake and sends what was encrypted before; and what has
+//! come to its end is ended by [`Transport::finish`] and [`Transport::close`], which say it in the
+//! protocol's own words first.
+
+mod arrival;
+mod credentials;
+mod secure;
+
+pub use arrival::{Arrival, Outcome};
+pub use credentials::{Credentials, Reencrypt, Terminate};
+pub use secure::{Progress, Secure};
+
+use crate::plan::Service;
+use crate::pools::Pools;
+use crate::side::{Read, Side, Written};
+use crate::slab::Key;
+use rustix::event::epoll::EventFlags;
+use rustix::fd::OwnedFd;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// See the module.
+#[derive(Debug)]
+pub enum Transport {
+    /// The socket's own bytes.
+    Plain(Side),
+    /// TLS.
+    Tls(Box<Secure>),
+}
+
+/// A client whose first own byte is next.
+#[derive(Debug)]
+pub struct Client {
+    /// The connection's key, by which its socket is watched.
+    pub key: Key,
+    /// To it.
+    pub transport: Transport,
+    /// Who it is: the socket's far end, or who a trusted forwarder says it is.
+    pub address: SocketAddr,
+    /// Where the socket was accepted.
+    pub vip: SocketAddr,
+    /// Where the client itself went to: `vip`, or what a trusted forwarder says.
+    pub destination: SocketAddr,
+    /// What it came for.
+    pub service: Arc<Service>,
+}
+
+impl Client {
+    /// One that is there as soon as it is accepted, without TLS.
+    pub fn bare(
+        key: Key,
+        fd: OwnedFd,
+        (address, vip): (SocketAddr, SocketAddr),
+        service: Arc<Service>,
+        now: u64,
+    ) -> Self {
+        let transport = Transport::Plain(Side::new(fd, now));
+        Self { key, transport, address, vip, destination: vip, service }
+    }
+}
+
+impl Transport {
+    /// From now on TLS, by this connection that has done nothing yet. What was written before
+    /// stays outside of it.
+    pub fn encrypt(self, connection: impl Into<rustls::Connection>) -> Self {
+        match self {
+            Self::Plain(side) => Self::Tls(Box::new(Secure::new(side, connection.into()))),
+            tls @ Self::Tls(_) => tls,
+        }
+    }
+
+    /// What is known of the TLS connection; its handshake must be done.
+    pub fn tls(&self) -> Option<&Secure> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(secure) => Some(secure),
+        }
+    }
+
+    /// The socket, if its bytes are those of the transport: for whoever can move them without
+    /// looking at them.
+    pub fn bare(&mut self) -> Option<&mut Side> {
+        match self {
+            Self::Plain(side) => Some(side),
+            Self::Tls(_) => None,
+        }
+    }
+
+    /// Whether [`Self::bare`] gives the socket.
+    pub fn is_bare(&self) -> bool {
+        matches!(self, Self::Plain(_))
+    }
+
+    /// The socket.
+    pub fn side(&self) -> &Side {
+        match self {
+            Self::Plain(side) => side,
+            Self::Tls(secure) => secure.side(),
+        }
+    }
+
+    /// What the kernel says.
+    pub fn note(&mut self, flags: EventFlags) {
+        self.side_mut().note(flags);
+    }
+
+    /// Goes on with a handshake, and sends what is left from before. To be called after each edge.
+    pub fn advance(&mut self, pools: &mut Pools) -> Progress {
+        match self {
+            Self::Plain(_) => Progress::Done,
+            Self::Tls(secure) => secure.advance(pools),
+        }
+    }
+
+    /// Whether a read may find something.
+    pub fn is_readable(&self) -> bool {
+        match self {
+            Self::Plain(side) => side.is_readable(),
+            Self::Tls(secure) => secure.is_readable(),
+        }
+    }
+
+    /// Whether a write may achieve something.
+    pub fn is_writable(&self) -> bool {
+        match self {
+            Self::Plain(side) => side.is_writable(),
+            Self::Tls(secure) => secure.is_writable(),
+        }
+    }
+
+    /// Whether the connection is known to be reset, or beyond use.
+    pub fn is_reset(&self) -> bool {
+        match self {
+            Self::Plain(side) => side.is_reset(),
+            Self::Tls(secure) => secure.is_reset(),
+        }
+    }
+
+    /// Whether the peer's end came without the word for it: what it said may not be all.
+    pub fn is_truncated(&self) -> bool {
+        self.tls().is_some_and(Secure::is_truncated)
+    }
+
+    /// Reads.
+    pub fn read(&mut self, buffer: &mut [u8], pools: &mut Pools) -> Read {
+        match self {
+            Self::Plain(side) => side.read(buffer),
+            Self::Tls(secure) => secure.read(buffer, pools),
+        }
+    }
+
+    /// Writes. What TLS has taken is on its way: [`Self::advance`] sends the rest of it.
+    pub fn write(&mut self, bytes: &[u8]) -> Written {
+        match self {
+            Self::Plain(side) => side.write(bytes),
+            Self::Tls(secure) => secure.write(bytes),
+        }
+    }
+
+    /// Tells the peer that no more will come; it may go on. With `whole` false it is told in a way
+    /// that does not vouch for what was said before. False when it cannot be told: it is gone.
+    pub fn finish(&mut self, whole: bool) -> bool {
+        match self {
+            Self::Plain(side) => side.finish(),
+            Self::Tls(secure) => secure.finish(whole),
+        }
+    }
+
+    /// Before the transport is dropped: tells the peer that no more will come, if it does not hear
+    /// that from the socket's end. False while there is something to send: again after an edge.
+    pub fn close(&mut self, whole: bool) -> bool {
+        match self {
+            Self::Plain(_) => true,
+            Self::Tls(secure) => secure.close(whole),
+        }
+    }
+
+    /// What is known may be old: [`Self::is_quiet`] asks the kernel.
+    pub fn doubt(&mut self) {
+        self.side_mut().doubt();
+    }
+
+    /// Whether the peer has neither said anything nor ended, as far as is known here.
+    pub fn is_quiet(&mut self) -> bool {
+        match self {
+            Self::Plain(side) => side.is_quiet(),
+            Self::Tls(secure) => secure.is_quiet(),
+        }
+    }
+
+    /// Makes closing the socket a reset.
+    pub fn abort(&self) {
+        self.side().abort();
+    }
+
+    /// When the last byte went in or out.
+    pub fn seen(&self) -> u64 {
+        self.side().seen
+    }
+
+    /// A byte went in or out.
+    pub fn touch(&mut self, now: u64) {
+        self.side_mut().seen = now;
+    }
+
+    /// Gives back what it holds.
+    pub fn discard(&mut self, pools: &mut Pools) {
+        if let Self::Tls(secure) = self {
+            secure.discard(pools);
+        }
+    }
+
+    fn side_mut(&mut self) -> &mut Side {
+        match self {
+            Self::Plain(side) => side,
+            Self::Tls(secure) => secure.side_mut(),
+        }
+    }
+}
