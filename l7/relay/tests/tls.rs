@@ -8,6 +8,7 @@ use l7_api::{
     Termination, Verify,
 };
 use proxyproto::{Header, Origin, decode};
+use rustls::client::Tls12Resumption;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
@@ -252,6 +253,36 @@ fn a_session_outlives_a_swap_and_with_a_seed_the_proxy() {
 }
 
 #[test]
+fn sessions_in_memory_outlive_a_swap() {
+    let echo = RealServer::echo();
+    let mut service = encrypted(1, vec![server(1, echo.address)]);
+    // Tickets are of no use to this client.
+    let mut config = settings();
+    config.mode = "1.2".parse().map(only).unwrap();
+    let config = client(&config);
+    let mut plain = (*config).clone();
+    plain.resumption = plain.resumption.tls12_resumption(Tls12Resumption::SessionIdOnly);
+    let config = Arc::new(plain);
+    service.tls = Some(Termination { cached_sessions: 64, ..Termination::new(vec![1]) });
+    let (one, two) = (certificate("a.example"), certificate("a.example"));
+    let mut relay = relay(1);
+    let resumes = || {
+        let mut stream = shake(&config, "a.example", address(&service)).unwrap();
+        common::encrypted::ask(&mut stream, b"?").unwrap();
+        stream.conn.handshake_kind() == Some(rustls::HandshakeKind::Resumed)
+    };
+    relay.apply(snapshot_with(1, &[&service], &[&one])).unwrap();
+    assert!(!resumes());
+    assert!(resumes());
+    relay.apply(snapshot_with(2, &[&service], &[&two])).unwrap();
+    assert!(resumes());
+}
+
+fn only(version: tls::mode::Version) -> tls::mode::Mode {
+    tls::mode::Mode::Custom(tls::mode::Custom { versions: vec![version], ..Default::default() })
+}
+
+#[test]
 fn names_choose_and_strangers_are_refused_if_told_so() {
     let echo = RealServer::echo();
     let (one, two) = (certificate("one.example"), certificate("two.example"));
@@ -343,6 +374,16 @@ fn another_server_takes_over_from_one_not_to_be_believed() {
     }
     let counters = relay.counters();
     assert!(counters.servers[0].tls_failed >= 1 && counters.servers[1].tls_failed == 0);
+}
+
+#[test]
+fn a_real_server_may_have_a_rule_of_its_own() {
+    let echo = RealServer::echo();
+    let mut service = common::service(1, vec![server(1, echo.address)]);
+    service.reencrypt = Some(Reencryption::new(Verify::AcceptAnything));
+    service.servers[0].tls = ServerTls::Plain;
+    let _relay = relay_of(1, &service);
+    assert_eq!(common::ask(address(&service), b"there?").unwrap(), b"there?");
 }
 
 #[test]
