@@ -96,9 +96,9 @@ fn a_forwarder_that_says_nothing_of_its_client_is_turned_away() {
         [b"GET / HTTP/1.1\r\n\r\n", b"PROXY TCP9 ", &beyond, b"PROXY TCP4 1\r\n"];
     for bytes in wrong {
         let mut stream = connect(address(&service));
-        stream.write_all(bytes).unwrap();
-        // A line that is wrong is known to be when it ends, or when it cannot.
-        let _ = stream.write_all(&[b'x'; 200]);
+        // A line that is wrong is known to be when it ends, or when it cannot. In one piece: the
+        // reset of the first would be told to whoever writes the second.
+        stream.write_all(&[bytes, &[b'x'; 200]].concat()).unwrap();
         assert!(is_reset(&mut stream), "{bytes:?}");
     }
     // A header that will never be whole.

@@ -52,7 +52,7 @@ fn much_arrives_whole(service: &l7_api::Service, arrived: &mpsc::Receiver<Sum>) 
         sum.add(&buffer);
         stream.write_all(&buffer).unwrap();
     }
-    finish(&mut stream);
+    finish(&mut stream).unwrap();
     assert_eq!(arrived.recv_timeout(PATIENCE).unwrap(), sum);
     let received = sum_of(&mut stream).unwrap();
     let mut expected = Sum::new();

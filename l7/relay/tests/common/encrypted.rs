@@ -79,15 +79,15 @@ pub fn shown(stream: &ClientStream) -> Fingerprint {
 }
 
 /// Ends our direction.
-pub fn finish(stream: &mut ClientStream) {
+pub fn finish(stream: &mut ClientStream) -> io::Result<()> {
     stream.conn.send_close_notify();
-    stream.flush().unwrap();
+    stream.flush()
 }
 
 /// Writes, ends, and reads until the other side has ended in TLS's own words.
 pub fn ask(stream: &mut ClientStream, question: &[u8]) -> io::Result<Vec<u8>> {
     stream.write_all(question)?;
-    finish(stream);
+    finish(stream)?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     Ok(answer)
