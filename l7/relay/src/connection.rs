@@ -41,6 +41,8 @@ pub enum Happening<'a> {
     Expired,
     /// A new plan is in force.
     Replanned(&'a Plan),
+    /// A successor accepts: it ends as soon as its protocol allows.
+    Retired,
     /// It is to be cut from this moment on.
     CutFrom(u64),
     /// It is cut now.
@@ -72,6 +74,7 @@ impl Connection {
                 Happening::Called => pair.retry(core),
                 Happening::Expired => pair.expired(core),
                 Happening::Replanned(plan) => pair.replan(core, plan),
+                Happening::Retired => Fate::Stays,
                 Happening::CutFrom(moment) => {
                     pair.cut_from(moment);
                     pair.expired(core)
@@ -86,6 +89,7 @@ impl Connection {
                     Happening::Called => session.retry(core),
                     Happening::Expired => session.expired(core),
                     Happening::Replanned(plan) => session.replan(core, plan),
+                    Happening::Retired => session.retire(),
                     Happening::CutFrom(moment) => {
                         session.cut_from(moment);
                         session.expired(core)
@@ -149,7 +153,10 @@ impl Connection {
         let outcome = match what {
             Happening::Accepted => arrival.begin(core),
             Happening::Event(_, flags) => arrival.event(core, flags),
-            Happening::Resumed | Happening::Called => Outcome::Pending(arrival),
+            // A client that arrives after a successor took over ends by its idle timeout.
+            Happening::Resumed | Happening::Called | Happening::Retired => {
+                Outcome::Pending(arrival)
+            }
             Happening::Expired => arrival.expired(core),
             Happening::Replanned(plan) => arrival.replan(core, plan),
             Happening::CutFrom(moment) => {

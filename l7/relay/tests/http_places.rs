@@ -245,6 +245,19 @@ fn a_removed_service_finishes_its_requests_and_closes_what_is_idle() {
 }
 
 #[test]
+fn a_retired_proxy_answers_once_more_and_closes() {
+    let one = named("one");
+    let service = service_of(&[&one]);
+    let mut relay = relay_of(1, &service);
+    let mut client = Peer::connect(address(&service));
+    assert!(client.get("/").unwrap().values("Connection").is_empty());
+    relay.retire(None);
+    let answer = client.get("/").unwrap();
+    assert_eq!((answer.text(), answer.values("Connection")), ("one", vec!["close"]));
+    assert!(client.is_closed());
+}
+
+#[test]
 fn a_halted_or_dead_server_and_a_removal_with_a_limit_cut_what_is_open() {
     for case in 0..3 {
         let (real, go) = held();

@@ -3,7 +3,6 @@
 use super::lane::Flushed;
 use super::rules::{Answer, Decision, Question};
 use super::session::{Asked, Over, Phase, Session, Step, Upstream};
-use super::timeouts::linger_until;
 use crate::core::Core;
 use crate::dial::{dial, is_ours};
 use crate::place::{self, Found, Wish};
@@ -148,7 +147,7 @@ impl Session {
         self.say(core, answer.status, &fields, !stays);
         (self.asked, self.has_served, self.since) = (Asked::nothing(), true, core.now);
         if !stays {
-            self.phase = Phase::Closing(linger_until(core.now));
+            self.phase = Phase::Closing(None);
         }
         Ok(true)
     }

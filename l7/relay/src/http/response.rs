@@ -3,7 +3,6 @@
 
 use super::lane::Flushed;
 use super::session::{Asked, Over, Phase, Session, Step};
-use super::timeouts::linger_until;
 use crate::core::Core;
 use crate::side::Read;
 use http1::{Answered, Closed, ResponseEdits, Step as Act};
@@ -149,7 +148,8 @@ impl Session {
             self.catch_up(core);
             return Ok(true);
         }
-        self.close_behind(core)
+        self.phase = Phase::Closing(None);
+        Ok(true)
     }
 
     /// A plan that came meanwhile is in force for the next request.
@@ -158,11 +158,6 @@ impl Session {
         if let Some(service) = plan.and_then(|plan| plan.service(self.service.config.id)) {
             self.service = service.clone();
         }
-    }
-
-    fn close_behind(&mut self, core: &mut Core) -> Step {
-        self.phase = Phase::Closing(linger_until(core.now));
-        Ok(true)
     }
 
     /// Everything before the change of protocol has been written: from now on bytes pass unread.

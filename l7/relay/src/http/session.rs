@@ -101,8 +101,8 @@ pub(super) enum Phase {
     Pausing(u64),
     /// A request and its response pass.
     Active,
-    /// The last answer is written; what still comes is dropped, until then.
-    Closing(u64),
+    /// The last answer is written; once it is, what still comes is dropped, until then.
+    Closing(Option<u64>),
 }
 
 /// The connection has come to its end.
@@ -234,6 +234,12 @@ impl Session {
         self.cut_at = self.cut_at.min(moment);
     }
 
+    /// A successor accepts: the next response is the last one.
+    pub fn retire(&mut self) -> Fate {
+        self.last = true;
+        Fate::Stays
+    }
+
     /// Whether it goes on as a pair in TCP mode: see [`Self::into_pair`].
     pub fn is_upgraded(&self) -> bool {
         self.upgraded
@@ -324,7 +330,7 @@ impl Session {
         self.hang_up(core);
         self.place = None;
         self.say(core, status, b"", true);
-        self.phase = Phase::Closing(linger_until(core.now));
+        self.phase = Phase::Closing(None);
         Ok(true)
     }
 
@@ -341,7 +347,10 @@ impl Session {
         if !self.down.is_flushed() {
             return Ok(false);
         }
-        self.client.finish(true);
+        if let Phase::Closing(None) = self.phase {
+            self.client.finish(true);
+            self.phase = Phase::Closing(Some(linger_until(core.now)));
+        }
         self.up.discard(&mut core.pools);
         match self.up.read(&mut self.client, &mut core.pools) {
             Read::Bytes(_) => Ok(true),

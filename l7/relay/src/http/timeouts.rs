@@ -19,7 +19,8 @@ impl Session {
     pub fn deadline(&self) -> u64 {
         let next = match &self.phase {
             Phase::Waiting(_, until) | Phase::Connecting(until) | Phase::Pausing(until) => *until,
-            Phase::Closing(until) => *until,
+            Phase::Closing(Some(until)) => *until,
+            Phase::Closing(None) => self.patience(),
             Phase::Head => self.head_deadline(),
             Phase::Active => self.client_deadline().min(self.server_deadline()),
         };
@@ -40,7 +41,11 @@ impl Session {
             }
             Phase::Connecting(until) if *until <= now => self.failed(core, Errno::TIMEDOUT),
             Phase::Pausing(until) if *until <= now => self.seek_again(core),
-            Phase::Closing(until) if *until <= now => return Fate::Over,
+            Phase::Closing(Some(until)) if *until <= now => return Fate::Over,
+            Phase::Closing(None) if self.patience() <= now => {
+                cells.client_timeout.add(1);
+                return Fate::Over;
+            }
             Phase::Head if self.head_deadline() <= now => {
                 if self.up.rest().is_empty() {
                     // It has asked for nothing: nothing is to be said.
@@ -68,7 +73,7 @@ impl Session {
     fn head_deadline(&self) -> u64 {
         let (http, timeouts) = (&self.service.config.http, self.service.config.timeouts);
         if !self.down.is_flushed() {
-            return after(self.client.seen(), timeouts.client_ms);
+            return self.patience();
         }
         if !self.has_served || !self.up.rest().is_empty() {
             return after(self.since, http.head_ms);
@@ -81,9 +86,14 @@ impl Session {
     fn client_deadline(&self) -> u64 {
         let sends = !self.exchange.request_is_done() && self.up.is_flushed();
         if sends || !self.down.is_flushed() {
-            return after(self.client.seen(), self.service.config.timeouts.client_ms);
+            return self.patience();
         }
         NEVER
+    }
+
+    /// With a client of which no octet comes and which takes none.
+    fn patience(&self) -> u64 {
+        after(self.client.seen(), self.service.config.timeouts.client_ms)
     }
 
     /// While the response is to come, and whenever the server does not take the request.
