@@ -113,6 +113,6 @@ impl Default for HttpLimits {
 
 impl Default for Reuse {
     fn default() -> Self {
-        Self { per_server: 64, idle_ms: 4_000 }
+        Self { per_server: 1_024, idle_ms: 4_000 }
     }
 }
