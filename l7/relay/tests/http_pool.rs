@@ -187,6 +187,6 @@ fn a_connection_that_names_its_client_is_for_that_client_only() {
     for _ in 0..5 {
         assert_eq!(client.get("/").unwrap().status(), 200);
     }
-    assert_eq!(real.accepted(), 5);
+    assert_eq!((real.accepted(), relay.counters().servers[0].reused), (5, 0));
     until(&relay, "nothing is open", |c| c.servers[0].active == 0);
 }

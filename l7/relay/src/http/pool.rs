@@ -293,6 +293,11 @@ mod tests {
         let (mut pool, _ends) = pool_of(1, session, 0);
         assert!(pool.take(1, session, None, 1_000).is_none(), "without a sweep too");
         let (mut pool, _ends) = pool_of(3, session, 0);
+        pool.sweep(999);
+        assert!(pool.next().is_some());
+        pool.sweep(1_300);
+        assert_eq!(pool.next(), None, "all are closed");
+        let (mut pool, _ends) = pool_of(3, session, 0);
         pool.retain(|server| server != 1);
         assert_eq!(pool.next(), None);
     }
