@@ -28,7 +28,12 @@ pub(crate) fn snapshot(
     let services = config.services.iter();
     let lowering = Lowering { observed, ids };
     let services = services.filter_map(|s| lowering.service(s, s.mode.layer7()?));
-    Snapshot { generation, hash_seed: config.dataplane.hash_seed, services: services.collect() }
+    Snapshot {
+        generation,
+        hash_seed: config.dataplane.hash_seed,
+        services: services.collect(),
+        ..Snapshot::default()
+    }
 }
 
 struct Lowering<'a> {
@@ -61,6 +66,7 @@ impl Lowering<'_> {
                 server_ms: milliseconds(layer7.timeouts.server),
                 connect_ms: milliseconds(layer7.timeouts.connect),
                 tunnel_ms: layer7.timeouts.tunnel.map_or(0, milliseconds),
+                ..Timeouts::default()
             },
             retries: Retries { attempts: layer7.retries, pause_ms: PAUSE_MS },
             max_connections: layer7.max_connections,

@@ -112,7 +112,7 @@ fn everything_that_is_said_arrives() {
     )
     .layer7;
     let service = &layer7.services[0];
-    let Timeouts { client_ms, server_ms, connect_ms, tunnel_ms } = service.timeouts;
+    let Timeouts { client_ms, server_ms, connect_ms, tunnel_ms, .. } = service.timeouts;
     assert_eq!([client_ms, server_ms, connect_ms, tunnel_ms], [600_000, 540_000, 1_000, 3_600_000]);
     assert_eq!((service.scheduler, service.max_connections), (Scheduler::SourceHash, 9));
     assert_eq!(service.queue, Queue { length: 8, timeout_ms: 7_000 });
