@@ -1,0 +1,222 @@
+//! Keeps the balancer running, and reaps whatever was left to PID 1.
+
+use crate::log;
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, wait};
+use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+const PROGRAM: &str = "/usr/bin/fulcrum";
+/// The balancer stops its own two programs within this, each.
+const GRACE: Duration = Duration::from_secs(25);
+/// Only bounds what a lost signal could do.
+const LONGEST_SLEEP: Duration = Duration::from_secs(5);
+
+/// How the machine shall end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// SIGTERM, the power button.
+    PowerOff,
+    /// SIGINT, which is Ctrl-Alt-Del.
+    Restart,
+}
+
+/// Owns the signals and children of PID 1.
+pub struct Keeper {
+    signals: Receiver<i32>,
+}
+
+impl Keeper {
+    /// Takes over the signals.
+    pub fn new() -> Self {
+        // Without it the kernel restarts the machine at Ctrl-Alt-Del by itself.
+        let _ = rustix::system::reboot(rustix::system::RebootCommand::CadOff);
+        let mut signals = Signals::new([SIGCHLD, SIGINT, SIGTERM]).expect("PID 1 takes signals");
+        let (sender, receiver) = channel();
+        std::thread::spawn(move || signals.forever().try_for_each(|signal| sender.send(signal)));
+        Self { signals: receiver }
+    }
+
+    /// Runs the balancer by `file` until the machine shall end.
+    pub fn run(self, file: &Path) -> End {
+        let mut program = Program::default();
+        loop {
+            let now = Instant::now();
+            program.keep(now, || start(file));
+            if let Some(end) = self.sleep(program.due(now)) {
+                self.stop(program);
+                return end;
+            }
+            reap(|pid, how| program.ended(pid, how, Instant::now()));
+        }
+    }
+
+    /// Does nothing until the machine shall end.
+    pub fn idle(self) -> End {
+        loop {
+            if let Some(end) = self.sleep(LONGEST_SLEEP) {
+                return end;
+            }
+            reap(|_, _| {});
+        }
+    }
+
+    fn sleep(&self, longest: Duration) -> Option<End> {
+        match self.signals.recv_timeout(longest) {
+            Ok(SIGTERM) => Some(End::PowerOff),
+            Ok(SIGINT) => Some(End::Restart),
+            _ => None,
+        }
+    }
+
+    fn stop(&self, mut program: Program) {
+        let deadline = Instant::now() + GRACE;
+        if let Some(pid) = program.pid() {
+            log::line("stopping");
+            let _ = kill_process(pid, Signal::TERM);
+        }
+        while program.pid().is_some() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return log::error("the balancer does not stop, and is killed");
+            }
+            let _ = self.signals.recv_timeout(left);
+            reap(|pid, how| program.ended(pid, how, Instant::now()));
+        }
+    }
+}
+
+/// The balancer's life, without the process: times are arguments.
+#[derive(Debug)]
+enum Program {
+    Waiting { until: Option<Instant>, pause: Duration },
+    Running { pid: Pid, since: Instant, pause: Duration },
+}
+
+impl Default for Program {
+    fn default() -> Self {
+        Self::Waiting { until: None, pause: Duration::ZERO }
+    }
+}
+
+impl Program {
+    const FIRST_PAUSE: Duration = Duration::from_millis(500);
+    const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+    /// Alive for so long, it has proven that it can run.
+    const PROVEN: Duration = Duration::from_secs(60);
+
+    fn pid(&self) -> Option<Pid> {
+        match self {
+            Self::Running { pid, .. } => Some(*pid),
+            Self::Waiting { .. } => None,
+        }
+    }
+
+    fn due(&self, now: Instant) -> Duration {
+        match self {
+            Self::Waiting { until: Some(until), .. } => until.saturating_duration_since(now),
+            _ => LONGEST_SLEEP,
+        }
+    }
+
+    fn keep(&mut self, now: Instant, start: impl FnOnce() -> Option<Pid>) {
+        let Self::Waiting { until, pause } = *self else { return };
+        if until.is_some_and(|until| until > now) {
+            return;
+        }
+        *self = match start() {
+            Some(pid) => Self::Running { pid, since: now, pause },
+            None => Self::pausing(now, pause),
+        };
+    }
+
+    /// `pid` is any child of PID 1.
+    fn ended(&mut self, pid: Pid, how: &str, now: Instant) {
+        let Self::Running { pid: own, since, pause } = *self else { return };
+        if pid != own {
+            return;
+        }
+        log::error(&format!("the balancer's supervisor ended {how}"));
+        let pause = if now - since >= Self::PROVEN { Duration::ZERO } else { pause };
+        *self = Self::pausing(now, pause);
+    }
+
+    fn pausing(now: Instant, last: Duration) -> Self {
+        let next = (last * 2).clamp(Self::FIRST_PAUSE, Self::LONGEST_PAUSE);
+        Self::Waiting { until: Some(now + last), pause: next }
+    }
+}
+
+fn start(file: &Path) -> Option<Pid> {
+    let mut command = Command::new(PROGRAM);
+    command.arg("run").arg(file).env("PATH", "/usr/bin:/usr/sbin").current_dir("/");
+    command.env("RUST_LOG", "info");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    match command.spawn() {
+        // The one reaper waits for it, nobody else.
+        Ok(mut child) => {
+            child.stdout.take().into_iter().for_each(|pipe| log::follow("fulcrum", pipe));
+            child.stderr.take().into_iter().for_each(|pipe| log::follow("fulcrum", pipe));
+            Some(Pid::from_child(&child))
+        }
+        Err(error) => {
+            log::error(&format!("{PROGRAM} cannot be started: {error}"));
+            None
+        }
+    }
+}
+
+fn reap(mut ended: impl FnMut(Pid, &str)) {
+    while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
+        ended(pid, &how(status));
+    }
+}
+
+fn how(status: WaitStatus) -> String {
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => format!("with exit code {code}"),
+        (_, Some(signal)) => format!("by signal {signal}"),
+        _ => "somehow".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pid(number: i32) -> Pid {
+        Pid::from_raw(number).unwrap()
+    }
+
+    #[test]
+    fn the_first_restart_is_at_once_and_later_ones_wait_longer() {
+        let (mut program, mut now) = (Program::default(), Instant::now());
+        let mut waits = Vec::new();
+        for life in 0..9 {
+            program.keep(now, || Some(pid(100 + life)));
+            program.ended(pid(99), "so", now);
+            assert_eq!(program.pid(), Some(pid(100 + life)), "somebody else's end");
+            program.ended(pid(100 + life), "so", now);
+            waits.push(program.due(now).as_millis());
+            program.keep(now - Duration::from_millis(1), || panic!("too early"));
+            now += program.due(now);
+        }
+        assert_eq!(waits, [0, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
+        program.keep(now, || Some(pid(5)));
+        now += Program::PROVEN;
+        program.ended(pid(5), "so", now);
+        assert_eq!(program.due(now), Duration::ZERO);
+    }
+
+    #[test]
+    fn what_cannot_be_started_is_tried_again() {
+        let (mut program, now) = (Program::default(), Instant::now());
+        program.keep(now, || None);
+        assert_eq!(program.due(now), Duration::ZERO);
+        program.keep(now, || None);
+        assert_eq!(program.due(now), Program::FIRST_PAUSE);
+    }
+}

@@ -1,0 +1,63 @@
+//! PID 1 of the appliance: takes the machine from the kernel's hand to a running balancer, keeps
+//! that running, and turns the machine off.
+//!
+//! Each stage is a module and logs one line with the kernel's clock. What a machine can do without
+//! (a module, a NIC) is logged and left out; what it cannot is a panic, which is a kernel panic,
+//! which by `panic=` is a reboot.
+#![forbid(unsafe_code)]
+
+mod button;
+mod command_line;
+mod configuration;
+mod huge_pages;
+mod keep;
+mod log;
+mod loopback;
+mod modules;
+mod mounts;
+mod nics;
+mod power;
+mod state;
+
+use command_line::CommandLine;
+use keep::{End, Keeper};
+use std::path::Path;
+
+/// What the image was built with.
+const LISTS: &str = "/usr/lib/fulcrum";
+
+fn main() {
+    if !rustix::process::getpid().is_init() {
+        eprintln!("fulcrum-init: this is PID 1 of the appliance image and of nothing else");
+        std::process::exit(2);
+    }
+    // Anything but an orderly end is a panic of the kernel, and so a reboot.
+    let end = boot();
+    power::off(end)
+}
+
+fn boot() -> End {
+    mounts::early();
+    log::line("Fulcrum starts");
+    let line = CommandLine::running();
+    let lists = Path::new(LISTS);
+    let sys = Path::new("/sys");
+    std::thread::scope(|scope| {
+        // The kernel clears them one by one: seconds on a large machine.
+        scope.spawn(|| huge_pages::reserve(Path::new("/"), line.value("fulcrum.hugepages")));
+        modules::load(&lists.join("modules"), sys);
+        nics::take(sys, &lists.join("nics"), &line);
+        loopback::up();
+        state::mount_folder();
+    });
+    mounts::seal();
+    let keeper = Keeper::new();
+    button::watch();
+    match configuration::settle(&line) {
+        Ok(file) => keeper.run(&file),
+        Err(error) => {
+            log::error(&format!("nothing is balanced: {error:#}"));
+            keeper.idle()
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Takes a NIC from its kernel driver and gives it to one that lets a process drive it.
+
+use super::discover::Nic;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+/// The kernel's side of a user-space driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Binding {
+    /// Behind an IOMMU: the NIC reaches the data plane's memory and no other.
+    VfioPci,
+    /// Without one. Does not work under kernel lockdown (Secure Boot).
+    UioPciGeneric,
+}
+
+impl fmt::Display for Binding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::VfioPci => "vfio-pci, behind an IOMMU",
+            Self::UioPciGeneric => "uio_pci_generic, without an IOMMU",
+        })
+    }
+}
+
+impl Binding {
+    /// The safest that the machine can do.
+    pub fn for_nic(has_iommu: bool) -> Self {
+        if has_iommu { Self::VfioPci } else { Self::UioPciGeneric }
+    }
+
+    /// Binds. The kernel probes a device by the driver that `driver_override` names, and says
+    /// nothing when that fails: what counts is the driver afterwards.
+    ///
+    /// # Errors
+    /// What could not be written, or that the driver did not take the NIC.
+    pub fn apply(self, sys: &Path, nic: &Nic) -> io::Result<()> {
+        let bus = sys.join("bus/pci");
+        let folder = bus.join("devices").join(&nic.address);
+        let driver = self.driver();
+        if bound(&folder).as_deref() == Some(driver) {
+            return Ok(());
+        }
+        if folder.join("driver").exists() {
+            fs::write(folder.join("driver/unbind"), &nic.address)?;
+        }
+        fs::write(folder.join("driver_override"), driver)?;
+        fs::write(bus.join("drivers_probe"), &nic.address)?;
+        match bound(&folder) {
+            Some(found) if found == driver => Ok(()),
+            Some(other) => Err(io::Error::other(format!("{other} took it"))),
+            None => Err(io::Error::other("the kernel's driver refuses it, or is not loaded")),
+        }
+    }
+
+    fn driver(self) -> &'static str {
+        match self {
+            Self::VfioPci => "vfio-pci",
+            Self::UioPciGeneric => "uio_pci_generic",
+        }
+    }
+}
+
+/// The name of the driver that a device has.
+fn bound(folder: &Path) -> Option<String> {
+    let target = fs::read_link(folder.join("driver")).ok()?;
+    Some(target.file_name()?.to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::discover::{self, tests::sys};
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn a_nic_is_unbound_named_and_probed_and_the_driver_afterwards_decides() {
+        let address = "0000:00:02.0";
+        let sys = sys(&[(address, "0x020000", "0x1af4", "0x1000")]);
+        let bus = sys.path().join("bus/pci");
+        let folder = bus.join("devices").join(address);
+        let old = bus.join("drivers/virtio-pci");
+        fs::create_dir_all(&old).unwrap();
+        symlink(&old, folder.join("driver")).unwrap();
+        let nic = &discover::nics(sys.path())[0];
+
+        let error = Binding::UioPciGeneric.apply(sys.path(), nic).unwrap_err();
+        assert_eq!(error.to_string(), "virtio-pci took it");
+        let wrote = |path: &Path| fs::read_to_string(path).unwrap();
+        assert_eq!(wrote(&old.join("unbind")), address);
+        assert_eq!(wrote(&folder.join("driver_override")), "uio_pci_generic");
+        assert_eq!(wrote(&bus.join("drivers_probe")), address);
+
+        fs::remove_file(folder.join("driver")).unwrap();
+        let error = Binding::VfioPci.apply(sys.path(), nic).unwrap_err();
+        assert!(error.to_string().contains("refuses"), "{error}");
+
+        symlink(bus.join("drivers/vfio-pci"), folder.join("driver")).unwrap();
+        fs::remove_file(bus.join("drivers_probe")).unwrap();
+        Binding::VfioPci.apply(sys.path(), nic).unwrap();
+        assert!(!bus.join("drivers_probe").exists(), "bound already, and probed again");
+    }
+}

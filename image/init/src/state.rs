@@ -1,0 +1,35 @@
+//! The folder of what outlives a reboot.
+
+use crate::log;
+use rustix::mount::{MountFlags, mount};
+use std::fs;
+
+/// Where control keeps revisions, accounts and the operator's file.
+pub const FOLDER: &str = "/var/lib/fulcrum";
+/// The name of the partition.
+const PARTITION: &str = "FULCRUM-STATE";
+
+/// Mounts the state partition; without one, memory stands in and is lost with the power.
+pub fn mount_folder() {
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    let partition = partition();
+    let result = match &partition {
+        Some(device) => mount(device, FOLDER, "ext4", flags, c"errors=remount-ro"),
+        None => mount("state", FOLDER, "tmpfs", flags, c"mode=0700,size=25%"),
+    };
+    match (result, partition) {
+        (Ok(()), Some(device)) => log::line(&format!("state on {device}")),
+        (Ok(()), None) => log::line("no state partition: what is configured is lost at power-off"),
+        (Err(error), _) => log::error(&format!("{FOLDER} is not mounted: {error}")),
+    }
+}
+
+fn partition() -> Option<String> {
+    let entries = fs::read_dir("/sys/class/block").ok()?.flatten();
+    let named = |text: String| text.lines().any(|line| line == format!("PARTNAME={PARTITION}"));
+    let name = entries
+        .filter(|entry| fs::read_to_string(entry.path().join("uevent")).is_ok_and(named))
+        .map(|entry| entry.file_name())
+        .min()?;
+    Some(format!("/dev/{}", name.to_string_lossy()))
+}
