@@ -1,12 +1,14 @@
 #!/bin/sh
 # Installs what Fulcrum needs to be built and tested on Debian 12. Quick when all is there; run as
-# root. Nothing that it installs is started.
+# root. Nothing that it installs is started. `tools/setup.sh image` also installs what builds the
+# appliance image and boots it in a virtual machine.
 set -eu
 
-build="gcc libc6-dev pkg-config libdpdk-dev dpdk clang-14 libclang-14-dev ca-certificates"
+build="gcc libc6-dev pkg-config libdpdk-dev dpdk clang-14 libclang-14-dev ca-certificates zstd"
 testbed="iproute2 ethtool nftables procps tcpdump curl openssl openssh-client openssh-server
     nginx-light socat dnsmasq-base bind9-dnsutils vsftpd python3-aiosmtpd iputils-ping prometheus
     python3-venv strace"
+image="dosfstools e2fsprogs gdisk mtools grub-pc-bin systemd-boot-efi qemu-utils qemu-system-x86 ovmf"
 rust="rustc-web cargo-web rust-web-clippy rustfmt-web"
 
 missing() {
@@ -28,8 +30,9 @@ rust_is_there() {
         [ "$(printf '%s\n' "$oldest" "$found" | sort -V | head -n 1)" = "$oldest" ]
 }
 
+[ "${1-}" = image ] || image=
 # shellcheck disable=SC2086
-packages=$(missing $build $testbed)
+packages=$(missing $build $testbed $image)
 if ! rust_is_there; then
     # shellcheck disable=SC2086
     packages="$packages $(missing $rust)"

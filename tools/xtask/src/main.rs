@@ -4,6 +4,7 @@
 
 mod deny;
 mod docs;
+mod image;
 mod loom;
 mod report;
 mod step;
@@ -26,6 +27,12 @@ enum What {
     /// Balances real traffic in all layer 4 modes and prints a table.
     Demo {
         /// Passed on to `testbed demo`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
+    /// The appliance image.
+    Image {
+        /// Passed on to `mkimage`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         rest: Vec<String>,
     },
@@ -87,6 +94,10 @@ fn run(what: What) -> Result<bool> {
     let mut report = Report::default();
     match what {
         What::Demo { rest } => return steps::demo(&rest),
+        What::Image { rest } => {
+            image::build(&rest)?;
+            return Ok(true);
+        }
         What::Test { full, parts } => {
             let all = [Part::Lint, Part::Unit, Part::Loom, Part::E2e];
             let parts = if parts.is_empty() { all.to_vec() } else { parts };

@@ -68,7 +68,7 @@ pub fn miri(report: &mut Report) {
 pub fn e2e(full: bool, report: &mut Report) {
     let mut folder = None;
     report.check("release build", || {
-        folder = Some(release_build()?);
+        folder = Some(release_build(&BINARIES)?);
         Ok(())
     });
     let Some(folder) = folder else { return };
@@ -100,7 +100,7 @@ fn schemathesis(binaries: &Path) -> Result<()> {
 
 /// Builds and shows what Fulcrum does; whether all went well.
 pub fn demo(rest: &[String]) -> Result<bool> {
-    let testbed = release_build()?.join("testbed");
+    let testbed = release_build(&BINARIES)?.join("testbed");
     Ok(Command::new(testbed).arg("demo").args(rest).status()?.success())
 }
 
@@ -112,11 +112,11 @@ fn counted(name: &str, tests: &mut Command, report: &mut Report) {
     }
 }
 
-/// The folder that the binaries are in.
-fn release_build() -> Result<PathBuf> {
+/// Builds packages. The folder that the binaries are in.
+pub fn release_build(packages: &[&str]) -> Result<PathBuf> {
     let mut build = cargo();
     build.args(["build", "--release", "--locked"]);
-    run(build.args(BINARIES.iter().flat_map(|package| ["--package", package])))?;
+    run(build.args(packages.iter().flat_map(|package| ["--package", package])))?;
     let metadata = cargo().args(["metadata", "--format-version", "1", "--no-deps"]).output()?;
     let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout)?;
     let target = metadata["target_directory"].as_str().context("no target_directory")?;
