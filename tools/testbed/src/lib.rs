@@ -9,6 +9,7 @@ pub mod demo;
 pub mod frame;
 pub mod harness;
 pub mod lab;
+pub mod machine;
 pub mod scene;
 pub mod servers;
 pub mod suite;

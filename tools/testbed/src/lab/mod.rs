@@ -105,6 +105,20 @@ impl Lab {
         Ok(host)
     }
 
+    /// A TAP interface on a network, for a virtual machine that runs in [`Self::switch`].
+    pub fn tap(&self, name: &str, network: &str) -> Result<()> {
+        if !self.networks.contains(network) {
+            bail!("there is no network {network}");
+        }
+        self.switch.ip(&format!("tuntap add dev {name} mode tap"))?;
+        self.switch.ip(&format!("link set {name} master {network} mtu 9000 up")).map(drop)
+    }
+
+    /// Where the networks are.
+    pub fn switch(&self) -> &Host {
+        &self.switch
+    }
+
     fn add(&mut self, name: &str) -> Result<Host> {
         let host = Host::new(name, format!("{}-{name}", self.prefix), self.folder.join(name));
         std::fs::create_dir_all(host.folder())?;

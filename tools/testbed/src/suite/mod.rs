@@ -9,6 +9,7 @@ mod edits;
 mod failures;
 mod files;
 mod layer7;
+mod image;
 mod limits;
 mod load;
 pub mod modes;
@@ -36,5 +37,6 @@ pub fn all() -> Vec<Test> {
     checks::add(&mut tests);
     api::add(&mut tests);
     scale::add(&mut tests);
+    image::add(&mut tests);
     tests
 }

@@ -1,0 +1,192 @@
+//! A virtual machine that boots the appliance image: QEMU in the switch of a lab, its NICs on the
+//! lab's networks.
+
+use crate::lab::{Lab, Process, process};
+use anyhow::{Context, Result, ensure};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// A tool that prepares something ends within this.
+const TOOL: Duration = Duration::from_secs(30);
+const OVMF: &str = "/usr/share/OVMF";
+const QEMU: &str = "qemu-system-x86_64";
+/// What the kernel needs to be told under emulation, and to reboot after a panic.
+const COMMAND_LINE: &str = "console=ttyS0 loglevel=6 printk.devkmsg=on no_timer_check panic=2";
+
+/// What was built, in a folder beside this program.
+#[derive(Clone, Debug)]
+pub struct Image {
+    folder: PathBuf,
+}
+
+/// How a machine comes to its kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Boot {
+    /// QEMU puts kernel and initramfs into memory.
+    Direct,
+    /// From the disk, by SeaBIOS and GRUB.
+    Bios,
+    /// From the disk, by OVMF and systemd-boot.
+    Uefi,
+}
+
+impl Image {
+    /// The image, if it was built and there is a machine to boot it.
+    pub fn built() -> Option<Self> {
+        let folder = std::env::current_exe().ok()?.with_file_name("image");
+        let path = std::env::var_os("PATH")?;
+        let has_qemu = std::env::split_paths(&path).any(|folder| folder.join(QEMU).is_file());
+        (has_qemu && folder.join("vmlinuz").is_file()).then_some(Self { folder })
+    }
+
+    fn direct(&self, command: &mut Command, config: &str) {
+        command.arg("-kernel").arg(self.folder.join("vmlinuz"));
+        command.arg("-initrd").arg(self.folder.join("initramfs.zst"));
+        let config = STANDARD.encode(config);
+        command.args(["-append", &format!("{COMMAND_LINE} fulcrum.config=base64:{config}")]);
+    }
+
+    /// A disk of the machine's own, with the operator's file on its state partition.
+    fn disk(&self, lab: &Lab, command: &mut Command, config: &str) -> Result<()> {
+        let folder = lab.switch().folder();
+        let (disk, file) = (folder.join("disk.raw"), folder.join("fulcrum.toml"));
+        let raw = self.folder.join("fulcrum.raw");
+        let mut copy = Command::new("cp");
+        copy.arg("--sparse=always").arg(&raw).arg(&disk);
+        process::succeed(copy, TOOL)?;
+        std::fs::write(&file, config)?;
+        let mut write = Command::new("debugfs");
+        write.args(["-w", "-R", &format!("write {} fulcrum.toml", file.display())]);
+        write.arg(format!("{}?offset={}", disk.display(), state_partition(&raw)?));
+        process::succeed(write, TOOL)?;
+        let drive = format!("if=none,id=disk,format=raw,file={}", disk.display());
+        command.args(["-drive", &drive]);
+        command.args(["-device", "virtio-blk-pci,drive=disk,addr=0x10,bootindex=0"]);
+        Ok(())
+    }
+}
+
+/// The hardware of a machine.
+#[derive(Clone, Debug)]
+pub struct Hardware<'a> {
+    /// How it boots.
+    pub boot: Boot,
+    /// Memory in MiB.
+    pub memory: u32,
+    /// Network and QEMU's name of the model, of each NIC, at PCI addresses from 0000:00:02.0.
+    pub nics: &'a [(&'a str, &'a str)],
+}
+
+/// A machine that is on.
+#[derive(Debug)]
+pub struct Machine {
+    process: Process,
+    serial: PathBuf,
+    monitor: PathBuf,
+    since: Instant,
+}
+
+impl Machine {
+    /// Power on, with a configuration for the first boot.
+    pub fn start(lab: &Lab, image: &Image, hardware: &Hardware, config: &str) -> Result<Self> {
+        let folder = lab.switch().folder();
+        let (serial, monitor) = (folder.join("serial.log"), folder.join("monitor"));
+        let mut command = lab.switch().command(QEMU);
+        command.args(["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max"]);
+        command.args(["-smp", "2", "-m", &hardware.memory.to_string()]);
+        command.args(["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]);
+        command.arg("-serial").arg(format!("file:{}", serial.display()));
+        command.arg("-monitor").arg(format!("unix:{},server,nowait", monitor.display()));
+        match hardware.boot {
+            Boot::Direct => image.direct(&mut command, config),
+            Boot::Bios => image.disk(lab, &mut command, config)?,
+            Boot::Uefi => {
+                firmware(lab, &mut command)?;
+                image.disk(lab, &mut command, config)?;
+            }
+        }
+        for (number, nic) in hardware.nics.iter().enumerate() {
+            add_nic(lab, &mut command, number, *nic)?;
+        }
+        let process = lab.switch().start("qemu", command)?;
+        Ok(Self { process, serial, monitor, since: Instant::now() })
+    }
+
+    /// Since power-on.
+    pub fn age(&self) -> Duration {
+        self.since.elapsed()
+    }
+
+    /// What it wrote to its serial port.
+    pub fn serial(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.serial).unwrap_or_default()).into_owned()
+    }
+
+    /// An error, with the end of the serial log, if the machine is off.
+    pub fn must_run(&mut self) -> Result<()> {
+        let serial = process::tail(&self.serial, 40);
+        self.process.must_run().with_context(|| format!("serial port:\n{serial}"))
+    }
+
+    /// Presses the power button and waits until the machine is off.
+    pub fn power_button(&mut self, limit: Duration) -> Result<()> {
+        press(&self.monitor)?;
+        let status = self.process.wait(limit).with_context(|| self.serial())?;
+        ensure!(status.success(), "QEMU: {status}");
+        Ok(())
+    }
+}
+
+/// Where the third partition begins, in bytes, by the table of partitions (GPT: the entries follow
+/// from sector 2, 128 bytes each, the first sector at 32).
+fn state_partition(disk: &Path) -> Result<u64> {
+    const ENTRY: u64 = 2 * 512 + 2 * 128;
+    let mut first = [0; 8];
+    std::os::unix::fs::FileExt::read_exact_at(&File::open(disk)?, &mut first, ENTRY + 32)?;
+    Ok(u64::from_le_bytes(first) * 512)
+}
+
+/// OVMF, with variables of the machine's own.
+fn firmware(lab: &Lab, command: &mut Command) -> Result<()> {
+    let variables = lab.switch().folder().join("variables.fd");
+    std::fs::copy(format!("{OVMF}/OVMF_VARS_4M.fd"), &variables)
+        .with_context(|| format!("{OVMF} (Debian: ovmf)"))?;
+    let code = format!("if=pflash,format=raw,unit=0,readonly=on,file={OVMF}/OVMF_CODE_4M.fd");
+    let variables = format!("if=pflash,format=raw,unit=1,file={}", variables.display());
+    command.args(["-drive", &code, "-drive", &variables]);
+    Ok(())
+}
+
+fn add_nic(
+    lab: &Lab,
+    command: &mut Command,
+    number: usize,
+    (network, model): (&str, &str),
+) -> Result<()> {
+    let tap = format!("vm{number}");
+    lab.tap(&tap, network)?;
+    command.arg("-netdev").arg(format!("tap,id={tap},ifname={tap},script=no,downscript=no"));
+    let (slot, mac) = (number + 2, format!("02:00:00:00:00:{:02x}", number + 0x10));
+    command.arg("-device").arg(format!("{model},netdev={tap},addr={slot:#x},mac={mac},romfile="));
+    Ok(())
+}
+
+/// Types a command at QEMU's monitor, and waits for the prompt that follows it.
+fn press(monitor: &Path) -> Result<()> {
+    let mut socket = UnixStream::connect(monitor)?;
+    socket.set_read_timeout(Some(Duration::from_secs(10)))?;
+    socket.write_all(b"system_powerdown\n").context("QEMU's monitor")?;
+    let (mut heard, mut block) = (Vec::new(), [0; 4096]);
+    while String::from_utf8_lossy(&heard).matches("(qemu)").count() < 2 {
+        let length = socket.read(&mut block).context("QEMU's monitor")?;
+        ensure!(length > 0, "QEMU's monitor hung up");
+        heard.extend(&block[..length]);
+    }
+    Ok(())
+}

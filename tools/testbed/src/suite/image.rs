@@ -1,0 +1,93 @@
+//! The appliance image in a virtual machine: power on, and it balances.
+
+use crate::clients;
+use crate::harness::Test;
+use crate::lab::{Lab, Link, until};
+use crate::machine::{Boot, Hardware, Image, Machine};
+use crate::servers::Server;
+use anyhow::{Context, Result, ensure};
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// Adds this part, on machines that have QEMU and after an image was built.
+pub fn add(tests: &mut Vec<Test>) {
+    let Some(image) = Image::built() else { return };
+    for (name, boot) in [("direct", Boot::Direct), ("bios", Boot::Bios), ("uefi", Boot::Uefi)] {
+        let image = image.clone();
+        let name = format!("image::two-arm-nat::{name}");
+        tests.push(Test::new(name, move |_| two_arm_nat(&image, boot)));
+    }
+}
+
+/// Under emulation, on a machine with other things to do.
+const BOOT: Duration = Duration::from_secs(90);
+const VIP: &str = "10.100.0.100";
+
+fn config(ports: [&str; 2]) -> String {
+    let [outside, inside] = ports;
+    format!(
+        "[dataplane]
+table_entries = 100_000
+[[interface]]
+name = \"eth0\"
+port = \"{outside}\"
+addresses = [\"10.100.0.10/16\"]
+masquerade = true
+[[interface]]
+name = \"eth1\"
+port = \"{inside}\"
+addresses = [\"10.2.0.21/16\"]
+[[service]]
+name = \"WEB\"
+mode = \"l4-nat\"
+address = \"{VIP}\"
+ports = \"80\"
+  [[service.real_server]]
+  name = \"WEB1\"
+  address = \"10.2.0.110\"
+"
+    )
+}
+
+fn two_arm_nat(image: &Image, boot: Boot) -> Result<()> {
+    let mut lab = Lab::new()?;
+    lab.network("lan")?;
+    lab.network("inside")?;
+    let client = lab.host("client", &[Link::eth0("lan", "10.100.0.50/16")])?;
+    let web = lab.host("web1", &[Link::eth0("inside", "10.2.0.110/16")])?;
+    web.ip("route add default via 10.2.0.21")?;
+    let mut server = Server::new(web);
+    server.web(&[80], None, None)?;
+
+    let nics = [("lan", "virtio-net-pci"), ("inside", "virtio-net-pci")];
+    let hardware = Hardware { boot, memory: 1024, nics: &nics };
+    let mut machine =
+        Machine::start(&lab, image, &hardware, &config(["0000:00:02.0", "0000:00:03.0"]))?;
+    let ask = format!("curl -s --connect-timeout 1 --max-time 2 http://{VIP}/name");
+    let first = until("first balanced request", BOOT, || {
+        machine.must_run()?;
+        let answer = client.try_shell(&ask, Duration::from_secs(5))?;
+        Ok((answer.out.trim() == "web1").then(|| machine.age()))
+    });
+    let first = first.with_context(|| machine.serial())?;
+    let vip: IpAddr = VIP.parse()?;
+    clients::http_names(&client, vip, 80, 100)?.must_reach(1)?;
+    // What a real server begins itself is the kernel's to forward, with nftables.
+    server.host.shell("ping -c 3 -W 5 10.100.0.50", Duration::from_secs(20))?;
+    machine.power_button(Duration::from_secs(30))?;
+    let serial = machine.serial();
+    print!(
+        "\n{:.1} s from power-on to the first request\n{}",
+        first.as_secs_f64(),
+        stages(&serial)
+    );
+    ensure!(serial.contains("init: power off"), "no orderly end:\n{serial}");
+    ensure!(!serial.contains("Kernel panic"), "a panic:\n{serial}");
+    drop(server);
+    lab.close()
+}
+
+/// What init wrote, with the kernel's clock.
+fn stages(serial: &str) -> String {
+    serial.lines().filter(|line| line.contains("] init: ")).map(|l| format!("  {l}\n")).collect()
+}
