@@ -23,17 +23,31 @@ pub fn archive(tree: &Tree) -> Result<Vec<u8>> {
     archive.entry(b"dev", FOLDER, (0, 0), b"")?;
     archive.entry(b"dev/console", DEVICE, (5, 1), b"")?;
     for (path, node) in tree.entries().filter(|(path, _)| path.as_os_str() != "dev") {
-        let (mode, bytes) = match node {
-            Node::Folder => (FOLDER, &[][..]),
-            Node::Link(target) => (LINK, target.as_os_str().as_bytes()),
-            Node::File { executable: true, bytes } => (PROGRAM, &bytes[..]),
-            Node::File { executable: false, bytes } => (PLAIN, &bytes[..]),
+        let bytes = match node {
+            Node::Folder => &[][..],
+            Node::Link(target) => target.as_os_str().as_bytes(),
+            Node::File { bytes, .. } => &bytes[..],
         };
+        let mode = mode(node);
         let name = path.as_os_str().as_bytes();
         archive.entry(name, mode, (0, 0), bytes).with_context(|| path.display().to_string())?;
     }
     archive.entry(b"TRAILER!!!", 0, (0, 0), b"")?;
     Ok(archive.0)
+}
+
+/// What is in the archive but for the console: mode in octal and path, a line each.
+pub fn list(tree: &Tree) -> String {
+    tree.entries().map(|(path, node)| format!("{:06o} {}\n", mode(node), path.display())).collect()
+}
+
+fn mode(node: &Node) -> u32 {
+    match node {
+        Node::Folder => FOLDER,
+        Node::Link(_) => LINK,
+        Node::File { executable: true, .. } => PROGRAM,
+        Node::File { executable: false, .. } => PLAIN,
+    }
 }
 
 #[derive(Default)]
@@ -74,6 +88,7 @@ mod tests {
         tree.program("/init", "#!").unwrap();
         tree.link("/dev/x", "y").unwrap();
         let archive = archive(&tree).unwrap();
+        assert_eq!(list(&tree), "040755 dev\n120777 dev/x\n100755 init\n");
         assert_eq!(archive.len() % 4, 0);
         let text = String::from_utf8_lossy(&archive);
         let headers: Vec<usize> = text.match_indices("070701").map(|(at, _)| at).collect();

@@ -83,6 +83,7 @@ fn build(args: &Args) -> Result<()> {
     fs::create_dir_all(&args.out).with_context(|| args.out.display().to_string())?;
     write(&args.out, "vmlinuz", &image)?;
     write(&args.out, "initramfs.zst", &initramfs)?;
+    write(&args.out, "files", cpio::list(&tree).as_bytes())?;
     print_sizes(&kernel, &tree, &[("kernel", image.len()), ("initramfs", initramfs.len())]);
     if args.formats.is_empty() {
         return Ok(());

@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 /// A tool that prepares something ends within this.
 const TOOL: Duration = Duration::from_secs(30);
+/// An image, compressed lightly.
+const BUILD: Duration = Duration::from_secs(120);
 const OVMF: &str = "/usr/share/OVMF";
 const QEMU: &str = "qemu-system-x86_64";
 /// What the kernel needs to be told under emulation, and to reboot after a panic.
@@ -45,6 +47,12 @@ impl Image {
         (has_qemu && folder.join("vmlinuz").is_file()).then_some(Self { folder })
     }
 
+    /// Mode (octal) and path of every file in it.
+    pub fn files(&self) -> Result<String> {
+        let path = self.folder.join("files");
+        std::fs::read_to_string(&path).with_context(|| path.display().to_string())
+    }
+
     fn direct(&self, command: &mut Command, config: &str) {
         command.arg("-kernel").arg(self.folder.join("vmlinuz"));
         command.arg("-initrd").arg(self.folder.join("initramfs.zst"));
@@ -70,6 +78,17 @@ impl Image {
         command.args(["-device", "virtio-blk-pci,drive=disk,addr=0x10,bootindex=0"]);
         Ok(())
     }
+}
+
+/// Builds an image in `folder`, from the kernel that the one beside this program was built from.
+pub fn build(folder: &Path, options: &[&str]) -> Result<()> {
+    let own = std::env::current_exe()?;
+    let kernels = own.parent().context("no folder")?.with_file_name("image-kernel");
+    let mut found = std::fs::read_dir(&kernels).with_context(|| kernels.display().to_string())?;
+    let kernel = found.next().context("no kernel; run tools/image")??;
+    let mut mkimage = Command::new(own.with_file_name("mkimage"));
+    mkimage.arg("--kernel").arg(kernel.path()).arg("--out").arg(folder).args(options);
+    process::succeed(mkimage, BUILD).map(drop)
 }
 
 /// The hardware of a machine.

@@ -1,9 +1,9 @@
 //! The appliance image in a virtual machine: power on, and it balances.
 
 use crate::clients;
-use crate::harness::Test;
+use crate::harness::{Scale, Test};
 use crate::lab::{Lab, Link, until};
-use crate::machine::{Boot, Hardware, Image, Machine};
+use crate::machine::{self, Boot, Hardware, Image, Machine};
 use crate::servers::Server;
 use anyhow::{Context, Result, ensure};
 use std::net::IpAddr;
@@ -17,6 +17,9 @@ pub fn add(tests: &mut Vec<Test>) {
         let name = format!("image::two-arm-nat::{name}");
         tests.push(Test::new(name, move |_| two_arm_nat(&image, boot)));
     }
+    let listed = image.clone();
+    tests.push(Test::new("image::contents", move |_| contents(&listed)));
+    tests.push(Test::new("image::same-bytes", same_bytes));
 }
 
 /// Under emulation, on a machine with other things to do.
@@ -90,4 +93,49 @@ fn two_arm_nat(image: &Image, boot: Boot) -> Result<()> {
 /// What init wrote, with the kernel's clock.
 fn stages(serial: &str) -> String {
     serial.lines().filter(|line| line.contains("] init: ")).map(|l| format!("  {l}\n")).collect()
+}
+
+/// Every program that may be started, each for a reason; all else with leave to run is a library.
+const PROGRAMS: [&str; 5] = [
+    "init",
+    "usr/bin/fulcrum",
+    "usr/bin/fulcrum-control",
+    "usr/bin/fulcrum-dataplane",
+    // Control's packet filter.
+    "usr/sbin/nft",
+];
+
+/// No shell, no interpreter, no package manager; nothing that gives more rights than one has.
+fn contents(image: &Image) -> Result<()> {
+    let listing = image.files()?;
+    let mut programs = Vec::new();
+    for line in listing.lines() {
+        let (mode, path) = line.split_once(' ').context("a line of the list of files")?;
+        let mode = u32::from_str_radix(mode, 8)?;
+        let kind = mode & 0o170_000;
+        ensure!(mode & 0o6000 == 0, "{path} changes its user: {mode:o}");
+        ensure!(kind == 0o120_000 || mode & 0o022 == 0, "{path} is anybody's to write: {mode:o}");
+        if kind == 0o100_000 && mode & 0o111 != 0 && !path.contains(".so") {
+            programs.push(path);
+        }
+    }
+    ensure!(programs == PROGRAMS, "programs: {programs:?}");
+    Ok(())
+}
+
+/// Built twice, in two folders, every file is the same.
+fn same_bytes(_: Scale) -> Result<()> {
+    let lab = Lab::new()?;
+    let [first, second] = ["first", "second"].map(|name| lab.folder().join(name));
+    for folder in [&first, &second] {
+        machine::build(folder, &["--compression", "1", "--formats", "raw,qcow2"])?;
+    }
+    let mut names: Vec<_> = std::fs::read_dir(&first)?.flatten().map(|e| e.file_name()).collect();
+    names.sort();
+    ensure!(names.len() == 5, "built: {names:?}");
+    for name in names {
+        let same = std::fs::read(first.join(&name))? == std::fs::read(second.join(&name))?;
+        ensure!(same, "{} differs", name.to_string_lossy());
+    }
+    lab.close()
 }
