@@ -15,6 +15,10 @@ const GRACE: Duration = Duration::from_secs(25);
 /// Only bounds what a lost signal could do.
 const LONGEST_SLEEP: Duration = Duration::from_secs(5);
 
+/// So long after its start, and with both of its programs answering, the balancer works.
+const WORKS: Duration = Duration::from_secs(10);
+const SOCKETS: [&str; 2] = ["/run/fulcrum/control.sock", "/run/fulcrum/dataplane.sock"];
+
 /// How the machine shall end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
@@ -40,12 +44,17 @@ impl Keeper {
         Self { signals: receiver }
     }
 
-    /// Runs the balancer by `file` until the machine shall end.
-    pub fn run(self, file: &Path) -> End {
+    /// Runs the balancer by `file` until the machine shall end. `proven` is called once, when it
+    /// has been seen to work.
+    pub fn run(self, file: &Path, proven: impl FnOnce()) -> End {
         let mut program = Program::default();
+        let mut proven = Some(proven);
         loop {
             let now = Instant::now();
             program.keep(now, || start(file));
+            if program.age(now) >= WORKS && SOCKETS.iter().all(|path| Path::new(path).exists()) {
+                proven.take().into_iter().for_each(|proven| proven());
+            }
             if let Some(end) = self.sleep(program.due(now)) {
                 self.stop(program);
                 return end;
@@ -112,6 +121,14 @@ impl Program {
         match self {
             Self::Running { pid, .. } => Some(*pid),
             Self::Waiting { .. } => None,
+        }
+    }
+
+    /// How long it has been running.
+    fn age(&self, now: Instant) -> Duration {
+        match self {
+            Self::Running { since, .. } => now - *since,
+            Self::Waiting { .. } => Duration::ZERO,
         }
     }
 

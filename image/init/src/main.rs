@@ -17,6 +17,7 @@ mod modules;
 mod mounts;
 mod nics;
 mod power;
+mod slots;
 mod state;
 
 use command_line::CommandLine;
@@ -54,9 +55,11 @@ fn boot() -> End {
     let keeper = Keeper::new();
     button::watch();
     match configuration::settle(&line) {
-        Ok(file) => keeper.run(&file),
+        Ok(file) => keeper.run(&file, || slots::mark_good(&line)),
         Err(error) => {
             log::error(&format!("nothing is balanced: {error:#}"));
+            // Which is the operator's to change, and no fault of the system's.
+            slots::mark_good(&line);
             keeper.idle()
         }
     }

@@ -12,7 +12,7 @@ const PARTITION: &str = "FULCRUM-STATE";
 /// Mounts the state partition; without one, memory stands in and is lost with the power.
 pub fn mount_folder() {
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    let partition = partition();
+    let partition = partition(PARTITION);
     let result = match &partition {
         Some(device) => mount(device, FOLDER, "ext4", flags, c"errors=remount-ro"),
         None => mount("state", FOLDER, "tmpfs", flags, c"mode=0700,size=25%"),
@@ -24,9 +24,11 @@ pub fn mount_folder() {
     }
 }
 
-fn partition() -> Option<String> {
+/// The device of the partition with a name.
+pub fn partition(name: &str) -> Option<String> {
     let entries = fs::read_dir("/sys/class/block").ok()?.flatten();
-    let named = |text: String| text.lines().any(|line| line == format!("PARTNAME={PARTITION}"));
+    let wanted = format!("PARTNAME={name}");
+    let named = |text: String| text.lines().any(|line| line == wanted);
     let name = entries
         .filter(|entry| fs::read_to_string(entry.path().join("uevent")).is_ok_and(named))
         .map(|entry| entry.file_name())

@@ -49,6 +49,7 @@ impl Slot<'_> {
     pub fn unified(&self) -> Result<Vec<u8>> {
         let stub = read(Path::new(STUB), "systemd-boot-efi")?;
         let version = self.version;
+        let command_line = format!("{} fulcrum.slot=a", self.command_line);
         let release = format!(
             "ID=fulcrum\nNAME=Fulcrum\nPRETTY_NAME=\"Fulcrum {version}\"\nVERSION_ID={version}\n"
         );
@@ -56,7 +57,7 @@ impl Slot<'_> {
             &stub,
             &[
                 Section { name: ".osrel", bytes: release.as_bytes() },
-                Section { name: ".cmdline", bytes: self.command_line.as_bytes() },
+                Section { name: ".cmdline", bytes: command_line.as_bytes() },
                 Section { name: ".initrd", bytes: self.initramfs },
                 // Last: the kernel unpacks itself over what comes after it.
                 Section { name: ".linux", bytes: self.kernel },
@@ -84,15 +85,14 @@ pub fn make(target: &Path, slot: &Slot, scratch: &Scratch) -> Result<()> {
     put(disk, starts[0] * MIB, &grub.core)?;
 
     let (unified, loader) = (slot.unified()?, read(Path::new(LOADER), "systemd-boot-efi")?);
-    let menu = format!(
-        "set timeout=0\nlinux /a/vmlinuz {}\ninitrd /a/initramfs.zst\nboot\n",
-        slot.command_line
-    );
-    let files: [(&str, &[u8]); 6] = [
+    let menu = menu(slot.command_line);
+    let environment = environment();
+    let files: [(&str, &[u8]); 7] = [
         ("EFI/BOOT/BOOTX64.EFI", &loader),
-        ("EFI/Linux/fulcrum-a.efi", &unified),
+        ("EFI/Linux/fulcrum-a+3.efi", &unified),
         ("loader/loader.conf", b"timeout 0\neditor no\n"),
         ("grub/grub.cfg", menu.as_bytes()),
+        ("grub/grubenv", environment.as_bytes()),
         ("a/vmlinuz", slot.kernel),
         ("a/initramfs.zst", slot.initramfs),
     ];
@@ -103,6 +103,37 @@ pub fn make(target: &Path, slot: &Slot, scratch: &Scratch) -> Result<()> {
     let state = scratch.path("state.ext4");
     ext4(&state)?;
     copy_sparse(&state, disk, starts[2] * MIB)
+}
+
+/// GRUB's menu, which nobody sees: a slot that is not known to be good has its tries counted down,
+/// and without any left the other one is booted, if there is one. GRUB cannot subtract.
+fn menu(command_line: &str) -> String {
+    format!(
+        r#"set timeout=0
+load_env
+if [ "$slot" != b ]; then set slot=a; fi
+if [ "$good" != "$slot" ]; then
+  if [ "$tries" = 3 ]; then set tries=2
+  elif [ "$tries" = 2 ]; then set tries=1
+  elif [ "$tries" = 1 ]; then set tries=0
+  elif [ "$slot" = a ]; then set other=b
+  else set other=a
+  fi
+  save_env tries
+  if [ -n "$other" -a -f "/$other/vmlinuz" ]; then set slot="$other"; fi
+fi
+linux "/$slot/vmlinuz" {command_line} fulcrum.slot="$slot"
+initrd "/$slot/initramfs.zst"
+boot
+"#
+    )
+}
+
+/// Where GRUB counts, which it does in place: the file is as long as it will ever be.
+fn environment() -> String {
+    const LENGTH: usize = 1024;
+    let text = "# GRUB Environment Block\nslot=a\ntries=3\n";
+    text.to_owned() + &"#".repeat(LENGTH - text.len())
 }
 
 /// Where each partition begins, and where the last one ends, in MiB.
@@ -172,6 +203,12 @@ mod tests {
     #[test]
     fn partitions_follow_each_other() {
         assert_eq!(starts(), [1, 2, 2 + ESP, 2 + ESP + STATE]);
+    }
+
+    #[test]
+    fn grub_counts_in_a_block_of_the_length_that_it_wants() {
+        assert_eq!(environment().len(), 1024);
+        assert!(environment().starts_with("# GRUB Environment Block\nslot=a\n"));
     }
 
     #[test]
