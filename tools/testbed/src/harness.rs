@@ -29,13 +29,20 @@ type Body = Box<dyn Fn(Scale) -> Result<()>>;
 /// One test.
 pub struct Test {
     name: String,
+    only_named: bool,
     body: Body,
 }
 
 impl Test {
     /// A test by name.
     pub fn new(name: impl Into<String>, body: impl Fn(Scale) -> Result<()> + 'static) -> Self {
-        Self { name: name.into(), body: Box::new(body) }
+        Self { name: name.into(), only_named: false, body: Box::new(body) }
+    }
+
+    /// Runs when asked for by name, and not among all.
+    pub fn only_named(mut self) -> Self {
+        self.only_named = true;
+        self
     }
 
     /// Its name.
@@ -44,11 +51,13 @@ impl Test {
     }
 }
 
-/// Runs those whose name contains one of `filters` (all without any). Whether none failed.
+/// Runs those whose name contains one of `filters` (without any, all that
+/// need not be asked for). Whether none failed.
 pub fn run(tests: Vec<Test>, filters: &[String], scale: Scale) -> Result<bool> {
     sweep_dead();
     let wanted = |test: &Test| {
-        filters.is_empty() || filters.iter().any(|filter| test.name.contains(filter.as_str()))
+        (filters.is_empty() && !test.only_named)
+            || filters.iter().any(|filter| test.name.contains(filter.as_str()))
     };
     let (mut passed, mut failed) = (0, Vec::new());
     for test in tests.into_iter().filter(wanted) {

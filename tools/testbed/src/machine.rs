@@ -61,7 +61,7 @@ impl Image {
     }
 
     /// A disk of the machine's own, with the operator's file on its state partition.
-    fn disk(&self, lab: &Lab, command: &mut Command, config: &str) -> Result<()> {
+    fn disk(&self, lab: &Lab, command: &mut Command, config: &str, broken: bool) -> Result<()> {
         let folder = lab.switch().folder();
         let (disk, file) = (folder.join("disk.raw"), folder.join("fulcrum.toml"));
         let raw = self.folder.join("fulcrum.raw");
@@ -71,11 +71,34 @@ impl Image {
         std::fs::write(&file, config)?;
         let mut write = Command::new("debugfs");
         write.args(["-w", "-R", &format!("write {} fulcrum.toml", file.display())]);
-        write.arg(format!("{}?offset={}", disk.display(), state_partition(&raw)?));
+        write.arg(format!("{}?offset={}", disk.display(), partition(&raw, 3)?));
         process::succeed(write, TOOL)?;
+        if broken {
+            self.break_slot(&disk, &file)?;
+        }
         let drive = format!("if=none,id=disk,format=raw,file={}", disk.display());
         command.args(["-drive", &drive]);
         command.args(["-device", "virtio-blk-pci,drive=disk,addr=0x10,bootindex=0"]);
+        Ok(())
+    }
+
+    /// The legacy slots alone: the unified kernel images of UEFI stay as they are.
+    fn break_slot(&self, disk: &Path, nonsense: &Path) -> Result<()> {
+        let system = format!("{}@@{}", disk.display(), partition(disk, 2)?);
+        let (kernel, initramfs) = (self.folder.join("vmlinuz"), self.folder.join("initramfs.zst"));
+        let copies = [
+            (&*kernel, "::b/vmlinuz"),
+            (&*initramfs, "::b/initramfs.zst"),
+            (nonsense, "::a/initramfs.zst"),
+        ];
+        let mut folder = Command::new("mmd");
+        folder.args(["-i", &system, "::b"]);
+        process::succeed(folder, TOOL)?;
+        for (from, to) in copies {
+            let mut copy = Command::new("mcopy");
+            copy.args(["-o", "-i", &system]).arg(from).arg(to);
+            process::succeed(copy, TOOL)?;
+        }
         Ok(())
     }
 }
@@ -96,6 +119,8 @@ pub fn build(folder: &Path, options: &[&str]) -> Result<()> {
 pub struct Hardware<'a> {
     /// How it boots.
     pub boot: Boot,
+    /// Whether slot A of its disk crashes, and slot B is what that was.
+    pub broken: bool,
     /// Memory in MiB.
     pub memory: u32,
     /// Network and QEMU's name of the model, of each NIC, at PCI addresses from 0000:00:02.0.
@@ -119,15 +144,19 @@ impl Machine {
         let mut command = lab.switch().command(QEMU);
         command.args(["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max"]);
         command.args(["-smp", "2", "-m", &hardware.memory.to_string()]);
-        command.args(["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]);
+        command.args(["-nodefaults", "-no-user-config", "-display", "none"]);
+        if !hardware.broken {
+            // A restart that nobody asked for is a failure, and not to be overlooked.
+            command.arg("-no-reboot");
+        }
         command.arg("-serial").arg(format!("file:{}", serial.display()));
         command.arg("-monitor").arg(format!("unix:{},server,nowait", monitor.display()));
         match hardware.boot {
             Boot::Direct => image.direct(&mut command, config),
-            Boot::Bios => image.disk(lab, &mut command, config)?,
+            Boot::Bios => image.disk(lab, &mut command, config, hardware.broken)?,
             Boot::Uefi => {
                 firmware(lab, &mut command)?;
-                image.disk(lab, &mut command, config)?;
+                image.disk(lab, &mut command, config, hardware.broken)?;
             }
         }
         for (number, nic) in hardware.nics.iter().enumerate() {
@@ -162,12 +191,12 @@ impl Machine {
     }
 }
 
-/// Where the third partition begins, in bytes, by the table of partitions (GPT: the entries follow
-/// from sector 2, 128 bytes each, the first sector at 32).
-fn state_partition(disk: &Path) -> Result<u64> {
-    const ENTRY: u64 = 2 * 512 + 2 * 128;
+/// Where a partition (from 1) begins, in bytes, by the disk's table (GPT: the entries follow from
+/// sector 2, 128 bytes each, the first sector at 32).
+fn partition(disk: &Path, number: u64) -> Result<u64> {
+    let entry = 2 * 512 + (number - 1) * 128;
     let mut first = [0; 8];
-    std::os::unix::fs::FileExt::read_exact_at(&File::open(disk)?, &mut first, ENTRY + 32)?;
+    std::os::unix::fs::FileExt::read_exact_at(&File::open(disk)?, &mut first, entry + 32)?;
     Ok(u64::from_le_bytes(first) * 512)
 }
 
@@ -179,6 +208,17 @@ fn firmware(lab: &Lab, command: &mut Command) -> Result<()> {
     let code = format!("if=pflash,format=raw,unit=0,readonly=on,file={OVMF}/OVMF_CODE_4M.fd");
     let variables = format!("if=pflash,format=raw,unit=1,file={}", variables.display());
     command.args(["-drive", &code, "-drive", &variables]);
+    Ok(())
+}
+
+/// An error unless the state partition of a machine that is off was unmounted in order.
+pub fn state_must_be_clean(lab: &Lab) -> Result<()> {
+    let disk = lab.switch().folder().join("disk.raw");
+    let mut describe = Command::new("dumpe2fs");
+    describe.arg("-h").arg(format!("{}?offset={}", disk.display(), partition(&disk, 3)?));
+    let description = process::succeed(describe, TOOL)?;
+    ensure!(description.contains("Mount count:              1\n"), "never mounted: {description}");
+    ensure!(!description.contains("needs_recovery"), "not unmounted: {description}");
     Ok(())
 }
 
