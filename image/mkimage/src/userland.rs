@@ -11,11 +11,12 @@ use std::path::Path;
 use std::process::Command;
 
 /// Ours, and their place in the image.
-const PROGRAMS: [(&str, &str); 4] = [
+const PROGRAMS: [(&str, &str); 5] = [
     ("fulcrum-init", "/init"),
     ("fulcrum", "/usr/bin/fulcrum"),
     ("fulcrum-control", "/usr/bin/fulcrum-control"),
     ("fulcrum-dataplane", "/usr/bin/fulcrum-dataplane"),
+    ("fulcrum-l7", "/usr/bin/fulcrum-l7"),
 ];
 /// Of the distribution: nothing that takes a script.
 const OTHERS: [&str; 1] = ["/usr/sbin/nft"];

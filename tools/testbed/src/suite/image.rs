@@ -117,11 +117,12 @@ fn stages(serial: &str) -> String {
 }
 
 /// Every program that may be started, each for a reason; all else with leave to run is a library.
-const PROGRAMS: [&str; 5] = [
+const PROGRAMS: [&str; 6] = [
     "init",
     "usr/bin/fulcrum",
     "usr/bin/fulcrum-control",
     "usr/bin/fulcrum-dataplane",
+    "usr/bin/fulcrum-l7",
     // Control's packet filter.
     "usr/sbin/nft",
 ];
