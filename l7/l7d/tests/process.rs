@@ -158,14 +158,24 @@ fn control_is_answered_and_nonsense_is_cut_off() {
     let status = proxy.status();
     assert_eq!((status.generation, status.workers, status.listeners), (7, 3, 3));
     assert!(!status.retiring);
-    let Reply::Counters(counters) = proxy.link.ask(&Request::Counters).unwrap() else { panic!() };
-    assert_eq!((counters.services[0].accepted, counters.servers[0].bytes_out), (1, 4));
+    // The worker counts after it has sent.
+    let start = Instant::now();
+    loop {
+        let Reply::Counters(counters) = proxy.link.ask(&Request::Counters).unwrap() else {
+            panic!()
+        };
+        if (counters.services[0].accepted, counters.servers[0].bytes_out) == (1, 4) {
+            break;
+        }
+        assert!(start.elapsed() < PATIENCE, "not what was spoken: {counters:?}");
+        thread::sleep(Duration::from_millis(5));
+    }
     let rows = Request::Persistence { service: 1, after: 0, limit: 9 };
     let Reply::Persistence { rows, newest } = proxy.link.ask(&rows).unwrap() else { panic!() };
     assert_eq!((rows.len(), rows[0].server, newest), (1, 1, 1));
 
     for nonsense in
-        [&b"GET / HTTP/1.1\r\n\r\n"[..], b"FL7\x01\xff\xff\xff\xff", b"FL7\x01\x01\0\0\0\xff"]
+        [&b"GET / HTTP/1.1\r\n\r\n"[..], b"FL7\x02\xff\xff\xff\xff", b"FL7\x02\x01\0\0\0\xff"]
     {
         let mut peer = UnixStream::connect(folder.socket()).unwrap();
         peer.set_read_timeout(Some(PATIENCE)).unwrap();

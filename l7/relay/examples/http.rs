@@ -21,8 +21,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         ..Service::http(1, "example")
     };
     let mut relay = Relay::start(Size { workers: 1, connections: 100_000 })?;
-    let problems =
-        relay.apply(Snapshot { generation: 1, hash_seed: 1, services: vec![service] })?;
+    let problems = relay.apply(Snapshot {
+        generation: 1,
+        hash_seed: 1,
+        services: vec![service],
+        ..Snapshot::default()
+    })?;
     println!("serving; {} problems", problems.len());
     std::io::copy(&mut std::io::stdin(), &mut std::io::sink())?;
     println!("{:#?}", relay.counters());
