@@ -2,7 +2,7 @@
 //! The PROXY protocol, versions 1 and 2: who a connection's client is, said by whoever forwards it
 //! before its first byte (haproxy.org, "The PROXY protocol"). No I/O.
 //!
-//! [`decode`] reads what a forwarder in front of us says; [`V1`] and [`V2`] write what we say to
+//! [`decode()`] reads what a forwarder in front of us says; [`V1`] and [`V2`] write what we say to
 //! real servers. Whether a source may say it at all is the caller's to know: a header from anybody
 //! else is a lie waiting to be believed.
 //!

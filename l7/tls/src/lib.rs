@@ -3,7 +3,7 @@
 //!
 //! | module | noun |
 //! |---|---|
-//! | [`import`] | files of an operator (PEM, DER, PFX) in, a [`Certificate`] with notes or a [`Refusal`] out |
+//! | [`mod@import`] | files of an operator (PEM, DER, PFX) in, a [`Certificate`] with notes or a [`Refusal`] out |
 //! | [`certificate`] | a chain with its key, and what there is to say of it |
 //! | [`request`] | new keys: signing requests, and certificates that sign themselves |
 //! | [`chooser`] | which certificate a client gets, by name and by what it can verify; swapped while it runs |

@@ -1,7 +1,7 @@
 //! Every key of the file, once: name, type, range, unit, default, meaning, and since when.
 //!
 //! The reader asks these tables which keys an object has, so that a key which is not here cannot
-//! be read. The JSON schema ([`crate::schema`]) and the reference in `docs/configuration.md` are
+//! be read. The JSON schema ([`crate::schema()`]) and the reference in `docs/configuration.md` are
 //! made of them. `tests/keys.rs` holds what they say against what the reader does.
 //!
 //! A new key is one entry here and one line in the reader; after the first release the entry says
