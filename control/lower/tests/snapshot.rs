@@ -378,7 +378,7 @@ fn every_example_lowers() {
         let lowered = lowered(&config, &observed);
         assert!(lowered.unresolved.is_empty(), "{}: {:?}", path.display(), lowered.unresolved);
         let services = &lowered.snapshot.services;
-        assert_eq!(services.len(), config.services.len());
+        assert_eq!(services.len() + lowered.layer7.services.len(), config.services.len());
         assert!(services.iter().flat_map(|s| &s.backends).all(|b| b.hop.is_some()));
         assert!(services.iter().all(|s| (s.mode == api::Mode::Snat) != s.snat_pool.is_empty()));
         let bytes = api::encode(&api::Request::Apply(Box::new(lowered.snapshot.clone())));
