@@ -175,6 +175,14 @@ impl<'t> Entry<'t> {
         self.first.seen.load(Relaxed)
     }
 
+    /// Ticks since the last packet; zero for an entry that another thread touched after this one
+    /// had read the clock: ages beyond half the counter's range are not told from the future.
+    #[inline]
+    pub fn idle(&self, now: Tick) -> Tick {
+        let idle = now.wrapping_sub(self.seen());
+        if idle > Tick::MAX / 2 { 0 } else { idle }
+    }
+
     /// Notes a packet. Written only when the tick has changed, so that a busy entry's line stays
     /// shared between workers.
     #[inline]

@@ -89,9 +89,7 @@ impl Look<'_> {
 
     /// None for one that is over and has not been swept away yet.
     fn row(&self, persistence: &PersistencePlan, entry: &Entry<'_>) -> Option<PersistenceRow> {
-        // Touched a moment after `now` was read: not idle at all.
-        let idle = self.now.wrapping_sub(entry.seen());
-        let idle_s = if idle > Tick::MAX / 2 { 0 } else { idle / TICKS_PER_SECOND };
+        let idle_s = entry.idle(self.now) / TICKS_PER_SECOND;
         let expires_s = persistence.timeout_s.checked_sub(idle_s)?;
         let client = unmapped(&entry.key().src);
         Some(PersistenceRow { client, backend: entry.backend(), idle_s, expires_s })

@@ -50,9 +50,7 @@ fn row(entry: &Entry<'_>, plan: Option<&Plan>, now: Tick) -> ConnectionRow {
     let state = State::from_word(entry.state());
     let timeouts = plan.and_then(|plan| plan.service_by_id(entry.service())).map(|s| s.timeouts);
     let allowed = forward::idle_timeout(&timeouts.unwrap_or_default(), state);
-    // Touched a moment after `now` was read: not idle at all.
-    let idle = now.wrapping_sub(entry.seen());
-    let idle_s = if idle > Tick::MAX / 2 { 0 } else { idle / TICKS_PER_SECOND };
+    let idle_s = entry.idle(now) / TICKS_PER_SECOND;
     ConnectionRow {
         protocol: key.proto,
         client: (unmapped(&key.src), key.sport),

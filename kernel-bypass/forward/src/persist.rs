@@ -12,10 +12,6 @@ use nic::Pool;
 use plan::{Address, BackendPlan, Flow, Gauge, PersistencePlan, Refusal, Service};
 use wire::Packet;
 
-/// Two workers that remember one client at the same time may keep each other from it; whoever gave
-/// up would send the client elsewhere.
-const TRIES: usize = 16;
-
 impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
     /// The client's backend, if it has one that takes connections; else a new one, remembered.
     /// Its gauge counts the connection.
@@ -28,8 +24,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         let key = key(service, persistence, &flow.client);
         let remembered = self.table.lookup(&key, self.table.hash(&key)).map(|found| found.entry);
         if let Some(entry) = remembered {
-            let idle = self.now.wrapping_sub(entry.seen());
-            let expired = idle > time::ticks(persistence.timeout_s);
+            let expired = entry.idle(self.now) > time::ticks(persistence.timeout_s);
             if !expired && self.acquire(service, entry.backend()) {
                 entry.touch(self.now);
                 return Ok(entry.backend());
@@ -65,18 +60,12 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
             now: self.now,
         };
         let hash = self.table.hash(&key);
-        for _ in 0..TRIES {
-            match self.table.insert(hash, &new) {
-                Ok(_) | Err(InsertError::Full | InsertError::ReplyExists(_)) => break,
-                Err(InsertError::Contended) => {}
-                Err(InsertError::KeyExists(winner)) => {
-                    if winner.backend() != backend && self.acquire(service, winner.backend()) {
-                        self.table.table().release(backend);
-                        return winner.backend();
-                    }
-                    break;
-                }
-            }
+        let Err(InsertError::KeyExists(winner)) = self.table.insert(hash, &new) else {
+            return backend;
+        };
+        if winner.backend() != backend && self.acquire(service, winner.backend()) {
+            self.table.table().release(backend);
+            return winner.backend();
         }
         backend
     }

@@ -58,9 +58,7 @@ pub(crate) fn judge(plan: &Plan, now: Tick, pressure: u8, entry: &Entry) -> Verd
         KeyKind::Persistence => persistence(plan, pressure, entry),
         KeyKind::Connection => connection(plan, pressure, entry),
     };
-    // An entry that another worker touched a moment ago may be younger than `now`.
-    let idle = now.wrapping_sub(entry.seen());
-    if idle > allowed && idle < Tick::MAX / 2 { Verdict::Remove } else { Verdict::Keep }
+    if entry.idle(now) > allowed { Verdict::Remove } else { Verdict::Keep }
 }
 
 fn persistence(plan: &Plan, pressure: u8, entry: &Entry) -> Tick {

@@ -161,3 +161,16 @@ fn source_hash_never_splits_a_client() {
         assert_eq!(homes.len(), 1, "client {n} splits");
     }
 }
+
+/// Each worker reads the clock once per burst, so that another one may have been there later.
+#[test]
+fn a_client_that_another_worker_has_just_seen_is_not_forgotten() {
+    let mut rig = rig(Family::V4, 2, 30, 32, 128);
+    let from = client(Family::V4, 1);
+    let first = backend_of(&rig.one(0, &syn((from, 1), TO())));
+    for port in 2..10 {
+        // Round robin would give the other one.
+        rig.now -= 1;
+        assert_eq!(backend_of(&rig.one(0, &syn((from, port), TO()))), first);
+    }
+}
