@@ -25,7 +25,7 @@ const WRONG: &[Case] = &[
     (&[(14, "ports = \"80\"\nprotocol = \"icmp\"")], 15, 12, "service[WEB].protocol", "\"icmp\" is not known"),
     (&[(14, "ports = \"80\"\nscheduler = \"wcl\"")], 15, 13, "service[WEB].scheduler", "write: \"wlc\" (did you mean that?)"),
     (&[(12, "mode = \"dr\"")], 12, 8, "service[WEB].mode", "\"l4-dr\""),
-    (&[(12, "mode = \"l7-http\"")], 12, 8, "service[WEB].mode", "is not in this version"),
+    (&[(12, "mode = \"l7-http\""), (15, "http = { cookie = \"a b\" }")], 15, 19, "service[WEB].http.cookie", "is no name of a cookie"),
     (&[(13, "address = \"192.168.100.300\"")], 13, 11, "service[WEB].address", "is not an IP address"),
     (&[(13, "address = \"224.0.0.1\"")], 13, 11, "service[WEB].address", "a multicast address"),
     (&[(20, "weight = 65536")], 20, 10, "service[WEB].real_server[WEB1].weight", "write: a number from 0 to 65535"),

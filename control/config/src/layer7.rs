@@ -32,6 +32,56 @@ pub struct Layer7 {
     pub drain_timeout: Option<Duration>,
 }
 
+/// `service.http`: what only services of mode `"l7-http"` have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Http {
+    /// `head_timeout`: a request's head has to be there as a whole. Default 10 seconds.
+    pub head_timeout: Duration,
+    /// `keep_alive_timeout`: a client's connection between two requests. Default 1 minute.
+    pub keep_alive_timeout: Duration,
+    /// `reuse_timeout`: an idle connection to a real server is kept; zero keeps none.
+    /// Default 4 seconds.
+    pub reuse_timeout: Duration,
+    /// `max_body`: bytes of a request's body; 0 is unrestricted. Default 0.
+    pub max_body: u64,
+    /// `forwarded_for`: what becomes of X-Forwarded-For. Default `"append"`.
+    pub forwarded_for: AddressRecord,
+    /// `forwarded`: what becomes of Forwarded (RFC 7239). Default `"keep"`.
+    pub forwarded: AddressRecord,
+    /// `forwarded_proto`: X-Forwarded-Proto says by which scheme the client came. Default true.
+    pub forwarded_proto: bool,
+    /// `cookie`: the name of a cookie of ours by which a client stays with its real server.
+    /// Default none.
+    pub cookie: Option<Cookie>,
+}
+
+/// A cookie for persistence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cookie {
+    /// `cookie`
+    pub name: String,
+    /// `cookie_max_age`: how long the client keeps it; whole seconds. Default: until the client
+    /// ends.
+    pub max_age: Option<Duration>,
+    /// `cookie_secure`: sent back over TLS only. Default false.
+    pub secure: bool,
+    /// `cookie_http_only`: hidden from scripts. Default true.
+    pub http_only: bool,
+}
+
+/// What becomes of a record of addresses that came with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddressRecord {
+    /// `"append"`: the client's address behind those that came.
+    Append,
+    /// `"replace"`: the client's address alone.
+    Replace,
+    /// `"keep"`: as it came.
+    Keep,
+    /// `"remove"`: none.
+    Remove,
+}
+
 /// Timeouts of layer 7: at least a millisecond, at most [`LONGEST_TIMEOUT`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layer7Timeouts {
@@ -81,6 +131,31 @@ impl ProxyProtocol {
     /// Every version with its word in the file.
     pub const WORDS: &'static [(&'static str, Self)] =
         &[("none", Self::None), ("v1", Self::V1), ("v2", Self::V2)];
+}
+
+impl AddressRecord {
+    /// Every choice with its word in the file.
+    pub const WORDS: &'static [(&'static str, Self)] = &[
+        ("append", Self::Append),
+        ("replace", Self::Replace),
+        ("keep", Self::Keep),
+        ("remove", Self::Remove),
+    ];
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            head_timeout: Duration::from_secs(10),
+            keep_alive_timeout: Duration::from_secs(60),
+            reuse_timeout: Duration::from_secs(4),
+            max_body: 0,
+            forwarded_for: AddressRecord::Append,
+            forwarded: AddressRecord::Keep,
+            forwarded_proto: true,
+            cookie: None,
+        }
+    }
 }
 
 impl Default for Layer7 {

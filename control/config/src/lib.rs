@@ -29,7 +29,10 @@ mod words;
 pub use check::{Check, CommandCheck, DnsCheck, HttpCheck, HttpMethod, Probe, Record, TlsCheck};
 pub use device::Device;
 pub use finding::{Finding, Findings, MAX_FINDINGS, Problem, Severity};
-pub use layer7::{Layer7, Layer7Timeouts, MAX_LISTENERS, MAX_QUEUE, ProxyProtocol, Queue, Source};
+pub use layer7::{
+    AddressRecord, Cookie, Http, Layer7, Layer7Timeouts, MAX_LISTENERS, MAX_QUEUE, ProxyProtocol,
+    Queue, Source,
+};
 pub use net::{Mac, Prefix, same_family};
 pub use ports::{MAX_PORT_RANGES, PortRange, Ports};
 pub use schema::schema;

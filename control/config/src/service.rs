@@ -1,7 +1,7 @@
 //! `[[service]]` and what belongs to it.
 
 use crate::check::Check;
-use crate::layer7::Layer7;
+use crate::layer7::{Http, Layer7};
 use crate::ports::{PortRange, Ports};
 use crate::words::words;
 use std::net::IpAddr;
@@ -54,6 +54,8 @@ pub enum Mode {
     Tun(Tunnel),
     /// `"l7-tcp"`: the client's connection ends here, its bytes go on in another one.
     L7Tcp(Layer7),
+    /// `"l7-http"`: the client's requests are read, and each goes on by itself.
+    L7Http(Layer7, Http),
 }
 
 /// Ports used of a SNAT address that the host stack uses as well: all but the well-known ones and
@@ -237,14 +239,23 @@ impl Mode {
             Self::Snat { .. } => "l4-snat",
             Self::Tun(_) => "l4-tun",
             Self::L7Tcp(_) => "l7-tcp",
+            Self::L7Http(..) => "l7-http",
         }
     }
 
     /// What only services of layer 7 have.
     pub const fn layer7(&self) -> Option<&Layer7> {
         match self {
-            Self::L7Tcp(layer7) => Some(layer7),
+            Self::L7Tcp(layer7) | Self::L7Http(layer7, _) => Some(layer7),
             Self::Dr | Self::Nat | Self::Snat { .. } | Self::Tun(_) => None,
+        }
+    }
+
+    /// What only services that read HTTP have.
+    pub const fn http(&self) -> Option<&Http> {
+        match self {
+            Self::L7Http(_, http) => Some(http),
+            _ => None,
         }
     }
 

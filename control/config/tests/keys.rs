@@ -30,6 +30,7 @@ address = "192.168.100.110"
 
 /// Strings that are not of a form, besides the empty one.
 const WRONG: &[(&str, &[&str])] = &[
+    ("cookie", &["a b", "a;b", "a=b", "é"]),
     ("name", &["a b", "ä", "a/b"]),
     ("interface-name", &["-a", "eth 0", "sixteen-letters-"]),
     ("device", &["0000:03:00", "03:20.0", "03:00.8", "eth 0", "AF_PACKET:lb0", ":lb0"]),

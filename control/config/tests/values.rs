@@ -4,10 +4,10 @@ mod common;
 
 use common::{Validator, as_json};
 use config::{
-    CommandCheck, Config, DEDICATED_POOL_PORTS, DEFAULT_POOL_PORTS, Device, DnsCheck, Fallback,
-    HttpCheck, HttpMethod, Idle, Layer7, Layer7Timeouts, Mode, OnFailure, Persistence, PoolRange,
-    PortRange, Probe, Protocol, ProxyProtocol, Queue, Record, Scheduler, Source, State, Timeouts,
-    TlsCheck, Tunnel, TunnelKind, parse,
+    AddressRecord, CommandCheck, Config, Cookie, DEDICATED_POOL_PORTS, DEFAULT_POOL_PORTS, Device,
+    DnsCheck, Fallback, Http, HttpCheck, HttpMethod, Idle, Layer7, Layer7Timeouts, Mode, OnFailure,
+    Persistence, PoolRange, PortRange, Probe, Protocol, ProxyProtocol, Queue, Record, Scheduler,
+    Source, State, Timeouts, TlsCheck, Tunnel, TunnelKind, parse,
 };
 use std::net::IpAddr;
 use std::time::Duration;
@@ -376,4 +376,41 @@ fn layer7_says_nothing_and_everything() {
         drain_timeout: Some(Duration::ZERO),
     };
     assert_eq!(config.services[0].mode, Mode::L7Tcp(expected));
+}
+
+#[test]
+fn http_says_nothing_and_everything() {
+    let least = LEAST.replace("l4-nat", "l7-http");
+    let default = Http::default();
+    let mode = read(&least).services[0].mode.clone();
+    assert_eq!(mode, Mode::L7Http(Layer7::default(), default.clone()));
+    let times = [default.head_timeout, default.keep_alive_timeout, default.reuse_timeout];
+    assert_eq!(times.map(|time| time.as_secs()), [10, 60, 4]);
+    assert_eq!((default.max_body, default.forwarded_proto, default.cookie), (0, true, None));
+    let records = (default.forwarded_for, default.forwarded);
+    assert_eq!(records, (AddressRecord::Append, AddressRecord::Keep));
+
+    let all = r#"
+        mode = "l7-http"
+        retries = 1
+        http = { head_timeout = "1s", keep_alive_timeout = "2s", reuse_timeout = "0s", max_body = 9, forwarded_for = "replace", forwarded = "remove", forwarded_proto = false, cookie = "SRV", cookie_max_age = "1d", cookie_secure = true, cookie_http_only = false }
+    "#;
+    let config = read(&LEAST.replace("mode = \"l4-nat\"", all));
+    let expected = Http {
+        head_timeout: Duration::from_secs(1),
+        keep_alive_timeout: Duration::from_secs(2),
+        reuse_timeout: Duration::ZERO,
+        max_body: 9,
+        forwarded_for: AddressRecord::Replace,
+        forwarded: AddressRecord::Remove,
+        forwarded_proto: false,
+        cookie: Some(Cookie {
+            name: "SRV".into(),
+            max_age: Some(Duration::from_secs(86_400)),
+            secure: true,
+            http_only: false,
+        }),
+    };
+    let layer7 = Layer7 { retries: 1, ..Layer7::default() };
+    assert_eq!(config.services[0].mode, Mode::L7Http(layer7, expected));
 }

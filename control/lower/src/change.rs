@@ -108,6 +108,10 @@ impl Changes {
             (Mode::L7Tcp(old_keys), Mode::L7Tcp(new_keys)) => {
                 self.layer7(old, old_keys, new_keys);
             }
+            (Mode::L7Http(old_keys, old_http), Mode::L7Http(new_keys, new_http)) => {
+                self.layer7(old, old_keys, new_keys);
+                self.field(Some(old), None, "http", old_http, new_http);
+            }
             _ if old.mode.text() == new.mode.text() => {
                 let name = if new.mode.text() == "l4-tun" { "tunnel" } else { "snat_pool" };
                 self.field(Some(old), None, name, &old.mode, &new.mode);

@@ -7,8 +7,8 @@ use crate::snapshot::{FALLBACK_NAME, FALLBACK_PORT, state, weight};
 use api::BackendState;
 use config::{Config, Fallback, Layer7, ProxyProtocol, RealServer, Service, Source};
 use l7_api::{
-    Listen, OnDown, Persistence, PortRange, ProxyOut, Queue, Removal, Retries, Scheduler, Server,
-    ServerState, Snapshot, Timeouts,
+    AddressRecord, CookiePersistence, HttpLimits, Listen, OnDown, Persistence, PortRange, ProxyOut,
+    Queue, Removal, Retries, Reuse, Scheduler, Server, ServerState, Snapshot, Timeouts,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -89,7 +89,19 @@ impl Lowering<'_> {
                 config::OnFailure::Keep => OnDown::Keep,
             },
             on_removal,
-            ..l7_api::Service::tcp(self.ids.service(&service.name)?.into(), &service.name)
+            ..self.plain(service)?
+        })
+    }
+
+    /// The mode with what only it has.
+    fn plain(&self, service: &Service) -> Option<l7_api::Service> {
+        let id = self.ids.service(&service.name)?.into();
+        Some(match service.mode.http() {
+            None => l7_api::Service::tcp(id, &service.name),
+            Some(keys) => {
+                let plain = l7_api::Service::http(id, &service.name);
+                l7_api::Service { http: http(keys, plain.http), ..plain }
+            }
         })
     }
 
@@ -118,6 +130,38 @@ impl Lowering<'_> {
             Fallback::Server { address, port } => (address, port),
         };
         Some(Server { on_removal, ..Server::new(id, FALLBACK_NAME, address, port) })
+    }
+}
+
+fn http(keys: &config::Http, default: l7_api::Http) -> l7_api::Http {
+    let kept = !keys.reuse_timeout.is_zero();
+    l7_api::Http {
+        limits: HttpLimits { body: keys.max_body, ..default.limits },
+        head_ms: milliseconds(keys.head_timeout),
+        keep_alive_ms: milliseconds(keys.keep_alive_timeout),
+        reuse: Reuse {
+            per_server: if kept { default.reuse.per_server } else { 0 },
+            idle_ms: milliseconds(keys.reuse_timeout),
+        },
+        forwarded_for: record(keys.forwarded_for),
+        forwarded: record(keys.forwarded),
+        forwarded_proto: keys.forwarded_proto,
+        cookie: keys.cookie.as_ref().map(|cookie| CookiePersistence {
+            name: cookie.name.clone(),
+            max_age_s: cookie.max_age.map(|age| u32::try_from(age.as_secs()).unwrap_or(u32::MAX)),
+            secure: cookie.secure,
+            http_only: cookie.http_only,
+        }),
+        ..default
+    }
+}
+
+const fn record(record: config::AddressRecord) -> AddressRecord {
+    match record {
+        config::AddressRecord::Append => AddressRecord::Append,
+        config::AddressRecord::Replace => AddressRecord::Replace,
+        config::AddressRecord::Keep => AddressRecord::AsItCame,
+        config::AddressRecord::Remove => AddressRecord::Remove,
     }
 }
 

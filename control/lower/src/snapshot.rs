@@ -280,7 +280,7 @@ fn mode(mode: &Mode) -> Option<api::Mode> {
         Mode::Nat => Some(api::Mode::Nat),
         Mode::Snat { .. } => Some(api::Mode::Snat),
         Mode::Tun(_) => Some(api::Mode::Tun),
-        Mode::L7Tcp(_) => None,
+        Mode::L7Tcp(_) | Mode::L7Http(..) => None,
     }
 }
 

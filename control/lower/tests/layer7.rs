@@ -2,8 +2,8 @@
 
 use config::Config;
 use l7_api::{
-    Listen, Mode, OnDown, PortRange, ProxyOut, Queue, Removal, Scheduler, ServerState, Source,
-    Timeouts,
+    AddressRecord, Listen, Mode, OnDown, PortRange, ProxyOut, Queue, Removal, Scheduler,
+    ServerState, Source, Timeouts,
 };
 use lower::{
     Carrying, Health, Ids, Lowered, Observed, RealServerKey, changes, cut, host_addresses, lower,
@@ -205,4 +205,30 @@ fn an_edit_is_told_key_by_key() {
     let (old, new) = (read(FILE), read(&edited("ports = \"111,2049\"", to)));
     let told: Vec<_> = changes(&old, &new).into_iter().map(|change| change.what).collect();
     assert_eq!(told, ["max_connections 0 -> 5", "queue changed", "retries 3 -> 9"]);
+}
+
+#[test]
+fn http_is_brought_over() {
+    let keys = "http = { head_timeout = \"1s\", keep_alive_timeout = \"2s\", reuse_timeout = \"3s\", \
+                max_body = 9, forwarded_for = \"replace\", forwarded = \"append\", \
+                forwarded_proto = false, cookie = \"SRV\", cookie_max_age = \"1d\" }";
+    let text = edited("mode = \"l7-tcp\"", &format!("mode = \"l7-http\"\n{keys}"));
+    let config = read(&text);
+    let layer7 = lowered(&config, &Observed::default(), &Ids::default()).layer7;
+    let service = &layer7.services[0];
+    let http = &service.http;
+    assert_eq!((service.mode, service.servers.len()), (Mode::Http, 2));
+    assert_eq!((http.head_ms, http.keep_alive_ms, http.reuse.idle_ms), (1_000, 2_000, 3_000));
+    assert!(http.reuse.per_server > 0 && http.limits.body == 9);
+    let records = (http.forwarded_for, http.forwarded, http.forwarded_proto);
+    assert_eq!(records, (AddressRecord::Replace, AddressRecord::Append, false));
+    let cookie = http.cookie.as_ref().expect("a cookie");
+    assert_eq!((&*cookie.name, cookie.max_age_s), ("SRV", Some(86_400)));
+    assert_eq!((cookie.secure, cookie.http_only), (false, true));
+    // None is kept, and nothing else is otherwise than it was.
+    let none = text.replace("reuse_timeout = \"3s\"", "reuse_timeout = \"0s\"");
+    let none = lowered(&read(&none), &Observed::default(), &Ids::default()).layer7;
+    assert_eq!(none.services[0].http.reuse.per_server, 0);
+    let told = changes(&config, &read(&text.replace("max_body = 9", "max_body = 8")));
+    assert!(told.iter().any(|change| change.what.starts_with("http ")), "{told:?}");
 }

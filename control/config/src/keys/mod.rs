@@ -19,7 +19,7 @@ pub use check::CHECK;
 pub use file::{API, DATAPLANE, FILE, NODE};
 pub use interface::{INTERFACE, NEIGHBOUR};
 pub use real_server::REAL_SERVER;
-pub use service::{FALLBACK, PERSISTENCE, QUEUE, SERVICE, TIMEOUTS, TUNNEL};
+pub use service::{FALLBACK, HTTP, PERSISTENCE, QUEUE, SERVICE, TIMEOUTS, TUNNEL};
 pub use syslog::SYSLOG;
 use text::Text;
 

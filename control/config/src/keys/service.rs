@@ -74,6 +74,10 @@ pub static SERVICE: Object = Object {
             .example("\"192.168.100.10\"")
             .only("mode", LAYER_7)
             .help("The address that connections to real servers come from; a word, or one of our addresses."),
+        Key::optional("http", Kind::Table(&HTTP), "every key of it has its default")
+            .example("{ forwarded_for = \"replace\" }")
+            .only("mode", &["l7-http"])
+            .help("How requests and responses are treated."),
         Key::optional("drain_timeout", DRAIN, "they may go on as long as they like")
             .example("\"1h\"")
             .only("mode", LAYER_7)
@@ -109,7 +113,7 @@ const MILLISECONDS: Kind = Kind::Duration { least_ms: 1, whole_seconds: false };
 const DRAIN: Kind = Kind::Duration { least_ms: 0, whole_seconds: false };
 const SOURCES: Kind = Kind::Either(&[Kind::Word(SOURCE_WORDS), Kind::Text(&text::HOST_ADDRESS)]);
 const LAYER_4: &[&str] = &["l4-dr", "l4-nat", "l4-snat", "l4-tun"];
-const LAYER_7: &[&str] = &["l7-tcp"];
+const LAYER_7: &[&str] = &["l7-tcp", "l7-http"];
 
 const MODES: &[(&str, &str)] = &[
     ("l4-dr", "direct routing: only Ethernet addresses change, answers go straight to the client"),
@@ -117,6 +121,7 @@ const MODES: &[(&str, &str)] = &[
     ("l4-snat", "both ends are rewritten; nothing has to change on the real servers"),
     ("l4-tun", "the packet travels unchanged in another; answers go straight to the client"),
     ("l7-tcp", "the client's connection ends here, and its bytes go on in another one"),
+    ("l7-http", "the client's requests are read, and each goes on by itself"),
 ];
 const PROTOCOLS: &[(&str, &str)] =
     &[("tcp", "TCP"), ("udp", "UDP"), ("tcp+udp", "both, with one persistence")];
@@ -158,6 +163,50 @@ pub static QUEUE: Object = Object {
 queue = { length = 100, timeout = \"2s\" }
 ",
 };
+
+/// `service.http`
+pub static HTTP: Object = Object {
+    name: "http",
+    heading: "`http` of a service",
+    help: "How requests and responses are treated, in mode `l7-http`.",
+    keys: &[
+        Key::with_default("http.head_timeout", MILLISECONDS, "\"10s\"")
+            .help("In what time the head of a request has to be there as a whole."),
+        Key::with_default("http.keep_alive_timeout", MILLISECONDS, "\"1m\"")
+            .help("How long a client's connection may be idle between two requests."),
+        Key::with_default("http.reuse_timeout", DRAIN, "\"4s\"")
+            .help("How long an idle connection to a real server is kept for further requests, less than the real server keeps it; zero keeps none."),
+        Key::with_default("http.max_body", integer(0, i64::MAX as u64, "bytes"), "0")
+            .example("1_073_741_824")
+            .help("Longest body of a request; 0 is unrestricted."),
+        Key::with_default("http.forwarded_for", Kind::Word(RECORD), "\"append\"")
+            .help("What becomes of X-Forwarded-For."),
+        Key::with_default("http.forwarded", Kind::Word(RECORD), "\"keep\"")
+            .help("What becomes of Forwarded (RFC 7239)."),
+        Key::with_default("http.forwarded_proto", Kind::Boolean, "true")
+            .help("Whether X-Forwarded-Proto tells real servers by which scheme the client came."),
+        Key::optional("http.cookie", Kind::Text(&text::COOKIE), "none")
+            .example("\"SERVER\"")
+            .help("A cookie of ours by which a client stays with its real server."),
+        Key::optional("http.cookie_max_age", SECONDS, "until the client ends")
+            .example("\"1d\"")
+            .help("How long the client keeps the cookie."),
+        Key::with_default("http.cookie_secure", Kind::Boolean, "false")
+            .help("Whether the client sends the cookie over TLS only."),
+        Key::with_default("http.cookie_http_only", Kind::Boolean, "true")
+            .help("Whether the cookie is hidden from scripts."),
+    ],
+    example: "\
+http = { forwarded_for = \"replace\", cookie = \"SERVER\" }
+",
+};
+
+const RECORD: &[(&str, &str)] = &[
+    ("append", "the client's address behind those that came"),
+    ("replace", "the client's address alone: what came is not trusted"),
+    ("keep", "as it came"),
+    ("remove", "nothing"),
+];
 
 /// `service.persistence`
 pub static PERSISTENCE: Object = Object {

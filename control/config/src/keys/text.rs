@@ -40,6 +40,14 @@ macro_rules! range {
     };
 }
 
+/// The name of a cookie.
+pub static COOKIE: Text = Text {
+    name: "cookie",
+    help: "the name of a cookie, 1 to 64 characters",
+    pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$",
+    longest: None,
+};
+
 /// A name of ours.
 pub static NAME: Text = Text {
     name: "name",

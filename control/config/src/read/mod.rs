@@ -3,6 +3,7 @@
 //! rules between objects ask [`crate::cx::Cx::ok`] before they reason with a value.
 
 mod check;
+mod http;
 mod interface;
 mod layer7;
 mod node;
@@ -26,9 +27,7 @@ use toml::de::DeTable;
 pub(crate) struct Draft {
     /// Wrong values are replaced by harmless ones.
     pub(crate) config: Config,
-    /// Position in the file of each service of `config`, because some are left out.
-    service_positions: Vec<usize>,
-    /// The same for `syslog`.
+    /// Position in the file of each syslog server of `config`, because some are left out.
     syslog_positions: Vec<usize>,
 }
 
@@ -43,12 +42,11 @@ impl Draft {
     }
 
     pub(crate) fn services(&self) -> impl Iterator<Item = (Scope, &Service)> {
-        let scopes = self.service_positions.iter().map(|&i| Scope::Service(i));
-        scopes.zip(&self.config.services)
+        self.config.services.iter().enumerate().map(|(i, it)| (Scope::Service(i), it))
     }
 
     pub(crate) fn real_servers(&self) -> impl Iterator<Item = (Scope, &Service, &RealServer)> {
-        self.service_positions.iter().zip(&self.config.services).flat_map(|(&i, service)| {
+        self.config.services.iter().enumerate().flat_map(|(i, service)| {
             let real_servers = service.real_servers.iter().enumerate();
             real_servers.map(move |(j, it)| (Scope::RealServer(i, j), service, it))
         })
@@ -74,12 +72,12 @@ pub(crate) fn draft(cx: &mut Cx<'_>, file: &DeTable<'_>) -> Draft {
         .enumerate()
         .map(|(i, (span, table))| interface::interface(cx, i, span, table))
         .collect();
-    let (service_positions, services) = file
+    let services = file
         .tables(cx, "service")
         .enumerate()
-        .filter_map(|(i, (span, table))| Some((i, service::service(cx, i, span, table)?)))
-        .unzip();
+        .map(|(i, (span, table))| service::service(cx, i, span, table))
+        .collect();
     let mut config = Config { node, dataplane, api, syslog, interfaces, services };
     pool::fill(&mut config);
-    Draft { config, service_positions, syslog_positions }
+    Draft { config, syslog_positions }
 }

@@ -1,7 +1,7 @@
 //! `[[service]]`.
 
 use super::table::{Table, choose};
-use super::{check, layer7, node, parts, pool, real_server};
+use super::{check, http, layer7, node, parts, pool, real_server};
 use crate::cx::{Cx, Scope};
 use crate::keys;
 use crate::net::host_address;
@@ -19,6 +19,7 @@ enum ModeWord {
     Snat,
     Tun,
     L7Tcp,
+    L7Http,
 }
 
 const MODES: &[(&str, ModeWord)] = &[
@@ -27,16 +28,15 @@ const MODES: &[(&str, ModeWord)] = &[
     ("l4-snat", ModeWord::Snat),
     ("l4-tun", ModeWord::Tun),
     ("l7-tcp", ModeWord::L7Tcp),
+    ("l7-http", ModeWord::L7Http),
 ];
 
-/// `None` for a service of a mode that this version does not have: nothing else is said about it,
-/// because its other keys are that mode's.
 pub(super) fn service(
     cx: &mut Cx<'_>,
     index: usize,
     span: Range<usize>,
     table: &DeTable<'_>,
-) -> Option<Service> {
+) -> Service {
     let scope = Scope::Service(index);
     let table = Table::new(table, scope, &keys::SERVICE);
     cx.place(scope, "", span);
@@ -45,7 +45,7 @@ pub(super) fn service(
         cx.name(scope, &name);
     }
     table.require(cx, "name");
-    let mode = mode(cx, scope, &table)?;
+    let mode = mode(cx, scope, &table);
     table.refuse_unknown(cx);
     table.require(cx, "address");
     table.require(cx, "ports");
@@ -56,7 +56,7 @@ pub(super) fn service(
     let scheduler = table.choice(cx, "scheduler", Scheduler::WORDS);
     let on_failure = table.choice(cx, "on_failure", OnFailure::WORDS);
     let checks = check::read(cx, scope, &table);
-    Some(Service {
+    Service {
         name,
         mode,
         address,
@@ -68,7 +68,7 @@ pub(super) fn service(
         fallback: parts::fallback(cx, &table, protocol),
         real_servers: real_servers(cx, index, &table, &ports, &checks),
         ports,
-    })
+    }
 }
 
 fn real_servers(
@@ -89,14 +89,9 @@ fn real_servers(
 
 /// The mode with what only it has. A wrong word is taken for NAT, the mode with the fewest rules,
 /// so that the rest of the service is read.
-fn mode(cx: &mut Cx<'_>, scope: Scope, table: &Table<'_, '_>) -> Option<Mode> {
+fn mode(cx: &mut Cx<'_>, scope: Scope, table: &Table<'_, '_>) -> Mode {
     table.require(cx, "mode");
     let word = table.string(cx, "mode");
-    if word == Some("l7-http") {
-        let what = "HTTP mode (\"l7-http\") is not in this version";
-        cx.error(scope, "mode", what, "\"l7-tcp\", which passes HTTP on as it is");
-        return None;
-    }
     let chosen = word.map(|word| choose(word, MODES));
     let mode = match chosen {
         Some(Ok(ModeWord::Dr)) => Mode::Dr,
@@ -104,6 +99,7 @@ fn mode(cx: &mut Cx<'_>, scope: Scope, table: &Table<'_, '_>) -> Option<Mode> {
         Some(Ok(ModeWord::Snat)) => Mode::Snat { pool: pool::read(cx, table) },
         Some(Ok(ModeWord::Tun)) => Mode::Tun(parts::tunnel(cx, scope, table)),
         Some(Ok(ModeWord::L7Tcp)) => Mode::L7Tcp(layer7::read(cx, table)),
+        Some(Ok(ModeWord::L7Http)) => Mode::L7Http(layer7::read(cx, table), http::read(cx, table)),
         Some(Err(problem)) => {
             cx.error(scope, "mode", problem.what, problem.write);
             Mode::Nat
@@ -112,7 +108,7 @@ fn mode(cx: &mut Cx<'_>, scope: Scope, table: &Table<'_, '_>) -> Option<Mode> {
     if cx.ok(scope, "mode") {
         refuse_others(cx, scope, table, &mode);
     }
-    Some(mode)
+    mode
 }
 
 /// Keys that only other modes have.

@@ -2,7 +2,7 @@
 
 use crate::cx::{Cx, Scope};
 use crate::duration::show;
-use crate::layer7::{LONGEST_TIMEOUT, Layer7, Layer7Timeouts, MAX_LISTENERS, Source};
+use crate::layer7::{Http, LONGEST_TIMEOUT, Layer7, Layer7Timeouts, MAX_LISTENERS, Source};
 use crate::net::same_family;
 use crate::ports::PortRange;
 use crate::read::Draft;
@@ -17,7 +17,7 @@ pub(super) fn check(cx: &mut Cx<'_>, draft: &Draft) {
     for (scope, service) in draft.services() {
         let Some(layer7) = service.mode.layer7().filter(|_| cx.ok(scope, "mode")) else { continue };
         choices(cx, scope, service);
-        times(cx, scope, layer7);
+        times(cx, scope, layer7, service.mode.http());
         ports(cx, scope, service, &mut listeners);
         source(cx, scope, draft, service, layer7);
         if let Fallback::Server { address, .. } = service.fallback {
@@ -39,9 +39,13 @@ pub(super) fn check(cx: &mut Cx<'_>, draft: &Draft) {
 }
 
 /// The proxy counts milliseconds in 32 bits.
-fn times(cx: &mut Cx<'_>, scope: Scope, layer7: &Layer7) {
+fn times(cx: &mut Cx<'_>, scope: Scope, layer7: &Layer7, http: Option<&Http>) {
     let Layer7Timeouts { client, server, connect, tunnel } = layer7.timeouts;
+    let http = http.map(|http| (http.head_timeout, http.keep_alive_timeout, http.reuse_timeout));
     for (key, time) in [
+        ("http.head_timeout", http.map(|(head, ..)| head)),
+        ("http.keep_alive_timeout", http.map(|(_, idle, _)| idle)),
+        ("http.reuse_timeout", http.map(|(.., reuse)| reuse)),
         ("client_timeout", Some(client)),
         ("server_timeout", Some(server)),
         ("connect_timeout", Some(connect)),

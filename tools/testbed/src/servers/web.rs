@@ -33,6 +33,19 @@ impl Server {
         self.nginx(&format!("{listen}    {page}"), ports)
     }
 
+    /// A page on `ports` that says who is asked, for whom and how: the server's name,
+    /// X-Forwarded-For, X-Forwarded-Proto and Host. Connections are kept open.
+    pub fn web_asked(&mut self, ports: &[u16]) -> Result<&mut Self> {
+        let mut server = String::from("    keepalive_timeout 60;\n");
+        for port in ports {
+            writeln!(server, "    listen {port} backlog=4096;")?;
+        }
+        let name = self.name();
+        let said = format!("{name} $http_x_forwarded_for $http_x_forwarded_proto $http_host");
+        server += &format!("    location / {{ return 200 \"{said}\\n\"; }}");
+        self.nginx(&server, ports)
+    }
+
     /// A page on `ports` that says what the PROXY protocol told it: the client's address, who
     /// connected, and the port that the client came to.
     pub fn web_told(&mut self, ports: &[u16]) -> Result<&mut Self> {

@@ -22,6 +22,9 @@ pub fn add(tests: &mut Vec<Test>) {
     tests.push(Test::new("l7::tcp::proxy-killed", proxy_killed));
     tests.push(Test::new("l7::tcp::control-killed", control_killed));
     tests.push(Test::new("l7::tcp::supervisor-killed", supervisor_killed));
+    tests.push(Test::new("l7::http::requests", requests));
+    tests.push(Test::new("l7::http::cookie", cookie));
+    tests.push(Test::new("l7::http::edits", http_edits));
 }
 
 const VIP: &str = "192.168.100.100";
@@ -110,6 +113,101 @@ fn real_server(number: usize, weight: u16) -> String {
 
 fn echo(servers: &[usize]) -> String {
     file(&[service("ECHO", "4444", "", servers)])
+}
+
+/// The same of HTTP mode.
+fn http(name: &str, ports: &str, lines: &str, servers: &[usize]) -> String {
+    service(name, ports, lines, servers).replace("l7-tcp", "l7-http")
+}
+
+/// What curl gets for so many requests over one connection.
+fn curl(client: &Host, options: &str, requests: usize) -> Result<Vec<String>> {
+    let line = format!(
+        "curl --silent --show-error --max-time 20 --globoff {options} 'http://{VIP}/[1-{requests}]'"
+    );
+    Ok(client.shell(&line, LIMIT)?.lines().map(str::to_owned).collect())
+}
+
+/// Requests of one client connection are shared out; each tells whom it is for. When a real
+/// server dies none fails, and what is large arrives whole.
+fn requests(_: Scale) -> Result<()> {
+    let mut bed = Bed::new(2)?;
+    let big = BigFile::write(bed.lab.folder(), 100)?;
+    for server in &mut bed.servers {
+        server.web_asked(&[80])?;
+    }
+    let slow = "check = { type = \"connect\", interval = \"2s\", timeout = \"1s\", fall = 2 }";
+    let text = file(&[http("WEB", "80", "", &[1, 2])]).replace(&format!("check = {CHECK}"), slow);
+    let mut balancer = Balancer::start(&bed.host, &text)?;
+    let asked = curl(&bed.client, "--header 'X-Forwarded-For: 203.0.113.7'", 40)?;
+    for name in ["web1", "web2"] {
+        let told = format!("{name} 203.0.113.7, 192.168.100.50 http {VIP}");
+        let count = asked.iter().filter(|line| **line == told).count();
+        ensure!(count == 20, "{count} times {told:?} among {asked:?}");
+    }
+    bed.servers[0].kill("web")?;
+    let asked = curl(&bed.client, "", 50)?;
+    ensure!(asked.len() == 50 && asked.iter().all(|line| line.starts_with("web2 ")), "{asked:?}");
+    balancer.wait_real_server("WEB", "web1", false)?;
+    bed.servers[1].kill("web")?;
+    bed.servers[1].web(&[80], Some(&big), None)?;
+    clients::http_big(&bed.client, vip(), 80, &big)?;
+    bed.close(balancer)
+}
+
+/// A client that brings our cookie stays at its real server; one without is shared out.
+fn cookie(_: Scale) -> Result<()> {
+    let mut bed = Bed::new(3)?;
+    for server in &mut bed.servers {
+        server.web_asked(&[80])?;
+    }
+    let lines = "http = { cookie = \"SRV\" }";
+    let balancer = Balancer::start(&bed.host, &file(&[http("WEB", "80", lines, &[1, 2, 3])]))?;
+    let name = |line: &String| line.split(' ').next().unwrap_or_default().to_owned();
+    for client in 0..6 {
+        let jar = bed.client.folder().join(format!("jar{client}"));
+        let options = format!("--cookie {0} --cookie-jar {0}", jar.display());
+        let mut asked = curl(&bed.client, &options, 10)?;
+        asked.extend(curl(&bed.client, &options, 10)?);
+        let mut names: Vec<_> = asked.iter().map(name).collect();
+        names.dedup();
+        ensure!(asked.len() == 20 && names.len() == 1, "{names:?}");
+    }
+    let mut names: Vec<_> = curl(&bed.client, "", 30)?.iter().map(name).collect();
+    names.sort();
+    names.dedup();
+    ensure!(names.len() == 3, "without a cookie: {names:?}");
+    bed.close(balancer)
+}
+
+/// Weights, new and removed real servers, a timeout: no request of a client who goes on asking
+/// fails.
+fn http_edits(_: Scale) -> Result<()> {
+    let mut bed = Bed::new(3)?;
+    for server in &mut bed.servers {
+        server.web_asked(&[80])?;
+    }
+    let text = |lines: &str, servers: &[usize]| file(&[http("WEB", "80", lines, servers)]);
+    let first = text("", &[1, 2]);
+    let balancer = Balancer::start(&bed.host, &first)?;
+    let asking = bed.client.clone();
+    let asked = std::thread::spawn(move || curl(&asking, "--rate 100/s", 600));
+    for edit in [
+        first.replacen("weight = 100", "weight = 1", 1),
+        text("", &[1, 2, 3]),
+        text("http = { keep_alive_timeout = \"30s\" }", &[1, 2, 3]),
+        text("", &[2, 3]),
+    ] {
+        std::thread::sleep(Duration::from_secs(1)); // requests under each of them
+        let plan = balancer.post("/api/v1/config/plan", &json!({"text": edit}))?;
+        ensure!(plan["breaks"] == 0, "{plan}");
+        balancer.reload(&edit)?;
+    }
+    let asked = asked.join().expect("curl's thread")?;
+    let well = |line: &String| line.starts_with("web") && line.ends_with(VIP);
+    ensure!(asked.len() == 600 && asked.iter().all(well), "{} of 600: {asked:?}", asked.len());
+    ensure!(asked.iter().any(|line| line.starts_with("web3")), "nobody came to web3");
+    bed.close(balancer)
 }
 
 /// No request fails when a real server dies, whether or not its check knows already; without any,
