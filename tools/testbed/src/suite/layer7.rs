@@ -123,7 +123,7 @@ fn http(name: &str, ports: &str, lines: &str, servers: &[usize]) -> String {
 /// What curl gets for so many requests over one connection.
 fn curl(client: &Host, options: &str, requests: usize) -> Result<Vec<String>> {
     let line = format!(
-        "curl --silent --show-error --max-time 20 --globoff {options} 'http://{VIP}/[1-{requests}]'"
+        "curl --silent --show-error --max-time 20 {options} 'http://{VIP}/[1-{requests}]'"
     );
     Ok(client.shell(&line, LIMIT)?.lines().map(str::to_owned).collect())
 }
