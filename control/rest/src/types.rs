@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use users::Role;
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, Type};
 use utoipa::{IntoParams, ToSchema};
 
 /// Is all well?
@@ -321,8 +322,17 @@ pub struct RememberedClient {
 #[serde(deny_unknown_fields)]
 pub struct Forget {
     /// This one, and those that count as one with it; all without it.
-    #[param(value_type = Option<String>)]
+    #[param(schema_with = address)]
     pub client: Option<IpAddr>,
+}
+
+/// An IP address of either family.
+fn address() -> Schema {
+    let family = |name: &str| {
+        let format = SchemaFormat::Custom(name.into());
+        ObjectBuilder::new().schema_type(Type::String).format(Some(format))
+    };
+    OneOfBuilder::new().item(family("ipv4")).item(family("ipv6")).into()
 }
 
 /// Clients that were forgotten.

@@ -148,7 +148,7 @@ const SETTINGS: &str = "
 checks.ignored_auth.enabled = false
 
 [[operations]]
-include-path-regex = \"^/api/v1/config(/plan|/edit)?$|/persistence$\"
+include-path-regex = \"^/api/v1/config(/plan|/edit)?$\"
 checks.positive_data_acceptance.enabled = false
 
 [[operations]]
