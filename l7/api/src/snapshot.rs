@@ -170,8 +170,8 @@ pub struct Timeouts {
     pub client_ms: u32,
     /// No byte to or from the real server for so long.
     pub server_ms: u32,
-    /// One attempt to connect to a real server, a TLS handshake included; 0 is the kernel's own
-    /// patience.
+    /// One attempt to connect to a real server, and as long again for a TLS handshake with it; 0
+    /// is the kernel's own patience.
     pub connect_ms: u32,
     /// TCP mode and upgraded connections: no byte on either side for so long. Takes the place of
     /// `client_ms` and `server_ms` unless it is 0.

@@ -116,7 +116,7 @@ impl Core {
     pub fn set_plan(&mut self, plan: Arc<Plan>) {
         self.schedules.retain(|id, _| plan.service(*id).is_some());
         let known = plan.those_who_keep_clients();
-        self.desk.pool.retain(|id| known.contains(&id));
+        self.desk.pool.retain(|route| known.contains(&route.policy()));
         self.plan = Some(plan);
     }
 }

@@ -111,10 +111,11 @@ impl Plan {
         self.listeners.iter().map(|(address, service)| (*address, service))
     }
 
-    /// Real servers to which idle connections are of use.
-    pub fn those_who_keep_clients(&self) -> HashSet<ServerId> {
+    /// Real servers to which idle connections are of use, with their [`Server::policy`].
+    pub fn those_who_keep_clients(&self) -> HashSet<(ServerId, Option<u64>)> {
         let servers = self.services.values().flat_map(|s| s.servers.iter().chain(&s.fallback));
-        servers.filter(|server| place::keeps_clients(server)).map(|s| s.config.id).collect()
+        let keep = servers.filter(|server| place::keeps_clients(server));
+        keep.map(|server| (server.config.id, server.policy())).collect()
     }
 
     /// Services that cannot be served as a whole.
@@ -131,6 +132,13 @@ impl Service {
     /// The real server, or fallback server, of this number.
     pub fn server(&self, id: ServerId) -> Option<&Arc<Server>> {
         self.servers.iter().chain(&self.fallback).find(|server| server.config.id == id)
+    }
+}
+
+impl Server {
+    /// The number of the policy by which TLS is spoken with it; `None` without.
+    pub fn policy(&self) -> Option<u64> {
+        self.tls.as_ref().map(|tls| tls.number)
     }
 }
 
@@ -173,7 +181,7 @@ impl Registry {
             }
         }
         if let Some(reason) = unserved(config) {
-            (problem, is_served) = (Some(reason.to_owned()), false);
+            (problem, is_served) = (Some(reason), false);
         }
         Tls { terminate, servers, problem, is_served }
     }
@@ -244,24 +252,20 @@ fn set_persistence(shared: &ServiceShared, config: &l7_api::Service) {
     }
 }
 
-/// Whether any real server is to be spoken to with TLS.
-fn encrypts_again(config: &l7_api::Service) -> bool {
-    let mut servers = config.servers.iter().chain(&config.fallback);
-    servers.any(|server| match server.tls {
-        ServerTls::AsService => config.reencrypt.is_some(),
-        ServerTls::Plain => false,
-        ServerTls::Own(_) => true,
-    })
-}
-
 /// Why this service is not served, if it is not.
-fn unserved(config: &l7_api::Service) -> Option<&'static str> {
-    if config.mode == Mode::Http && encrypts_again(config) {
-        return Some(
-            "TLS with real servers is not spoken in HTTP mode by this proxy: use TCP mode",
-        );
-    }
-    None
+fn unserved(config: &l7_api::Service) -> Option<String> {
+    let own = config.servers.iter().chain(&config.fallback).filter_map(|s| match &s.tls {
+        ServerTls::Own(own) => Some(&**own),
+        ServerTls::AsService | ServerTls::Plain => None,
+    });
+    let mut offered = own.chain(&config.reencrypt).flat_map(|rule| &rule.protocols);
+    let other = offered.find(|name| !matches!(name.as_str(), "http/1.1" | "http/1.0"))?;
+    (config.mode == Mode::Http).then(|| {
+        format!(
+            "real servers are offered the protocol {other:?}, which HTTP mode does not speak with \
+             them: offer http/1.1, or none"
+        )
+    })
 }
 
 fn addresses(config: &l7_api::Service) -> impl Iterator<Item = SocketAddr> {

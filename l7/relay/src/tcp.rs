@@ -400,9 +400,7 @@ impl Pair {
         };
         let side = side.encrypt(connection);
         self.upstream = Some(Upstream { side, server, _place });
-        if let Phase::Connecting(until) = self.phase {
-            self.phase = Phase::Securing(until);
-        }
+        self.phase = Phase::Securing(self.connect_deadline(core.now));
         self.secure(core)
     }
 
@@ -453,7 +451,7 @@ impl Pair {
             Failure::Refused => cells.refused.add(1),
             Failure::Tls => {
                 cells.tls_failed.add(1);
-                upstream.explain();
+                upstream.side.explain(&upstream.server.config.name);
             }
         }
         let server = upstream.server.clone();
@@ -590,14 +588,6 @@ impl Pair {
         if let Some(upstream) = &mut self.upstream {
             upstream.side.discard(&mut core.pools);
         }
-    }
-}
-
-impl Upstream {
-    fn explain(&self) {
-        let error = self.side.tls().and_then(|tls| tls.error());
-        let why = error.map_or_else(|| "it went away".to_owned(), ToString::to_string);
-        log::warn!("real server {:?}: no TLS: {why}", self.server.config.name);
     }
 }
 

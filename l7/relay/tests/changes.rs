@@ -161,7 +161,9 @@ fn what_cannot_be_served_yet_is_said() {
     let echo = RealServer::echo();
     let mut http = service(1, vec![server(1, echo.address)]);
     http.mode = l7_api::Mode::Http;
-    http.reencrypt = Some(l7_api::Reencryption::new(l7_api::Verify::System));
+    let protocols = vec!["h2".to_owned()];
+    let rule = l7_api::Reencryption::new(l7_api::Verify::AcceptAnything);
+    http.reencrypt = Some(l7_api::Reencryption { protocols, ..rule });
     let mut bare = service(2, vec![server(2, echo.address)]);
     bare.tls = Some(l7_api::Termination::new(Vec::new()));
     let plain = service(3, vec![server(3, echo.address)]);

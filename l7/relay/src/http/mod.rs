@@ -12,8 +12,8 @@
 //!
 //! What the bytes mean is decided by [`http1::Exchange`]; here are sockets, buffers, time and
 //! places. `session.rs` is a client's connection and what can happen to it, `request.rs` the way
-//! to the server, `response.rs` the way back, `lane.rs` the bytes on either way, `pool.rs` the
-//! idle connections to real servers, `rules/` what the operator wants of certain requests.
+//! to the server, `securing.rs` TLS on it, `response.rs` the way back, `lane.rs` the bytes on either way, `pool.rs` the
+//! idle connections to real servers, each of one `route.rs`, `rules/` what the operator wants of certain requests.
 
 mod lane;
 mod pages;
@@ -21,7 +21,9 @@ mod pool;
 mod recipe;
 mod request;
 mod response;
+mod route;
 mod rules;
+mod securing;
 mod session;
 mod timeouts;
 

@@ -4,6 +4,7 @@
 //! Each has a seat for as long as it is open, and the kernel's events name the seat: a connection
 //! goes from session to pool and back without a call to the kernel.
 
+use super::route::Route;
 use crate::slab::{Key, Slab};
 use crate::transport::Transport;
 use l7_api::{Reuse, ServerId};
@@ -19,14 +20,27 @@ const SWEEP: u64 = 250;
 #[derive(Debug)]
 pub struct Pool {
     seats: Slab<Seat>,
-    /// Those idle for longest first.
-    idle: HashMap<ServerId, Vec<Key>>,
+    idle: HashMap<ServerId, Shelf>,
     count: usize,
     sweep_at: u64,
 }
 
+/// Idle connections to one real server: one route, or one for each name that clients ask for.
+#[derive(Debug, Default)]
+struct Shelf {
+    /// None is empty but the only one; those idle for longest first.
+    rows: Vec<(Route, Vec<Key>)>,
+    count: usize,
+}
+
 #[derive(Debug)]
-enum Seat {
+struct Seat {
+    route: Route,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
     /// Of the session with this key.
     Used(Key),
     Idle(Idle),
@@ -35,7 +49,6 @@ enum Seat {
 #[derive(Debug)]
 struct Idle {
     side: Transport,
-    server: ServerId,
     since: u64,
     until: u64,
 }
@@ -46,78 +59,73 @@ impl Pool {
         Self { seats: Slab::new(), idle: HashMap::new(), count: 0, sweep_at: u64::MAX }
     }
 
-    /// A seat for a connection that this session opens.
-    pub fn seat(&mut self, session: Key) -> Key {
-        self.seats.insert(|_| Seat::Used(session))
+    /// A seat for a connection that this session opens by this route.
+    pub fn seat(&mut self, session: Key, route: Route) -> Key {
+        self.seats.insert(|_| Seat { route, state: State::Used(session) })
     }
 
-    /// The connection of this seat has been closed, or is no business of the pool any more.
-    pub fn leave(&mut self, seat: Key) {
-        self.seats.remove(seat);
+    /// By which route the connection of a seat goes.
+    pub fn route(&mut self, seat: Key) -> Option<&Route> {
+        self.seats.get_mut(seat).map(|seat| &seat.route)
     }
 
-    /// Keeps a connection on which nothing is outstanding. False, and it is to be closed, if
-    /// there are enough, or if its server has said something unasked.
-    pub fn put(
-        &mut self,
-        seat: Key,
-        side: Transport,
-        server: ServerId,
-        rule: Reuse,
-        now: u64,
-    ) -> bool {
-        let mut side = side;
-        let idle = self.idle.entry(server).or_default();
-        let room = self.count < MOST_IDLE && idle.len() < usize::from(rule.per_server);
+    /// The connection of this seat has been closed, or is no business of the pool any more. The
+    /// route that it went by.
+    pub fn leave(&mut self, seat: Key) -> Option<Route> {
+        self.seats.remove(seat).map(|seat| seat.route)
+    }
+
+    /// Keeps a connection on which nothing is outstanding. False, and it is closed, if there are
+    /// enough, or if its server has said something unasked.
+    pub fn put(&mut self, seat: Key, mut side: Transport, rule: Reuse, now: u64) -> bool {
+        let Some(place) = self.seats.get_mut(seat) else { return false };
+        let shelf = self.idle.entry(place.route.server).or_default();
+        let room = self.count < MOST_IDLE && shelf.count < usize::from(rule.per_server);
         if !room || !side.is_quiet() {
+            side.close(true);
             self.seats.remove(seat);
             return false;
         }
         let until = now + u64::from(rule.idle_ms);
-        if let Some(place) = self.seats.get_mut(seat) {
-            *place = Seat::Idle(Idle { side, server, since: now, until });
-            idle.push(seat);
-            self.count += 1;
-            self.sweep_at = self.sweep_at.min(now + SWEEP);
-        }
+        place.state = State::Idle(Idle { side, since: now, until });
+        shelf.add(&place.route, seat);
+        self.count += 1;
+        self.sweep_at = self.sweep_at.min(now + SWEEP);
         true
     }
 
-    /// The connection to this server that was used last, now of `session`. With a bound on the
+    /// The connection by this route that was used last, now of `session`. With a bound on the
     /// time it may have been idle, the kernel is asked besides whether it has been closed.
     pub fn take(
         &mut self,
-        server: ServerId,
+        route: &Route,
         session: Key,
         most_idle: Option<u64>,
         now: u64,
     ) -> Option<(Key, Transport)> {
-        let idle = self.idle.get_mut(&server)?;
-        while let Some(key) = idle.last().copied() {
-            let Some(seat) = self.seats.get_mut(key) else {
-                idle.pop();
-                continue;
-            };
-            match seat {
-                Seat::Idle(idle) if most_idle.is_some_and(|most| now - idle.since > most) => {
-                    return None;
-                }
-                _ => {}
+        let shelf = self.idle.get_mut(&route.server)?;
+        while let Some(key) = shelf.last(route) {
+            let seat = self.seats.get_mut(key);
+            if let (Some(Seat { state: State::Idle(idle), .. }), Some(most)) = (&seat, most_idle)
+                && now - idle.since > most
+            {
+                return None;
             }
-            idle.pop();
+            shelf.remove(route, key);
             self.count -= 1;
-            match std::mem::replace(seat, Seat::Used(session)) {
-                Seat::Idle(Idle { mut side, until, .. }) => {
-                    if most_idle.is_some() {
-                        side.doubt();
-                    }
-                    if now < until && side.is_quiet() {
-                        return Some((key, side));
-                    }
-                    self.seats.remove(key);
+            let Some(seat) = seat else { continue };
+            if let State::Idle(Idle { mut side, until, .. }) =
+                std::mem::replace(&mut seat.state, State::Used(session))
+            {
+                if most_idle.is_some() {
+                    side.doubt();
                 }
-                Seat::Used(other) => *seat = Seat::Used(other),
+                if now < until && side.is_quiet() {
+                    return Some((key, side));
+                }
+                side.close(true);
             }
+            self.seats.remove(key);
         }
         None
     }
@@ -125,15 +133,15 @@ impl Pool {
     /// The kernel reports an edge: of the session returned, or of an idle connection, which then
     /// is of no use: its server has closed it, or speaks unasked.
     pub fn note(&mut self, seat: Key, flags: EventFlags) -> Option<Key> {
-        let (server, over) = match self.seats.get_mut(seat)? {
-            Seat::Used(session) => return Some(*session),
-            Seat::Idle(idle) => {
+        let over = match &mut self.seats.get_mut(seat)?.state {
+            State::Used(session) => return Some(*session),
+            State::Idle(idle) => {
                 idle.side.note(flags);
-                (idle.server, !idle.side.is_quiet())
+                !idle.side.is_quiet()
             }
         };
         if over {
-            self.close(server, seat);
+            self.close(seat);
         }
         None
     }
@@ -149,42 +157,75 @@ impl Pool {
             return;
         }
         self.sweep_at = now + SWEEP;
-        self.close_if(|idle| idle.until <= now);
+        self.close_if(|_, idle| idle.until <= now);
     }
 
-    /// Closes idle connections to servers that are not to be spoken to any more.
-    pub fn retain(&mut self, keeps: impl Fn(ServerId) -> bool) {
-        self.close_if(|idle| !keeps(idle.server));
+    /// Closes idle connections by routes that are not to be gone any more.
+    pub fn retain(&mut self, keeps: impl Fn(&Route) -> bool) {
+        self.close_if(|route, _| !keeps(route));
     }
 
     /// Closes everything that is idle.
     pub fn clear(&mut self) {
-        self.close_if(|_| true);
+        self.close_if(|_, _| true);
     }
 
-    fn close(&mut self, server: ServerId, seat: Key) {
-        self.seats.remove(seat);
-        if let Some(idle) = self.idle.get_mut(&server) {
-            let before = idle.len();
-            idle.retain(|key| *key != seat);
-            self.count -= before - idle.len();
+    fn close(&mut self, seat: Key) {
+        let Some(Seat { route, state }) = self.seats.remove(seat) else { return };
+        if let State::Idle(mut idle) = state {
+            idle.side.close(true);
+        }
+        if let Some(shelf) = self.idle.get_mut(&route.server) {
+            self.count -= shelf.remove(&route, seat);
         }
     }
 
-    fn close_if(&mut self, over: impl Fn(&Idle) -> bool) {
+    fn close_if(&mut self, over: impl Fn(&Route, &Idle) -> bool) {
         let seats = &mut self.seats;
-        self.idle.retain(|_, keys| {
-            keys.retain(|key| match seats.get_mut(*key) {
-                Some(Seat::Idle(idle)) if over(idle) => {
-                    seats.remove(*key);
-                    false
-                }
-                Some(Seat::Idle(_)) => true,
-                _ => false,
-            });
-            !keys.is_empty()
-        });
-        self.count = self.idle.values().map(Vec::len).sum();
+        let is_over = |key: &Key| match seats.get_mut(*key) {
+            Some(Seat { route, state: State::Idle(idle) }) => over(route, idle),
+            _ => false,
+        };
+        let rows = self.idle.values().flat_map(|shelf| &shelf.rows);
+        let those: Vec<Key> = rows.flat_map(|(_, row)| row).copied().filter(is_over).collect();
+        for key in those {
+            self.close(key);
+        }
+        self.idle.retain(|_, shelf| shelf.count > 0);
+    }
+}
+
+impl Shelf {
+    fn add(&mut self, route: &Route, seat: Key) {
+        self.count += 1;
+        if let Some((_, row)) = self.rows.iter_mut().find(|(other, _)| other == route) {
+            return row.push(seat);
+        }
+        if self.count == 1 {
+            self.rows.clear();
+        }
+        self.rows.push((route.clone(), vec![seat]));
+    }
+
+    fn last(&self, route: &Route) -> Option<Key> {
+        self.rows.iter().find(|(other, _)| other == route)?.1.last().copied()
+    }
+
+    /// The number of those removed.
+    fn remove(&mut self, route: &Route, seat: Key) -> usize {
+        let Some(at) = self.rows.iter().position(|(other, _)| other == route) else { return 0 };
+        let row = &mut self.rows[at].1;
+        let before = row.len();
+        // It is the last one, most of the time.
+        if let Some(place) = row.iter().rposition(|key| *key == seat) {
+            row.remove(place);
+        }
+        let removed = before - row.len();
+        self.count -= removed;
+        if row.is_empty() && self.rows.len() > 1 {
+            self.rows.swap_remove(at);
+        }
+        removed
     }
 }
 
@@ -201,6 +242,11 @@ mod tests {
         slab.insert(|_| ())
     }
 
+    /// The way to this server for clients that ask for this name.
+    fn route(server: ServerId, name: Option<&str>) -> Route {
+        Route::of(server, "192.0.2.1:80".parse().unwrap(), name)
+    }
+
     /// A connection that nobody has spoken on, and its far end.
     fn side() -> (Transport, UnixStream) {
         let (near, far) = UnixStream::pair().unwrap();
@@ -214,8 +260,8 @@ mod tests {
         let rule = Reuse { per_server: u16::MAX, ..RULE };
         let fill = (0..count).map(|_| {
             let (side, far) = side();
-            let seat = pool.seat(session);
-            assert!(pool.put(seat, side, 1, rule, now));
+            let seat = pool.seat(session, route(1, None));
+            assert!(pool.put(seat, side, rule, now));
             (seat, far)
         });
         let ends = fill.collect();
@@ -227,10 +273,13 @@ mod tests {
         let session = key(&mut Slab::new());
         let (mut pool, ends) = pool_of(2, session, 0);
         for (seat, _) in ends.iter().rev() {
-            assert_eq!(pool.take(1, session, None, 10).map(|(key, _)| key), Some(*seat));
+            assert_eq!(
+                pool.take(&route(1, None), session, None, 10).map(|(key, _)| key),
+                Some(*seat)
+            );
         }
-        assert!(pool.take(1, session, None, 10).is_none());
-        assert!(pool.take(2, session, None, 10).is_none(), "another server");
+        assert!(pool.take(&route(1, None), session, None, 10).is_none());
+        assert!(pool.take(&route(2, None), session, None, 10).is_none(), "another server");
         assert_eq!(pool.next(), None);
     }
 
@@ -238,8 +287,8 @@ mod tests {
     fn one_that_may_not_have_been_idle_for_long_stays_for_others() {
         let session = key(&mut Slab::new());
         let (mut pool, _ends) = pool_of(1, session, 0);
-        assert!(pool.take(1, session, Some(500), 501).is_none());
-        assert!(pool.take(1, session, None, 501).is_some());
+        assert!(pool.take(&route(1, None), session, Some(500), 501).is_none());
+        assert!(pool.take(&route(1, None), session, None, 501).is_some());
     }
 
     #[test]
@@ -247,7 +296,7 @@ mod tests {
         let session = key(&mut Slab::new());
         let (mut pool, ends) = pool_of(2, session, 0);
         drop(ends);
-        assert!(pool.take(1, session, Some(500), 1).is_none());
+        assert!(pool.take(&route(1, None), session, Some(500), 1).is_none());
         assert_eq!(pool.next(), None, "both are closed");
     }
 
@@ -258,8 +307,8 @@ mod tests {
         let (mut side, mut far) = side();
         far.write_all(b"HTTP/1.1 200 OK\r\n").unwrap();
         side.note(EventFlags::IN);
-        let seat = pool.seat(session);
-        assert!(!pool.put(seat, side, 1, RULE, 0));
+        let seat = pool.seat(session, route(1, None));
+        assert!(!pool.put(seat, side, RULE, 0));
         assert!(pool.note(seat, EventFlags::IN).is_none(), "the seat is free");
     }
 
@@ -271,10 +320,10 @@ mod tests {
         assert_eq!(pool.note(seat, EventFlags::OUT), None);
         far.write_all(b"x").unwrap();
         assert_eq!(pool.note(seat, EventFlags::IN), None);
-        let (seat, _) = pool.take(1, session, None, 1).unwrap();
+        let (seat, _) = pool.take(&route(1, None), session, None, 1).unwrap();
         assert_eq!(seat, ends[0].0, "the other one is gone");
         assert_eq!(pool.note(seat, EventFlags::IN), Some(session));
-        assert!(pool.take(1, session, None, 1).is_none());
+        assert!(pool.take(&route(1, None), session, None, 1).is_none());
     }
 
     #[test]
@@ -283,22 +332,45 @@ mod tests {
         let (mut pool, mut ends) = (Pool::new(), Vec::new());
         for (number, kept) in [(0, true), (1, true), (2, false)] {
             let (side, far) = side();
-            let seat = pool.seat(session);
-            assert_eq!(pool.put(seat, side, 1, RULE, number * 400), kept);
+            let seat = pool.seat(session, route(1, None));
+            assert_eq!(pool.put(seat, side, RULE, number * 400), kept);
             ends.push(far);
         }
         pool.sweep(1_200);
-        assert!(pool.take(1, session, None, 1_200).is_some(), "the second has 200 ms to go");
-        assert!(pool.take(1, session, None, 1_200).is_none(), "the first has not");
+        assert!(
+            pool.take(&route(1, None), session, None, 1_200).is_some(),
+            "the second has 200 ms to go"
+        );
+        assert!(pool.take(&route(1, None), session, None, 1_200).is_none(), "the first has not");
         let (mut pool, _ends) = pool_of(1, session, 0);
-        assert!(pool.take(1, session, None, 1_000).is_none(), "without a sweep too");
+        assert!(pool.take(&route(1, None), session, None, 1_000).is_none(), "without a sweep too");
         let (mut pool, _ends) = pool_of(3, session, 0);
         pool.sweep(999);
         assert!(pool.next().is_some());
         pool.sweep(1_300);
         assert_eq!(pool.next(), None, "all are closed");
         let (mut pool, _ends) = pool_of(3, session, 0);
-        pool.retain(|server| server != 1);
+        pool.retain(|route| route.server != 1);
+        assert_eq!(pool.next(), None);
+    }
+
+    #[test]
+    fn a_connection_for_one_name_is_not_for_another() {
+        let session = key(&mut Slab::new());
+        let (mut pool, mut ends) = (Pool::new(), Vec::new());
+        let rule = Reuse { per_server: 3, ..RULE };
+        for (name, kept) in [("a", true), ("b", true), ("a", true), ("c", false)] {
+            let (side, far) = side();
+            let seat = pool.seat(session, route(1, Some(name)));
+            assert_eq!(pool.put(seat, side, rule, 0), kept, "three of a server, whatever the name");
+            ends.push((seat, far));
+        }
+        let mut takes = |name| pool.take(&route(1, name), session, None, 1).map(|(seat, _)| seat);
+        assert_eq!(takes(None), None);
+        assert_eq!(takes(Some("b")), Some(ends[1].0));
+        assert_eq!(takes(Some("b")), None);
+        assert_eq!(takes(Some("a")), Some(ends[2].0));
+        assert_eq!(takes(Some("a")), Some(ends[0].0));
         assert_eq!(pool.next(), None);
     }
 }

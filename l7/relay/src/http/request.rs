@@ -1,13 +1,13 @@
 //! From the client to the server: a head comes, a server is found, the request passes.
 
 use super::lane::Flushed;
+use super::route::Route;
 use super::rules::{Answer, Decision, Question};
 use super::session::{Asked, Over, Phase, Session, Step, Upstream};
 use crate::core::Core;
 use crate::dial::{dial, is_ours};
 use crate::place::{self, Found, Wish};
 use crate::plan::Server;
-use crate::proxy_out;
 use crate::shared::ServerPlace;
 use crate::side::{Read, Side};
 use crate::slab::Token;
@@ -15,9 +15,7 @@ use crate::tcp::after;
 use crate::transport::Transport;
 use http1::{BodyFraming, Closed, Method, Step as Act};
 use l7_api::{ProxyOut, ServerId, Source};
-use proxyproto::Endpoints;
 use rustix::io::Errno;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Milliseconds that a connection may have been idle to carry a request that cannot be repeated:
@@ -39,7 +37,9 @@ impl Session {
                 // What it may have said before is read next.
                 Flushed::Broken => return Ok(true),
             },
-            Phase::Waiting(..) | Phase::Connecting(_) | Phase::Pausing(_) => return Ok(false),
+            Phase::Waiting(..) | Phase::Connecting(_) | Phase::Securing(_) | Phase::Pausing(_) => {
+                return Ok(false);
+            }
         }
         if matches!(self.phase, Phase::Active) {
             self.up.begin_text(&mut core.pools);
@@ -238,13 +238,13 @@ impl Session {
         server: &Arc<Server>,
         place: ServerPlace,
     ) -> Result<bool, Errno> {
+        let route = self.route(core, server);
         if self.may_reuse() && self.tried.is_empty() {
             let head = &core.desk.request;
             let repeatable = head.framing() == BodyFraming::None
                 && !matches!(head.method(), Method::Post | Method::Patch | Method::Other);
             let most_idle = (!repeatable).then_some(FRESH);
-            let id = server.config.id;
-            if let Some((seat, side)) = core.desk.pool.take(id, self.key, most_idle, core.now) {
+            if let Some((seat, side)) = core.desk.pool.take(&route, self.key, most_idle, core.now) {
                 server.shared.cells(core.worker).reused.add(1);
                 let (server, reused, deaf) = (server.clone(), true, false);
                 self.upstream = Some(Upstream { side, seat, server, place, reused, deaf });
@@ -252,7 +252,7 @@ impl Session {
                 return Ok(true);
             }
         }
-        self.connect(core, server, place)?;
+        self.connect(core, server, place, route)?;
         Ok(false)
     }
 
@@ -269,12 +269,11 @@ impl Session {
         core: &mut Core,
         server: &Arc<Server>,
         place: ServerPlace,
+        route: Route,
     ) -> Result<(), Errno> {
-        let port = server.config.port.unwrap_or(self.vip.port());
-        let to = SocketAddr::new(server.config.address, port);
         let source = self.service.config.source;
-        let fd = dial(to, source, self.client_address.ip(), self.vip.ip())?;
-        let seat = core.desk.pool.seat(self.key);
+        let fd = dial(route.to, source, self.client_address.ip(), self.vip.ip())?;
+        let seat = core.desk.pool.seat(self.key, route);
         if let Err(e) = core.watch(&fd, Token::Seat(seat)) {
             core.desk.pool.leave(seat);
             return Err(e);
@@ -296,6 +295,11 @@ impl Session {
             return self.failed(core, e);
         }
         upstream.server.shared.cells(core.worker).connected.add(1);
+        if upstream.server.tls.is_some() { self.encrypt(core) } else { self.reached(core) }
+    }
+
+    /// The server is there, and nothing is in the request's way.
+    pub(super) fn reached(&mut self, core: &mut Core) -> Step {
         let (bytes, text) = self.up.split();
         let step = self.exchange.client(bytes, &mut core.desk.request, text);
         if step != Ok(Act::Head) {
@@ -307,18 +311,16 @@ impl Session {
 
     /// The head on the desk goes to the server that was found.
     fn send(&mut self, core: &mut Core) {
+        // With TLS it went before the handshake.
+        let is_new = self.upstream.as_ref().is_some_and(|u| !u.reused && u.side.is_bare());
+        let header = if is_new { self.header() } else { Vec::new() };
         let Some(upstream) = &mut self.upstream else { return };
         upstream.side.touch(core.now);
         self.client.touch(core.now);
         upstream.server.shared.cells(core.worker).requests.add(1);
         self.up.begin_text(&mut core.pools);
+        self.up.text.extend_from_slice(&header);
         let config = &self.service.config;
-        if !upstream.reused && config.proxy_out != ProxyOut::None {
-            let (source, destination) = (self.client_address, self.destination);
-            let ends = Endpoints { source, destination };
-            let header = proxy_out::header(config.proxy_out, ends, self.client.tls());
-            self.up.text.extend_from_slice(&header);
-        }
         let (bytes, text) = self.up.split();
         let (head, recipe) = (&core.desk.request, &self.service.recipe);
         let name = config.http.cookie.as_ref().map(|cookie| cookie.name.as_bytes());
@@ -374,10 +376,10 @@ impl Session {
         if self.up.is_kept() && self.exchange.take_back(unsent) {
             self.up.rewind();
             let Some(Upstream { seat, place, .. }) = self.upstream.take() else { return Ok(false) };
-            core.desk.pool.leave(seat);
-            if reused {
+            let route = core.desk.pool.leave(seat);
+            if let Some(route) = route.filter(|_| reused) {
                 cells.repeated.add(1);
-                return match self.connect(core, &server, place) {
+                return match self.connect(core, &server, place, route) {
                     Ok(()) => Ok(false),
                     Err(e) => self.not_reached(core, &server, e),
                 };

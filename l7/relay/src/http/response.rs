@@ -72,12 +72,17 @@ impl Session {
             }
             Read::Nothing => Ok(false),
             Read::End | Read::Reset => {
-                if read == Read::Reset {
+                if upstream.side.tls().is_some_and(|tls| tls.error().is_some()) {
+                    cells.tls_failed.add(1);
+                    upstream.side.explain(&upstream.server.config.name);
+                } else if read == Read::Reset {
                     cells.server_reset.add(1);
                 }
+                // A body that ends with the connection ends neither with a reset nor, under TLS,
+                // without the word for it (RFC 9112 section 9.8).
+                let whole = read == Read::End && !upstream.side.is_truncated();
                 match self.exchange.server_closed(self.down.rest()) {
-                    // A body that ends with the connection does not end with a reset.
-                    Closed::Complete if read == Read::End => self.finish(core),
+                    Closed::Complete if whole => self.finish(core),
                     Closed::Unanswered => self.unanswered(core),
                     _ => self.spoilt(core),
                 }
@@ -127,14 +132,15 @@ impl Session {
         let Some(outcome) = self.exchange.finish(self.down.rest()) else { return Ok(false) };
         let rest = self.down.rest().len();
         self.down.drop_octets(rest);
-        if let Some(upstream) = self.upstream.take() {
-            let (seat, server) = (upstream.seat, upstream.server.config.id);
+        if let Some(mut upstream) = self.upstream.take() {
             let whole = self.up.is_flushed() && !upstream.deaf;
             let pool = &mut core.desk.pool;
             if outcome.server_stays && whole && self.may_reuse() {
-                pool.put(seat, upstream.side, server, self.service.config.http.reuse, core.now);
+                pool.put(upstream.seat, upstream.side, self.service.config.http.reuse, core.now);
             } else {
-                pool.leave(seat);
+                upstream.side.close(whole);
+                upstream.side.discard(&mut core.pools);
+                pool.leave(upstream.seat);
             }
         }
         self.place = None;

@@ -97,6 +97,8 @@ pub(super) enum Phase {
     Waiting(Queued, u64),
     /// To a server, until then.
     Connecting(u64),
+    /// By a TLS handshake with the server, until then.
+    Securing(u64),
     /// Before a server that has failed is tried again, until then.
     Pausing(u64),
     /// A request and its response pass.
@@ -171,11 +173,13 @@ impl Session {
             self.service.shared.cells(core.worker).client_reset.add(1);
             return self.abort();
         }
-        if let (Phase::Connecting(_), End::Server) = (&self.phase, end) {
-            let step = self.connected(core);
-            return self.after(core, step);
-        }
-        self.drive(core)
+        let step = match (&self.phase, end) {
+            (Phase::Connecting(_), End::Server) => self.connected(core),
+            (Phase::Securing(_), End::Server) => self.secure(core),
+            (_, End::Server) => self.advance_server(core),
+            (_, End::Client) => Ok(true),
+        };
+        self.after(core, step)
     }
 
     /// It has more to do than its last turn allowed.
@@ -361,7 +365,8 @@ impl Session {
 
     /// Closes the connection to the server; both places are free again.
     pub(super) fn hang_up(&mut self, core: &mut Core) {
-        if let Some(upstream) = self.upstream.take() {
+        if let Some(mut upstream) = self.upstream.take() {
+            upstream.side.discard(&mut core.pools);
             core.desk.pool.leave(upstream.seat);
         }
     }
@@ -372,6 +377,14 @@ impl Session {
         if crate::dial::is_shortage(error) {
             core.run_short();
         }
+    }
+
+    /// Sends what TLS holds back.
+    fn advance_server(&mut self, core: &mut Core) -> Step {
+        if let Some(upstream) = &mut self.upstream {
+            let _ = upstream.side.advance(&mut core.pools);
+        }
+        Ok(true)
     }
 
     /// Closing becomes a reset of both sides.

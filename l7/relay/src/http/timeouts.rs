@@ -18,7 +18,10 @@ impl Session {
     /// Whether it has to hear of [`Self::expired`], and when.
     pub fn deadline(&self) -> u64 {
         let next = match &self.phase {
-            Phase::Waiting(_, until) | Phase::Connecting(until) | Phase::Pausing(until) => *until,
+            Phase::Waiting(_, until)
+            | Phase::Connecting(until)
+            | Phase::Securing(until)
+            | Phase::Pausing(until) => *until,
             Phase::Closing(Some(until)) => *until,
             Phase::Closing(None) => self.patience(),
             Phase::Head => self.head_deadline(),
@@ -39,7 +42,9 @@ impl Session {
                 cells.queue_timeout.add(1);
                 self.refuse(core, 503)
             }
-            Phase::Connecting(until) if *until <= now => self.failed(core, Errno::TIMEDOUT),
+            Phase::Connecting(until) | Phase::Securing(until) if *until <= now => {
+                self.failed(core, Errno::TIMEDOUT)
+            }
             Phase::Pausing(until) if *until <= now => self.seek_again(core),
             Phase::Closing(Some(until)) if *until <= now => return Fate::Over,
             Phase::Closing(None) if self.patience() <= now => {

@@ -209,8 +209,7 @@ impl Arrival {
 
     fn explain(&self) {
         let Client { address, service, transport, .. } = &self.client;
-        let error = transport.tls().and_then(|tls| tls.error());
-        let why = error.map_or_else(|| "it went away".to_owned(), ToString::to_string);
+        let why = transport.failure();
         log::debug!("service {:?}: no TLS with client {address}: {why}", service.config.name);
     }
 

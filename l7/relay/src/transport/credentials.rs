@@ -29,6 +29,8 @@ pub struct Terminate {
 /// TLS with a real server.
 #[derive(Debug)]
 pub struct Reencrypt {
+    /// Of no other, ever.
+    pub number: u64,
     config: Arc<ClientConfig>,
     sni: Sni,
 }
@@ -40,6 +42,8 @@ pub struct Credentials {
     certificates: HashMap<CertificateId, Known>,
     services: HashMap<ServiceId, Kept>,
     reencryptions: Vec<(Reencryption, Option<Fingerprint>, Arc<Reencrypt>)>,
+    /// Reencryptions made so far.
+    made: u64,
     seed: Option<Secret>,
     tickets: Option<Arc<Tickets>>,
 }
@@ -68,6 +72,11 @@ impl Terminate {
 }
 
 impl Reencrypt {
+    /// Whether the name asked of the real server is the client's.
+    pub fn asks_for_the_clients_name(&self) -> bool {
+        self.sni == Sni::FromClient
+    }
+
     /// A connection to the real server at `address`, for a client that asked for `name`.
     ///
     /// # Errors
@@ -90,6 +99,7 @@ impl Credentials {
             certificates: HashMap::new(),
             services: HashMap::new(),
             reencryptions: Vec::new(),
+            made: 0,
             seed: None,
             tickets: None,
         }
@@ -212,7 +222,7 @@ impl Credentials {
     }
 
     fn new_reencrypt(
-        &self,
+        &mut self,
         settings: &Reencryption,
         identity: Option<Certificate>,
     ) -> Result<Reencrypt, String> {
@@ -233,7 +243,8 @@ impl Credentials {
             sessions: settings.sessions as usize,
         };
         let config = real_servers.config(self.clock.clone()).map_err(|e| e.to_string())?;
-        Ok(Reencrypt { config, sni })
+        self.made += 1;
+        Ok(Reencrypt { number: self.made, config, sni })
     }
 
     fn new_tickets(&self) -> Option<Arc<Tickets>> {

@@ -151,6 +151,17 @@ impl Transport {
         self.tls().is_some_and(Secure::is_truncated)
     }
 
+    /// Why there is no TLS, in words.
+    pub fn failure(&self) -> String {
+        let error = self.tls().and_then(Secure::error);
+        error.map_or_else(|| "it went away".to_owned(), ToString::to_string)
+    }
+
+    /// Says why there is no TLS with a real server.
+    pub fn explain(&self, server: &str) {
+        log::warn!("real server {server:?}: no TLS: {}", self.failure());
+    }
+
     /// Reads.
     pub fn read(&mut self, buffer: &mut [u8], pools: &mut Pools) -> Read {
         match self {

@@ -133,7 +133,7 @@ impl Secure {
     }
 
     pub(super) fn is_quiet(&mut self) -> bool {
-        self.side.is_quiet() && !self.is_readable()
+        self.side.is_quiet() && !self.is_readable() && !self.connection.wants_write()
     }
 
     pub(super) fn is_writable(&self) -> bool {

@@ -110,6 +110,7 @@ pub fn serving(certificate: &tls::Certificate, protocols: &[&str]) -> Arc<Server
 /// A connection to a real server, with TLS; its handshake comes with the first byte.
 pub fn accepted(stream: TcpStream, config: &Arc<ServerConfig>) -> ServerStream {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_nodelay(true).unwrap();
     StreamOwned::new(ServerConnection::new(config.clone()).unwrap(), stream)
 }
 

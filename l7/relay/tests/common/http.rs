@@ -36,20 +36,26 @@ impl Message {
 }
 
 /// One end of a connection that carries messages.
-pub struct Peer {
-    pub reader: BufReader<TcpStream>,
+pub struct Peer<S: Read = TcpStream> {
+    pub reader: BufReader<S>,
 }
 
-impl Peer {
+impl Peer<TcpStream> {
     pub fn new(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { reader: BufReader::with_capacity(64 << 10, stream) }
+        Self::over(stream)
     }
 
     pub fn connect(to: SocketAddr) -> Self {
         Self::new(TcpStream::connect_timeout(&to, PATIENCE).unwrap())
+    }
+}
+
+impl<S: Read + Write> Peer<S> {
+    pub fn over(stream: S) -> Self {
+        Self { reader: BufReader::with_capacity(64 << 10, stream) }
     }
 
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
