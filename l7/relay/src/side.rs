@@ -6,8 +6,11 @@
 use rustix::event::epoll::EventFlags;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::{Errno, retry_on_intr};
-use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown, sockopt};
+use rustix::net::{
+    RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, recv, send, sendmsg, shutdown, sockopt,
+};
 use rustix::pipe::{SpliceFlags, splice};
+use std::io::IoSlice;
 use std::time::Duration;
 
 /// A splice of less has emptied the socket: it was neither the pipe's size that ended it nor its
@@ -115,6 +118,18 @@ impl Side {
     pub fn write(&mut self, bytes: &[u8]) -> Written {
         let result = retry_on_intr(|| send(&self.fd, bytes, SendFlags::NOSIGNAL));
         if matches!(result, Ok(written) if written < bytes.len()) {
+            self.writable = false;
+        }
+        self.learn_written(result)
+    }
+
+    /// Writes what lies in several places, in one call.
+    pub fn write_all_of(&mut self, parts: &[IoSlice]) -> Written {
+        let flags = SendFlags::NOSIGNAL;
+        let send = || sendmsg(&self.fd, parts, &mut SendAncillaryBuffer::default(), flags);
+        let result = retry_on_intr(send);
+        let wanted: usize = parts.iter().map(|part| part.len()).sum();
+        if matches!(result, Ok(written) if written < wanted) {
             self.writable = false;
         }
         self.learn_written(result)

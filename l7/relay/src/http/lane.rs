@@ -11,6 +11,7 @@ use crate::pools::{BUFFER_BYTES, Buffer, Pools};
 use crate::side::{Read, Written};
 use crate::transport::Transport;
 use http1::Progress;
+use std::io::IoSlice;
 use std::ops::Range;
 
 /// A body of at most so many octets is copied behind its head, so that both are one packet.
@@ -136,21 +137,21 @@ impl Lane {
             if !to.is_writable() {
                 return (Flushed::Blocked, written);
             }
-            let of_text = self.sent < self.text.len();
-            let bytes = if of_text {
-                self.text.get(self.sent..)
-            } else {
-                self.buffer.as_ref().and_then(|buffer| buffer.get(self.send.clone()))
+            let text = self.text.get(self.sent..).unwrap_or_default();
+            let buffer = self.buffer.as_ref();
+            let body = buffer.and_then(|buffer| buffer.get(self.send.clone())).unwrap_or_default();
+            let result = match (text, body) {
+                (text, []) => to.write(text),
+                ([], body) => to.write(body),
+                (text, body) => to.write_all_of(&[IoSlice::new(text), IoSlice::new(body)]),
             };
-            match to.write(bytes.unwrap_or_default()) {
+            match result {
                 Written::Bytes(0) | Written::Blocked => return (Flushed::Blocked, written),
                 Written::Broken => return (Flushed::Broken, written),
-                Written::Bytes(count) if of_text => {
-                    self.sent += count;
-                    written += count as u64;
-                }
                 Written::Bytes(count) => {
-                    self.send.start += count;
+                    let of_text = count.min(text.len());
+                    self.sent += of_text;
+                    self.send.start += count - of_text;
                     written += count as u64;
                 }
             }

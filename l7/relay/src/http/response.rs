@@ -5,7 +5,7 @@ use super::lane::Flushed;
 use super::session::{Asked, Over, Phase, Session, Step};
 use crate::core::Core;
 use crate::side::Read;
-use http1::{Answered, Closed, ResponseEdits, Step as Act};
+use http1::{Answered, Closed, Refusal, ResponseEdits, Step as Act};
 
 impl Session {
     /// One step with what the server sends.
@@ -24,18 +24,32 @@ impl Session {
         match self.exchange.server(bytes, &mut core.desk.response, text) {
             Ok(Act::More) => self.read_server(core),
             Ok(Act::Hold) => self.finish(core),
-            Ok(Act::Head) => {
-                self.forward_head(core);
-                self.finish_if_done(core)
-            }
+            Ok(Act::Head) => self.pass_head(core),
             Ok(Act::Send(progress)) => {
                 self.down.pass(&progress);
                 self.finish_if_done(core)
             }
-            Err(refusal) => {
-                log::debug!("service {:?}: {refusal}", self.service.config.name);
-                self.spoilt(core)
+            Err(refusal) => self.misspoken(core, &refusal),
+        }
+    }
+
+    /// Forwards the head on the desk, and what came of the body with it: both are written at once.
+    fn pass_head(&mut self, core: &mut Core) -> Step {
+        self.forward_head(core);
+        if self.exchange.response_is_done() {
+            return self.finish(core);
+        }
+        if core.desk.response.is_interim() || self.exchange.is_tunnel() {
+            return Ok(true);
+        }
+        let (bytes, text) = self.down.split();
+        match self.exchange.server(bytes, &mut core.desk.response, text) {
+            Ok(Act::Send(progress)) => {
+                self.down.pass(&progress);
+                self.finish_if_done(core)
             }
+            Ok(_) => Ok(true),
+            Err(refusal) => self.misspoken(core, &refusal),
         }
     }
 
@@ -88,6 +102,11 @@ impl Session {
                 }
             }
         }
+    }
+
+    fn misspoken(&mut self, core: &mut Core, refusal: &Refusal) -> Step {
+        log::debug!("service {:?}: {refusal}", self.service.config.name);
+        self.spoilt(core)
     }
 
     /// A response that is not forwarded, or not to its end.

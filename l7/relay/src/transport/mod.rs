@@ -26,6 +26,7 @@ use crate::side::{Read, Side, Written};
 use crate::slab::Key;
 use rustix::event::epoll::EventFlags;
 use rustix::fd::OwnedFd;
+use std::io::IoSlice;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -175,6 +176,14 @@ impl Transport {
         match self {
             Self::Plain(side) => side.write(bytes),
             Self::Tls(secure) => secure.write(bytes),
+        }
+    }
+
+    /// The same with what lies in several places.
+    pub fn write_all_of(&mut self, parts: &[IoSlice]) -> Written {
+        match self {
+            Self::Plain(side) => side.write_all_of(parts),
+            Self::Tls(secure) => secure.write_all_of(parts),
         }
     }
 

@@ -4,8 +4,8 @@
 
 use crate::pools::{Buffer, Pools};
 use crate::side::{Read, Side, Written};
-use rustls::{Connection, HandshakeKind};
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use rustls::{Connection, HandshakeKind, Writer};
+use std::io::{self, ErrorKind, IoSlice, Read as _, Write as _};
 use tls::server::Client as Identity;
 
 /// Reads of the socket for one read of bytes: a peer may send records with nothing in them.
@@ -189,6 +189,15 @@ impl Secure {
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> Written {
+        self.encrypt(|mut writer| writer.write(bytes))
+    }
+
+    /// In one record, where they fit.
+    pub(super) fn write_all_of(&mut self, parts: &[IoSlice]) -> Written {
+        self.encrypt(|mut writer| writer.write_vectored(parts))
+    }
+
+    fn encrypt(&mut self, write: impl FnOnce(Writer) -> io::Result<usize>) -> Written {
         self.flush();
         if self.is_reset() {
             return Written::Broken;
@@ -196,7 +205,7 @@ impl Secure {
         if !self.is_writable() {
             return Written::Blocked;
         }
-        match self.connection.writer().write(bytes) {
+        match write(self.connection.writer()) {
             Ok(0) => Written::Blocked,
             Ok(count) => {
                 self.flush();
@@ -316,14 +325,26 @@ struct Out<'a>(&'a mut Side);
 
 impl io::Write for Out<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self.0.write(bytes) {
-            Written::Bytes(count) => Ok(count),
-            Written::Blocked => Err(ErrorKind::WouldBlock.into()),
-            Written::Broken => Err(ErrorKind::BrokenPipe.into()),
+        sent(self.0.write(bytes))
+    }
+
+    /// Records that wait go in one call.
+    fn write_vectored(&mut self, records: &[IoSlice]) -> io::Result<usize> {
+        match records {
+            [record] => self.write(record),
+            records => sent(self.0.write_all_of(records)),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+fn sent(written: Written) -> io::Result<usize> {
+    match written {
+        Written::Bytes(count) => Ok(count),
+        Written::Blocked => Err(ErrorKind::WouldBlock.into()),
+        Written::Broken => Err(ErrorKind::BrokenPipe.into()),
     }
 }
