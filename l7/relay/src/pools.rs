@@ -4,12 +4,12 @@
 use rustix::fd::OwnedFd;
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 
-/// Bytes of a buffer.
-pub const BUFFER_BYTES: usize = 16 << 10;
+/// Bytes of a buffer: a body of 16 KB comes with its head in one read.
+pub const BUFFER_BYTES: usize = 32 << 10;
 /// Wanted size of a pipe. The default of 64 KB halves the throughput.
 pub const PIPE_BYTES: usize = 1 << 20;
 /// Kept when given back; further ones are freed.
-const IDLE_BUFFERS: usize = 512;
+const IDLE_BUFFERS: usize = 256;
 const IDLE_PIPES: usize = 32;
 const IDLE_TEXTS: usize = 64;
 /// A text that has grown larger is freed.
@@ -51,7 +51,7 @@ impl Pools {
 
     /// Empty memory for a head.
     pub fn text(&mut self) -> Vec<u8> {
-        self.texts.pop().unwrap_or_else(|| Vec::with_capacity(BUFFER_BYTES / 4))
+        self.texts.pop().unwrap_or_else(|| Vec::with_capacity(BUFFER_BYTES / 8))
     }
 
     /// Gives such memory back.

@@ -2,7 +2,7 @@
 //! and how far both are.
 //!
 //! ```text
-//!  buffer:  0 ..... start ......... at ............ end .... 16 KB
+//!  buffer:  0 ..... start ......... at ............ end .... 32 KB
 //!            free    kept, or on     not looked at
 //!                    its way
 //! ```

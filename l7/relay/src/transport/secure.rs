@@ -60,7 +60,7 @@ enum Taken {
 impl Secure {
     /// Nothing said yet.
     pub fn new(side: Side, mut connection: Connection) -> Self {
-        // One record, so that a slow reader is noticed.
+        // Two records, so that a slow reader is noticed.
         connection.set_buffer_limit(Some(crate::pools::BUFFER_BYTES));
         Self {
             side,
