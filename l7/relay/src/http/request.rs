@@ -109,6 +109,7 @@ impl Session {
         self.asked = Asked {
             to_head: head.method() == Method::Head,
             version: head.version(),
+            is_last: !head.persists(),
             ..Asked::nothing()
         };
         self.service.shared.cells(core.worker).requests.add(1);

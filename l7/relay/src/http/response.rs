@@ -148,6 +148,7 @@ impl Session {
 
     /// The response has been taken whole: what becomes of both connections?
     fn finish(&mut self, core: &mut Core) -> Step {
+        self.is_silent = self.asked.is_last && self.exchange.request_is_done();
         let Some(outcome) = self.exchange.finish(self.down.rest()) else { return Ok(false) };
         let rest = self.down.rest().len();
         self.down.drop_octets(rest);

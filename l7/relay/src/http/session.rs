@@ -56,6 +56,8 @@ pub struct Session {
     pub(super) last: bool,
     /// A request has been served: it is not the first one that is awaited.
     pub(super) has_served: bool,
+    /// The client has said all that it will say: nobody has to wait for its end.
+    pub(super) is_silent: bool,
     /// It is in the list of those that have more to do.
     listed: bool,
     /// The protocol has changed: what is left is a pair in TCP mode.
@@ -73,6 +75,8 @@ pub(super) struct Asked {
     pub is_marked: bool,
     /// Its answer has begun.
     pub answered: bool,
+    /// The client says that it is its last one.
+    pub is_last: bool,
     /// The rules that it meets.
     pub matched: Matched,
 }
@@ -141,6 +145,7 @@ impl Session {
             cut_at: NEVER,
             last: false,
             has_served: false,
+            is_silent: false,
             listed: false,
             upgraded: false,
         }
@@ -351,6 +356,9 @@ impl Session {
         if !self.down.is_flushed() {
             return Ok(false);
         }
+        if self.may_leave() && self.client.close(true) {
+            return Err(Over);
+        }
         if let Phase::Closing(None) = self.phase {
             self.client.finish(true);
             self.phase = Phase::Closing(Some(linger_until(core.now)));
@@ -361,6 +369,11 @@ impl Session {
             Read::Nothing => Ok(false),
             Read::End | Read::Reset => Err(Over),
         }
+    }
+
+    /// Whether closing the client's socket is no reset: all that came of it has been read.
+    fn may_leave(&self) -> bool {
+        self.is_silent && self.up.rest().is_empty() && !self.client.is_readable()
     }
 
     /// Closes the connection to the server; both places are free again.
@@ -417,8 +430,8 @@ impl Session {
 impl Asked {
     pub fn nothing() -> Self {
         let version = Version::Http11;
-        let is_marked = false;
-        Self { to_head: false, version, body: 0, is_marked, answered: false, matched: 0 }
+        let (is_marked, is_last) = (false, false);
+        Self { to_head: false, version, body: 0, is_marked, answered: false, is_last, matched: 0 }
     }
 }
 
