@@ -62,6 +62,22 @@ impl Body {
         self.rest == Rest::UntilClose
     }
 
+    /// Octets that are known to follow and pass as they are: no chunk and no trailer is among them.
+    /// They may be passed on unseen, and are then told to [`Body::skip`].
+    pub fn plain_octets(&self) -> u64 {
+        if let Rest::Length(left) = self.rest { left } else { 0 }
+    }
+
+    /// So many octets of it, at most [`Body::plain_octets`], have been passed on unseen.
+    pub fn skip(&mut self, octets: u64) {
+        if let Rest::Length(left) = &mut self.rest {
+            *left = left.saturating_sub(octets);
+            if *left == 0 {
+                self.rest = Rest::Done;
+            }
+        }
+    }
+
     /// Takes what it can from the start of `bytes`, in one range; call it again with the rest
     /// until it takes nothing. What it leaves must be offered again with more behind it.
     ///

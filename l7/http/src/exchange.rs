@@ -351,6 +351,23 @@ impl Exchange {
         }
     }
 
+    /// Octets of the response's body that are known to follow and pass as they are. When none of
+    /// the server's bytes is left, the caller may pass them on without showing them here, and
+    /// then calls [`Exchange::passed`].
+    pub fn unseen(&self) -> u64 {
+        if let Response::Body(body) = &self.response { body.plain_octets() } else { 0 }
+    }
+
+    /// So many octets of the response's body, at most [`Exchange::unseen`], have been passed on.
+    pub fn passed(&mut self, octets: u64) {
+        if let Response::Body(body) = &mut self.response {
+            body.skip(octets);
+            if body.is_done() {
+                self.response = Response::Done;
+            }
+        }
+    }
+
     /// When the response has been passed on whole: what becomes of the connections, and if the
     /// client's stays, the next request may come. `None` before that.
     ///

@@ -107,11 +107,11 @@ impl Side {
         self.hung_up
     }
 
-    /// Moves bytes into an empty pipe.
+    /// Moves bytes into an empty pipe, no more than are wanted.
     pub fn read_to(&mut self, pipe: impl AsFd, wanted: usize) -> Read {
         let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
         let result = retry_on_intr(|| splice(&self.fd, None, &pipe, None, wanted, flags));
-        self.learn(result, BULK_BYTES)
+        self.learn(result, wanted.min(BULK_BYTES))
     }
 
     /// Writes bytes.

@@ -7,8 +7,8 @@
 //!                    its way
 //! ```
 
-use crate::pools::{BUFFER_BYTES, Buffer, Pools};
-use crate::side::{Read, Written};
+use crate::pools::{BUFFER_BYTES, Buffer, PIPE_BYTES, Pipe, Pools};
+use crate::side::{Read, Side, Written};
 use crate::transport::Transport;
 use http1::Progress;
 use std::io::IoSlice;
@@ -31,6 +31,8 @@ pub struct Lane {
     send: Range<usize>,
     /// What was looked at is not dropped: it may be needed again.
     kept: bool,
+    /// A part of a body that nobody looks at, sent after `send`, and its octets.
+    pipe: Option<(Pipe, usize)>,
 }
 
 /// What a flush came to.
@@ -59,7 +61,7 @@ impl Lane {
 
     /// Whether nothing waits to be written.
     pub fn is_flushed(&self) -> bool {
-        self.sent == self.text.len() && self.send.is_empty()
+        self.sent == self.text.len() && self.send.is_empty() && self.piped() == 0
     }
 
     /// Whether nothing of what waits has been written yet.
@@ -94,6 +96,10 @@ impl Lane {
     pub fn forget(&mut self) {
         self.text.clear();
         (self.sent, self.send) = (0, 0..0);
+        if self.piped() > 0 {
+            // With bytes in it, it is of no use to anybody else.
+            self.pipe = None;
+        }
         self.drop_sent();
     }
 
@@ -130,6 +136,29 @@ impl Lane {
         read
     }
 
+    /// Whether it has a pipe.
+    pub fn has_pipe(&self) -> bool {
+        self.pipe.is_some()
+    }
+
+    /// Moves octets from a socket into a pipe, at most so many; `None` if there is no pipe to be
+    /// had. Nothing else must wait.
+    pub fn draw(
+        &mut self,
+        from: &mut Side,
+        octets: usize,
+        pools: &mut Pools,
+        now: u64,
+    ) -> Option<Read> {
+        if self.pipe.is_none() {
+            self.pipe = Some((pools.pipe(now)?, 0));
+        }
+        let (pipe, held) = self.pipe.as_mut()?;
+        let read = from.read_to(&pipe.writer, octets.min(PIPE_BYTES));
+        *held = if let Read::Bytes(count) = read { count } else { 0 };
+        Some(read)
+    }
+
     /// Writes until all is written or the destination takes no more; the octets written.
     pub fn flush(&mut self, to: &mut Transport) -> (Flushed, u64) {
         let mut written = 0;
@@ -141,6 +170,7 @@ impl Lane {
             let buffer = self.buffer.as_ref();
             let body = buffer.and_then(|buffer| buffer.get(self.send.clone())).unwrap_or_default();
             let result = match (text, body) {
+                ([], []) => self.pour(to),
                 (text, []) => to.write(text),
                 ([], body) => to.write(body),
                 (text, body) => to.write_all_of(&[IoSlice::new(text), IoSlice::new(body)]),
@@ -150,8 +180,12 @@ impl Lane {
                 Written::Broken => return (Flushed::Broken, written),
                 Written::Bytes(count) => {
                     let of_text = count.min(text.len());
+                    let of_body = (count - of_text).min(body.len());
                     self.sent += of_text;
-                    self.send.start += count - of_text;
+                    self.send.start += of_body;
+                    if let Some((_, held)) = &mut self.pipe {
+                        *held -= count - of_text - of_body;
+                    }
                     written += count as u64;
                 }
             }
@@ -173,6 +207,9 @@ impl Lane {
         if self.buffer.is_none() {
             (self.start, self.at, self.end) = (0, 0, 0);
         }
+        if let Some((pipe, _)) = self.pipe.take() {
+            pools.put_pipe(pipe);
+        }
         if self.text.capacity() > 0 {
             pools.put_text(std::mem::take(&mut self.text));
             self.sent = 0;
@@ -191,6 +228,18 @@ impl Lane {
         self.forget();
         (self.start, self.kept) = (self.end, false);
         self.settle(pools);
+    }
+
+    /// Moves what is in the pipe on.
+    fn pour(&self, to: &mut Transport) -> Written {
+        match (&self.pipe, to.bare()) {
+            (Some((pipe, held)), Some(side)) => side.write_from(&pipe.reader, *held),
+            _ => Written::Broken,
+        }
+    }
+
+    fn piped(&self) -> usize {
+        self.pipe.as_ref().map_or(0, |(_, held)| *held)
     }
 
     /// What nobody needs any more makes room: the buffer begins behind it.

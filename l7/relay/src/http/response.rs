@@ -7,6 +7,9 @@ use crate::core::Core;
 use crate::side::Read;
 use http1::{Answered, Closed, Refusal, ResponseEdits, Step as Act};
 
+/// So much has to follow of a body before it goes by pipe: for less, copying is cheaper.
+const UNSEEN_OCTETS: u64 = 64 << 10;
+
 impl Session {
     /// One step with what the server sends.
     pub(super) fn serve_server(&mut self, core: &mut Core) -> Step {
@@ -74,8 +77,9 @@ impl Session {
     }
 
     fn read_server(&mut self, core: &mut Core) -> Step {
+        let unseen = self.draw(core);
         let Some(upstream) = &mut self.upstream else { return Ok(false) };
-        let read = self.down.read(&mut upstream.side, &mut core.pools);
+        let read = unseen.unwrap_or_else(|| self.down.read(&mut upstream.side, &mut core.pools));
         let cells = upstream.server.shared.cells(core.worker);
         match read {
             Read::Bytes(count) => {
@@ -102,6 +106,24 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Reads into a pipe: a long body between two sockets needs no copy. `None`: it cannot be.
+    fn draw(&mut self, core: &mut Core) -> Option<Read> {
+        let left = self.exchange.unseen();
+        if left == 0 || left < UNSEEN_OCTETS && !self.down.has_pipe() {
+            return None;
+        }
+        let side = self.upstream.as_mut()?.side.bare()?;
+        if !self.client.is_bare() || !side.is_readable() || !self.down.rest().is_empty() {
+            return None;
+        }
+        let most = usize::try_from(left).unwrap_or(usize::MAX);
+        let read = self.down.draw(side, most, &mut core.pools, core.now)?;
+        if let Read::Bytes(count) = read {
+            self.exchange.passed(count as u64);
+        }
+        Some(read)
     }
 
     fn misspoken(&mut self, core: &mut Core, refusal: &Refusal) -> Step {
