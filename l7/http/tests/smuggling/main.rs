@@ -1,55 +1,27 @@
 //! Byte streams made to be read in two ways. Each is refused, or what is forwarded can be read in
 //! one way only: the exact bytes are given, and an independent reader of the canonical form
 //! confirms them. Each stream comes whole, octet by octet, and in pieces of seven.
-//!
-//! Tables by theme: `lines` (line ends, request lines, versions, names), `targets` (target forms,
-//! Host), `lengths` (Content-Length, Transfer-Encoding), `chunks` (chunked bodies, trailers),
-//! `hops` (Connection and what is for one hop), `answers` (responses).
 
 #[path = "../common/mod.rs"]
 mod common;
-
-mod answers;
-mod chunks;
-mod hops;
-mod lengths;
-mod lines;
-mod targets;
+mod table;
 
 use std::collections::HashSet;
 
-use Expect::{Becomes, Cut, Half, Refused, Then, Waits};
 use common::{Passed, reader};
 use http1::{RequestEdits, ResponseEdits};
-
-/// Name, bytes, what comes of them.
-type Row = (&'static str, &'static [u8], Expect);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Expect {
-    /// Refused with this status, nothing forwarded.
-    Refused(u16),
-    /// Refused with this status in the midst of a message: this was forwarded, and is no whole
-    /// message.
-    Cut(u16, &'static [u8]),
-    /// Whole messages are forwarded, then what follows is refused with this status.
-    Then(u16, &'static [u8]),
-    /// Exactly this is forwarded.
-    Becomes(&'static [u8]),
-    /// This is forwarded as it comes, and the message is not whole.
-    Half(&'static [u8]),
-    /// It is no whole head: nothing is forwarded until more comes.
-    Waits,
-}
+use table::{
+    ANSWERS,
+    Expect::{self, Becomes, Cut, Half, Refused, Then, Waits},
+    REQUESTS,
+};
 
 const PIECES: [usize; 3] = [usize::MAX, 1, 7];
-
-const TABLES: [&[Row]; 5] = [lines::ROWS, targets::ROWS, lengths::ROWS, chunks::ROWS, hops::ROWS];
 
 #[test]
 fn no_request_is_forwarded_ambiguously() {
     let edits = RequestEdits { upgrades: &["websocket"], ..RequestEdits::default() };
-    for &(name, bytes, expect) in TABLES.into_iter().flatten() {
+    for &(name, bytes, expect) in REQUESTS.into_iter().flatten() {
         for piece in PIECES {
             let passed = common::requests(bytes, piece, &edits);
             check(name, piece, expect, &passed);
@@ -62,7 +34,7 @@ fn no_request_is_forwarded_ambiguously() {
 
 #[test]
 fn no_response_is_forwarded_ambiguously() {
-    for &(name, request, bytes, expect) in answers::ROWS {
+    for &(name, request, bytes, expect) in ANSWERS {
         for piece in PIECES {
             let passed = common::response(request, bytes, piece, &ResponseEdits::default());
             check(name, piece, expect, &passed);
@@ -97,9 +69,9 @@ fn check(name: &str, piece: usize, expect: Expect, passed: &Passed) {
 
 #[test]
 fn the_tables_are_large_and_without_repetition() {
-    let requests = TABLES.into_iter().flatten().map(|&(name, bytes, _)| (name, bytes.to_vec()));
+    let requests = REQUESTS.into_iter().flatten().map(|&(name, bytes, _)| (name, bytes.to_vec()));
     let responses =
-        answers::ROWS.iter().map(|&(name, request, bytes, _)| (name, [request, bytes].concat()));
+        ANSWERS.iter().map(|&(name, request, bytes, _)| (name, [request, bytes].concat()));
     let rows: Vec<_> = requests.chain(responses).collect();
     assert!(rows.len() >= 150, "{}", rows.len());
     let names: HashSet<_> = rows.iter().map(|row| row.0).collect();

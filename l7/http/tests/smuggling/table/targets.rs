@@ -1,7 +1,7 @@
 //! Forms of the target, and Host.
 
-use crate::Expect::{Becomes, Refused};
-use crate::Row;
+use super::Expect::{Becomes, Refused};
+use super::Row;
 
 #[rustfmt::skip]
 pub const ROWS: &[Row] = &[

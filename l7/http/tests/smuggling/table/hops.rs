@@ -1,7 +1,7 @@
 //! Connection, and what is meant for one hop.
 
-use crate::Expect::{Becomes, Refused, Then};
-use crate::Row;
+use super::Expect::{Becomes, Refused, Then};
+use super::Row;
 
 const PLAIN: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 

@@ -1,7 +1,8 @@
 //! Responses: the server is no more to be trusted than the client, or another client speaks
 //! through it.
 
-use crate::Expect::{self, Becomes, Cut, Half, Refused};
+use super::AnswerRow;
+use super::Expect::{Becomes, Cut, Half, Refused};
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const OLD: &[u8] = b"GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n";
@@ -12,11 +13,8 @@ const UPGRADE: &[u8] =
 const CHUNKED: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 const EMPTY: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
-/// Name, request, response, what comes of it.
-type Row = (&'static str, &'static [u8], &'static [u8], Expect);
-
 #[rustfmt::skip]
-pub const ROWS: &[Row] = &[
+pub const ROWS: &[AnswerRow] = &[
     // Status lines and line ends (RFC 9112 section 4).
     ("status line ends in LF", GET, b"HTTP/1.1 200 OK\nContent-Length: 0\r\n\r\n", Refused(502)),
     ("field ends in LF", GET, b"HTTP/1.1 200 OK\r\nX: y\nContent-Length: 0\r\n\r\n", Refused(502)),

@@ -1,7 +1,7 @@
 //! Chunked bodies and trailers.
 
-use crate::Expect::{Becomes, Cut, Half, Then};
-use crate::Row;
+use super::Expect::{Becomes, Cut, Half, Then};
+use super::Row;
 
 macro_rules! chunked {
     ($body:literal) => {

@@ -1,7 +1,7 @@
 //! Line ends, request lines, versions, methods, field names and values.
 
-use crate::Expect::{Becomes, Refused, Waits};
-use crate::Row;
+use super::Expect::{Becomes, Refused, Waits};
+use super::Row;
 
 const PLAIN: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
