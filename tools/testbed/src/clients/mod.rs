@@ -1,8 +1,11 @@
-//! Clients: curl, dig, ssh, a swarm of connections of our own, and a storm of mere frames.
+//! Clients: curl, dig, ssh, smbclient, libnfs, a swarm of connections of our own, and a storm of mere frames.
 
+mod octets;
 mod storm;
 mod swarm;
+mod talk;
 
+pub use octets::{End, Octets, Recorder};
 pub use storm::{Report, Storm};
 pub use swarm::{Round, Swarm};
 
@@ -15,6 +18,7 @@ use std::path::Path;
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(120);
+const SHORT: Duration = Duration::from_secs(20);
 
 /// How often each server answered, and how often none did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -27,20 +27,20 @@ pub fn add(tests: &mut Vec<Test>) {
     tests.push(Test::new("l7::http::edits", http_edits));
 }
 
-const VIP: &str = "192.168.100.100";
+pub const VIP: &str = "192.168.100.100";
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// A client, a balancer with one arm, and real servers.
-struct Bed {
-    lab: Lab,
-    client: Host,
-    host: Host,
-    servers: Vec<Server>,
+pub struct Bed {
+    pub lab: Lab,
+    pub client: Host,
+    pub host: Host,
+    pub servers: Vec<Server>,
 }
 
 impl Bed {
     /// So many real servers without a daemon, `web1` at 192.168.100.111 and so on.
-    fn new(servers: usize) -> Result<Self> {
+    pub fn new(servers: usize) -> Result<Self> {
         let mut lab = Lab::new()?;
         lab.network("lan")?;
         let client = lab.host("client", &[Link::eth0("lan", "192.168.100.50/24")])?;
@@ -54,7 +54,7 @@ impl Bed {
     }
 
     /// With our own server on port 4444 of each.
-    fn echo(servers: usize) -> Result<Self> {
+    pub fn echo(servers: usize) -> Result<Self> {
         let mut bed = Self::new(servers)?;
         for server in &mut bed.servers {
             server.echo(&[4444])?;
@@ -72,7 +72,7 @@ impl Bed {
         Swarm::tcp(&self.client, vip(), 4444, &["192.168.100.51".parse()?])
     }
 
-    fn close(self, balancer: Balancer) -> Result<()> {
+    pub fn close(self, balancer: Balancer) -> Result<()> {
         let conserved = balancer.must_conserve().map(drop);
         let stopped = balancer.stop();
         drop(self.servers);
@@ -80,19 +80,19 @@ impl Bed {
     }
 }
 
-fn vip() -> IpAddr {
+pub fn vip() -> IpAddr {
     VIP.parse().expect("an address")
 }
 
 /// A file with one interface and these services.
-fn file(services: &[String]) -> String {
+pub fn file(services: &[String]) -> String {
     let head = "[dataplane]\nhuge_pages = false\n\n[[interface]]\nname = \"eth0\"\n\
                 port = \"af_packet:lb0\"\naddresses = [\"192.168.100.10/24\"]\n";
     format!("{head}{}", services.concat())
 }
 
 /// A service with these lines, and real servers by number.
-fn service(name: &str, ports: &str, lines: &str, servers: &[usize]) -> String {
+pub fn service(name: &str, ports: &str, lines: &str, servers: &[usize]) -> String {
     let mut text = format!(
         "\n[[service]]\nname = \"{name}\"\nmode = \"l7-tcp\"\naddress = \"{VIP}\"\n\
          ports = \"{ports}\"\nscheduler = \"wrr\"\ncheck = {CHECK}\n{lines}\n"
@@ -116,7 +116,7 @@ fn echo(servers: &[usize]) -> String {
 }
 
 /// The same of HTTP mode.
-fn http(name: &str, ports: &str, lines: &str, servers: &[usize]) -> String {
+pub fn http(name: &str, ports: &str, lines: &str, servers: &[usize]) -> String {
     service(name, ports, lines, servers).replace("l7-tcp", "l7-http")
 }
 
@@ -317,7 +317,7 @@ fn limit_and_queue(_: Scale) -> Result<()> {
 }
 
 /// A sample of `/metrics`.
-fn metric(balancer: &Balancer, series: &str) -> Result<f64> {
+pub fn metric(balancer: &Balancer, series: &str) -> Result<f64> {
     let text = balancer.metrics()?;
     let value = text.lines().find_map(|line| line.strip_prefix(series));
     value.with_context(|| format!("no {series}"))?.trim().parse().context("a number")

@@ -16,6 +16,7 @@ pub mod modes;
 mod packets;
 mod scale;
 mod shares;
+mod smuggling;
 
 use crate::harness::Test;
 
@@ -32,6 +33,7 @@ pub fn all() -> Vec<Test> {
     edits::add(&mut tests);
     load::add(&mut tests);
     layer7::add(&mut tests);
+    smuggling::add(&mut tests);
     deployments::add(&mut tests);
     files::add(&mut tests);
     checks::add(&mut tests);

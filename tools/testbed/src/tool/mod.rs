@@ -3,11 +3,15 @@
 mod echo;
 mod flood;
 mod fragments;
+pub mod hex;
 mod local;
+pub mod octets;
 pub mod packet_socket;
 mod raw;
+pub mod recorder;
 pub mod storm;
 pub mod swarm;
+pub(crate) mod table;
 pub mod unpack;
 
 use anyhow::Result;
@@ -28,6 +32,10 @@ pub enum Tool {
     Raw(raw::Args),
     /// A great many connections made of frames, told by lines on standard input what to do.
     Storm(storm::Args),
+    /// A client that sends octets as they are.
+    Octets(octets::Args),
+    /// A web server that keeps what it receives and answers what it is told.
+    Recorder(recorder::Args),
     /// The far end of tunnels.
     Unpack(unpack::Args),
 }
@@ -43,6 +51,8 @@ pub fn run(tool: Tool) -> Result<()> {
         Tool::Fragments(args) => fragments::run(&args),
         Tool::Raw(args) => raw::run(&args),
         Tool::Storm(args) => storm::run(&args),
+        Tool::Octets(args) => octets::run(&args),
+        Tool::Recorder(args) => recorder::run(&args),
         Tool::Unpack(args) => unpack::run(&args),
     }
 }
