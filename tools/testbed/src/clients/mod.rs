@@ -1,11 +1,13 @@
 //! Clients: curl, dig, ssh, smbclient, libnfs, a swarm of connections of our own, and a storm of mere frames.
 
 mod octets;
+mod shares;
 mod storm;
 mod swarm;
 mod talk;
 
 pub use octets::{End, Octets, Recorder};
+pub use shares::{Download, Nfs, Smb};
 pub use storm::{Report, Storm};
 pub use swarm::{Round, Swarm};
 

@@ -1,6 +1,7 @@
 //! One host: a network namespace, and what is done in it.
 
 use super::process::{self, Output, Process, until};
+use super::sweep;
 use anyhow::{Context, Result, bail};
 use std::ffi::OsStr;
 use std::net::IpAddr;
@@ -94,6 +95,17 @@ impl Host {
     /// Starts a process whose standard input and output are pipes.
     pub fn start_piped(&self, name: &str, command: Command) -> Result<Process> {
         Process::start_piped(&format!("{name} on {}", self.name()), command, self.log(name))
+    }
+
+    /// Ends every process in it (SIGKILL), and waits for that.
+    pub fn kill_all(&self) -> Result<()> {
+        until(&format!("end of all processes on {}", self.name()), SHORT, || {
+            let alive = sweep::processes(self.namespace());
+            for pid in &alive {
+                let _ = rustix::process::kill_process(*pid, rustix::process::Signal::KILL);
+            }
+            Ok(alive.is_empty().then_some(()))
+        })
     }
 
     fn log(&self, name: &str) -> PathBuf {

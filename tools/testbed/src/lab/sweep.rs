@@ -69,7 +69,8 @@ fn namespaces(prefix: &str) -> Vec<String> {
     names.filter(|name| name.starts_with(prefix)).map(str::to_owned).collect()
 }
 
-fn processes(namespace: &str) -> Vec<Pid> {
+/// Every process in a namespace.
+pub fn processes(namespace: &str) -> Vec<Pid> {
     let list = run_ip(&["netns", "pids", namespace]).unwrap_or_default();
     list.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect()
 }

@@ -5,6 +5,8 @@ mod dns;
 pub mod files;
 mod ftp;
 mod mail;
+pub mod nfs;
+pub mod smb;
 pub mod ssh;
 mod web;
 
@@ -80,6 +82,14 @@ impl Server {
             process.kill()?;
         }
         self.processes.retain(|(name, _)| *name != daemon);
+        Ok(())
+    }
+
+    /// Ends everything on it at once, as a loss of power would, but that its kernel still says
+    /// goodbye.
+    pub fn crash(&mut self) -> Result<()> {
+        self.host.kill_all()?;
+        self.processes.clear();
         Ok(())
     }
 

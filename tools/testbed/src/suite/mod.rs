@@ -17,6 +17,7 @@ mod packets;
 mod scale;
 mod shares;
 mod smuggling;
+mod storage;
 
 use crate::harness::Test;
 
@@ -35,6 +36,7 @@ pub fn all() -> Vec<Test> {
     layer7::add(&mut tests);
     smuggling::add(&mut tests);
     deployments::add(&mut tests);
+    storage::add(&mut tests);
     files::add(&mut tests);
     checks::add(&mut tests);
     api::add(&mut tests);
