@@ -14,6 +14,7 @@ const EXAMPLES: &[&str] = &[
     include_str!("../../../examples/ipv6.toml"),
     include_str!("../../../examples/stateful.toml"),
     include_str!("../../../examples/ctera-portal.toml"),
+    include_str!("../../../examples/ctera-portal-offload.toml"),
     include_str!("../../../examples/icas-fs.toml"),
 ];
 

@@ -12,12 +12,14 @@ use std::time::Duration;
 pub fn add(tests: &mut Vec<Test>) {
     tests.push(Test::new("deployments::d1-d2-iconnect-access", iconnect));
     tests.push(Test::new("deployments::d6-ctera-portal", ctera_portal));
+    tests.push(Test::new("deployments::d7-ctera-portal-offload", ctera_portal_offload));
     tests.push(Test::new("deployments::d8-two-arm-nat", two_arm));
     tests.push(Test::new("deployments::d9-stateful", stateful));
 }
 
 const ICONNECT: &str = include_str!("../../../../examples/iconnect-access.toml");
 const CTERA_PORTAL: &str = include_str!("../../../../examples/ctera-portal.toml");
+const CTERA_PORTAL_OFFLOAD: &str = include_str!("../../../../examples/ctera-portal-offload.toml");
 const TWO_ARM: &str = include_str!("../../../../examples/two-arm-nat.toml");
 const STATEFUL: &str = include_str!("../../../../examples/stateful.toml");
 
@@ -125,6 +127,76 @@ fn ctera_portal(_: Scale) -> Result<()> {
     clients::http_names(&client, vip, 443, 5)?.must_reach(1)?;
     drop(devices);
     close(balancer, servers, lab)
+}
+
+/// D7: two services in HTTP mode that are checked over HTTPS, and the devices' one in TCP mode;
+/// each keeps a client at one portal.
+fn ctera_portal_offload(_: Scale) -> Result<()> {
+    let mut lab = Lab::new()?;
+    lab.network("lan")?;
+    let client = lab.host("client", &[Link::eth0("lan", "192.168.100.50/24")])?;
+    let lb = lab.balancer(&["lan"])?;
+    let credentials = Credentials::make(lab.folder())?;
+    let big = BigFile::write(lab.folder(), 16)?;
+    let vip: IpAddr = "192.168.100.120".parse()?;
+    let mut servers = vec![
+        server(&mut lab, "web1", "lan", "192.168.100.121/24")?,
+        server(&mut lab, "web2", "lan", "192.168.100.122/24")?,
+    ];
+    for server in &mut servers {
+        // What the check asks for.
+        let pages = server.host.folder().join("html");
+        std::fs::create_dir_all(&pages)?;
+        std::fs::write(pages.join("index.html"), "portal")?;
+        server.web(&[80, 443, 8080], Some(&big), Some(&credentials))?.echo(&[995])?;
+    }
+    let mut balancer = Balancer::start(&lb, CTERA_PORTAL_OFFLOAD)?;
+    let sources = more_addresses(&client, "192.168.100", 150, 10)?;
+    let mut devices = Swarm::tcp(&client, vip, 995, &sources)?;
+    let opened = devices.open(100)?;
+    ensure!(opened.must_be(100)?.ok.len() == 2, "all clients on {:?}", opened.ok);
+    let split = opened.by_source.values().find(|servers| servers.len() != 1);
+    ensure!(split.is_none(), "a client was split: {split:?}");
+    for port in [80, 8080] {
+        clients::http_names(&client, vip, port, 20)?.must_reach(1)?;
+        clients::http_big(&client, vip, port, &big)?;
+        let mut reached = std::collections::BTreeSet::new();
+        for source in &sources {
+            let mut names = names_for(&client, *source, vip, port)?;
+            names.dedup();
+            ensure!(names.len() == 1, "{source} was split on port {port}: {names:?}");
+            reached.extend(names);
+        }
+        ensure!(reached.len() == 2, "port {port} reached {reached:?}");
+    }
+    // A portal whose HTTPS check fails loses the web's clients; its devices have another check.
+    let mine = clients::http_names(&client, vip, 80, 1)?.servers.into_keys().next();
+    let mine = mine.unwrap_or_default();
+    for server in servers.iter_mut().filter(|server| server.name() == mine) {
+        server.kill("web")?;
+    }
+    let name = if mine == "web1" { "PORTAL1" } else { "PORTAL2" };
+    for service in ["CTERA_Portal_Web_1", "CTERA_Portal_Web_2"] {
+        balancer.wait_real_server(service, name, false)?;
+    }
+    for port in [80, 8080] {
+        let moved = clients::http_names(&client, vip, port, 5)?;
+        moved.must_reach(1)?;
+        ensure!(!moved.servers.contains_key(&mine), "still {mine} on port {port}");
+    }
+    devices.ping()?.must_be(100)?;
+    drop(devices);
+    close(balancer, servers, lab)
+}
+
+/// The server of each of four requests from an address of the client's.
+fn names_for(client: &Host, source: IpAddr, vip: IpAddr, port: u16) -> Result<Vec<String>> {
+    let line = format!(
+        "for n in 1 2 3 4; do curl --silent --show-error --fail --max-time 20 \
+         --interface {source} http://{vip}:{port}/name; done"
+    );
+    let names = client.shell(&line, Duration::from_secs(60))?;
+    Ok(names.lines().map(str::to_owned).collect())
 }
 
 /// D8: NAT between two arms; the real server's own traffic leaves masqueraded.
