@@ -15,7 +15,7 @@ pub static REAL_SERVER: Object = Object {
             .help("Its own address (RIP)."),
         Key::optional("port", PORT, "the one that the client came to")
             .example("8080")
-            .help("The port that it listens on; another than the client's in modes `l4-nat` and `l4-snat` only."),
+            .help("The port that it listens on; in modes `l4-dr` and `l4-tun` no other than the client's."),
         Key::with_default("weight", integer(0, 65_535, ""), "100")
             .help("Its share relative to the others; 0 takes no new connections."),
         Key::with_default("max_connections", LIMIT, "0")
