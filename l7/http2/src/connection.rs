@@ -9,6 +9,7 @@ pub use send::{Gone, NotOpened, Request};
 
 use crate::budget::Budget;
 use crate::code::Code;
+use crate::flaw::Flaw;
 use crate::frame;
 use crate::hpack::{Decoder, Encoder};
 use crate::reason::{Broken, Counts, Reason};
@@ -87,6 +88,7 @@ pub struct Connection {
     their_last: u32,
     budget: Budget,
     counts: Counts,
+    last_flaw: Option<Flaw>,
     broken: Option<Broken>,
 }
 
@@ -136,6 +138,7 @@ impl Connection {
             their_last: MAX_ID,
             budget: Budget::default(),
             counts: Counts::default(),
+            last_flaw: None,
             broken: None,
         }
     }
@@ -286,6 +289,18 @@ impl Connection {
     /// How often the peer did what it should not.
     pub fn counts(&self) -> &Counts {
         &self.counts
+    }
+
+    /// Octets on the heap.
+    pub fn memory(&self) -> usize {
+        let buffers = [&self.output, &self.gathered, &self.block];
+        let buffers: usize = buffers.iter().map(|buffer| buffer.capacity()).sum();
+        buffers + self.streams.memory() + self.decoder.memory() + self.encoder.memory()
+    }
+
+    /// What was wrong with the last message that was malformed, for a log.
+    pub fn last_flaw(&self) -> Option<Flaw> {
+        self.last_flaw
     }
 
     /// Was the stream's id in use by now? `false`: the stream is idle (section 5.1).

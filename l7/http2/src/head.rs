@@ -156,7 +156,7 @@ impl Head {
     }
 
     #[inline]
-    fn pseudo(&self, kind: Kind) -> Option<&[u8]> {
+    pub(crate) fn pseudo(&self, kind: Kind) -> Option<&[u8]> {
         let span = *self.pseudo.get(pseudo_slot(kind)?)?;
         (span.name_len != 0).then(|| self.value(span))
     }
@@ -216,6 +216,11 @@ impl Head {
     /// The value of the first ordinary field of this lower-case name.
     pub fn field(&self, name: &[u8]) -> Option<&[u8]> {
         self.fields().find(|field| field.name == name).map(|field| field.value)
+    }
+
+    /// Octets on the heap, which it keeps from head to head.
+    pub fn memory(&self) -> usize {
+        self.text.capacity() + self.fields.capacity() * size_of::<Span>()
     }
 
     fn name(&self, span: Span) -> &[u8] {

@@ -8,6 +8,8 @@ mod huffman;
 mod integer;
 mod kind;
 mod static_table;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use decode::Decoder;
 pub(crate) use encode::Encoder;

@@ -14,6 +14,7 @@
 //! [`bridge`] turns a checked head into one of HTTP/1.1, and back.
 #![forbid(unsafe_code)]
 
+pub mod bridge;
 mod budget;
 mod code;
 mod connection;

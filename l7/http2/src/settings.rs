@@ -20,7 +20,7 @@ const ENABLE_CONNECT_PROTOCOL: u16 = 8;
 /// can make us, or our caller, hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
-    /// Streams of the peer that are open at once.
+    /// Streams that are open at once: the client's, whichever role is ours.
     pub streams: u32,
     /// Octets of DATA on one stream that were not given back; at most 2^31 - 1.
     pub stream_window: u32,

@@ -123,6 +123,10 @@ impl Streams {
         self.list.iter_mut()
     }
 
+    pub(crate) fn memory(&self) -> usize {
+        self.list.capacity() * size_of::<Stream>()
+    }
+
     /// Gives memory back that no stream needs.
     pub(crate) fn rest(&mut self) {
         if self.list.is_empty() {

@@ -192,6 +192,7 @@ impl Connection {
     ) -> Result<Option<Event>, Reason> {
         let known = self.streams.get(id).is_some();
         self.counts.add(reason);
+        self.last_flaw = flaw.or(self.last_flaw);
         self.abandon(id, reason.code());
         self.budget.reset()?;
         let event = Event::Reset { stream: StreamId(id), code: reason.code(), by: By::Us(flaw) };

@@ -93,7 +93,7 @@ impl Connection {
             }
             Phase::PadLength { stream, left, end } => {
                 let pad = rest.first().copied().unwrap_or(0);
-                let event = self.pad_length(stream, left, pad.into(), end, at + 1)?;
+                let event = self.pad_length(stream, left, pad.into(), end)?;
                 Ok(Some((1, event)))
             }
             Phase::Payload(header) => self.part_of_payload(header, rest, head),
@@ -133,7 +133,7 @@ impl Connection {
         let header = Header::read(&octets);
         self.check(header)?;
         if header.kind == frame::DATA {
-            return Ok(Some((len, self.data_header(header, 0)?)));
+            return Ok(Some((len, self.data_header(header)?)));
         }
         self.gathered.clear();
         self.phase = Phase::Payload(header);
@@ -154,7 +154,7 @@ impl Connection {
     ) -> Result<Advance, Reason> {
         self.check(header)?;
         if header.kind == frame::DATA {
-            return Ok(Some((HEADER_LEN, self.data_header(header, 0)?)));
+            return Ok(Some((HEADER_LEN, self.data_header(header)?)));
         }
         let len = header.len as usize;
         if let Some(payload) = payload.get(..len) {
@@ -206,7 +206,7 @@ impl Connection {
     }
 
     /// A DATA frame begins (section 6.1). Its whole length counts for the windows (6.9.1).
-    fn data_header(&mut self, header: Header, at: usize) -> Result<Option<Event>, Reason> {
+    fn data_header(&mut self, header: Header) -> Result<Option<Event>, Reason> {
         let (id, len, end) = (header.stream, header.len, header.has(END_STREAM));
         match id {
             0 => return Err(Reason::StreamId),
@@ -223,7 +223,7 @@ impl Connection {
             Some(stream) => {
                 stream.receive_window -= len;
                 if !header.has(PADDED) {
-                    return self.begin_data(id, len, 0, end, at);
+                    return self.begin_data(id, len, 0, end);
                 }
                 let left = len.checked_sub(1).ok_or(Reason::FrameSize)?;
                 self.phase = Phase::PadLength { stream: id, left, end };
@@ -250,7 +250,6 @@ impl Connection {
         left: u32,
         pad: u32,
         end: bool,
-        at: usize,
     ) -> Result<Option<Event>, Reason> {
         let data = left.checked_sub(pad).ok_or(Reason::Padding)?;
         self.budget.spend(u16::from(pad > data), Reason::EmptyFlood)?;
@@ -261,7 +260,7 @@ impl Connection {
         }
         self.open_stream(id, pad + 1);
         self.give_back_connection(pad + 1);
-        self.begin_data(id, data, pad, end, at)
+        self.begin_data(id, data, pad, end)
     }
 
     /// What the frame holds is known: so is whether it agrees with Content-Length.
@@ -272,7 +271,6 @@ impl Connection {
         left: u32,
         pad: u32,
         end: bool,
-        at: usize,
     ) -> Result<Option<Event>, Reason> {
         let Some(stream) = self.streams.find(id) else { return Ok(None) };
         if !stream.count_body(left) || (end && !stream.is_whole()) {
@@ -287,7 +285,7 @@ impl Connection {
         }
         self.phase = after_data(pad);
         if end {
-            return Ok(Some(self.end_of_data(id, at..at)));
+            return Ok(Some(self.end_of_data(id, 0..0)));
         }
         self.budget.spend(1, Reason::EmptyFlood).map(|()| None)
     }

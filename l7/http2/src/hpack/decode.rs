@@ -61,6 +61,10 @@ impl Decoder {
         Ok(())
     }
 
+    pub(crate) fn memory(&self) -> usize {
+        self.table.memory()
+    }
+
     #[inline]
     fn indexed(&self, index: usize, head: &mut Head) -> Result<(), Undecodable> {
         let nth = index.checked_sub(1).ok_or(Undecodable)?;
@@ -117,6 +121,13 @@ impl Decoder {
         let name = octets.get(..entry.name_len as usize).unwrap_or_default();
         text.extend_from_slice(name);
         Ok((entry.kind, entry.flaw.and_then(|_| name_flaw(name))))
+    }
+}
+
+#[cfg(test)]
+impl Decoder {
+    pub(crate) fn table_size(&self) -> usize {
+        self.table.size()
     }
 }
 

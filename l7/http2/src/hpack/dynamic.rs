@@ -44,6 +44,11 @@ impl Dynamic {
         Dynamic { max, ..Dynamic::default() }
     }
 
+    #[cfg(test)]
+    pub(super) fn size(&self) -> usize {
+        self.size
+    }
+
     pub(super) fn max(&self) -> usize {
         self.max
     }
@@ -51,6 +56,11 @@ impl Dynamic {
     /// How many entries there ever were: the serial number of the next.
     pub(super) fn inserted(&self) -> u32 {
         self.inserted
+    }
+
+    /// Octets on the heap.
+    pub(super) fn memory(&self) -> usize {
+        self.octets.capacity() + self.entries.capacity() * size_of::<Entry>()
     }
 
     pub(super) fn resize(&mut self, max: usize) {

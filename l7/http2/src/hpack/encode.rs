@@ -138,6 +138,10 @@ impl Encoder {
         self.insert(hash, name, value, out);
     }
 
+    pub(crate) fn memory(&self) -> usize {
+        self.table.memory() + self.slots.capacity() * size_of::<Slot>()
+    }
+
     /// The second time: into the table, and coded, since it is sent once only.
     fn insert(&mut self, hash: u32, name: &[u8], value: &[u8], out: &mut Vec<u8>) {
         let mut lower = [0; MAX_NAME];
