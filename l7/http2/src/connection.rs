@@ -265,9 +265,9 @@ impl Connection {
         self.streams.len() == 0
     }
 
-    /// Is the output so full that nothing more is taken in?
+    /// Is the output so full that nothing more is taken in, and no DATA taken over?
     pub fn is_full(&self) -> bool {
-        self.output.len() >= self.settings.output
+        self.output.len() + frame::HEADER_LEN >= self.settings.output
     }
 
     /// Is there nothing more to come: broken, or closing and without a stream?

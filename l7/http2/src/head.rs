@@ -41,6 +41,7 @@ pub struct Head {
     pseudo: [Span; PSEUDO],
     bounds: Bounds,
     size: usize,
+    count: usize,
     cut: bool,
     flaw: Option<Flaw>,
     content_length: Option<u64>,
@@ -55,6 +56,7 @@ impl Default for Head {
             pseudo: [Span::default(); PSEUDO],
             bounds: Bounds { octets: 0, fields: 0 },
             size: 0,
+            count: 0,
             cut: false,
             flaw: None,
             content_length: None,
@@ -70,7 +72,7 @@ impl Head {
         self.fields.clear();
         self.pseudo = [Span::default(); PSEUDO];
         self.bounds = bounds;
-        (self.size, self.cut, self.flaw) = (0, false, None);
+        (self.size, self.count, self.cut, self.flaw) = (0, 0, false, None);
         (self.content_length, self.host) = (None, None);
     }
 
@@ -102,7 +104,8 @@ impl Head {
     ) {
         let end = self.text.len();
         self.size = self.size.saturating_add(end - start + ENTRY_OVERHEAD);
-        if self.size > self.bounds.octets || self.fields.len() >= self.bounds.fields {
+        self.count += 1;
+        if self.size > self.bounds.octets || self.count > self.bounds.fields {
             self.cut = true;
             return self.text.truncate(start);
         }

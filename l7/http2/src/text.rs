@@ -3,11 +3,14 @@
 use crate::flaw::Flaw;
 
 /// Octets of a lower-case token.
-static LOWER: [bool; 256] = lower();
+static LOWER: [bool; 256] = set(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz");
 
-const fn lower() -> [bool; 256] {
+/// Octets of a registered name, as far as we take one: no percent codes, no sub-delimiters.
+static HOST: [bool; 256] =
+    set(b"-._~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+
+const fn set(marks: &[u8]) -> [bool; 256] {
     let mut table = [false; 256];
-    let marks = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz";
     let mut nth = 0;
     while nth < marks.len() {
         table[marks[nth] as usize] = true;
@@ -30,6 +33,11 @@ pub(crate) fn value_flaw(value: &[u8]) -> Option<Flaw> {
     let bad = value.iter().fold(false, |bad, &octet| bad | is_bad(octet));
     let padded = value.first().is_some_and(is_blank) || value.last().is_some_and(is_blank);
     (bad || padded).then_some(Flaw::Value)
+}
+
+/// How many octets at the start may be a registered name.
+pub(crate) fn host_name_len(text: &[u8]) -> usize {
+    text.iter().position(|&octet| !HOST[usize::from(octet)]).unwrap_or(text.len())
 }
 
 /// A token in any case.

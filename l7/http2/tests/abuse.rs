@@ -208,7 +208,7 @@ fn windows_that_never_open_are_told() {
 
 #[test]
 fn a_head_too_large_is_answered_and_the_connection_goes_on() {
-    let mut server = Server::greeted(Settings { head: 200, ..Settings::default() });
+    let mut server = Server::greeted(Settings { head: 199, ..Settings::default() });
     let fields =
         [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "a"), ("x", "y")];
     server.hear(&frame(HEADERS, 5, 1, &section(&fields)));

@@ -240,3 +240,21 @@ fn a_full_output_holds_everything_back() {
     pair.client_hears();
     assert_eq!(pair.server.receive(&ping, &mut pair.head).unwrap().taken, ping.len());
 }
+
+#[test]
+fn an_output_without_room_for_data_is_full() {
+    let bounds = Settings { output: 500, ..Settings::default() };
+    let mut pair = Pair::new(Settings::default(), bounds);
+    let (first, second) = (pair.ask(b"GET", true), pair.ask(b"GET", true));
+    pair.server_hears();
+    let none = || std::iter::empty::<(&[u8], &[u8])>();
+    pair.server.respond(first, 200, none(), false).unwrap();
+    pair.server.respond(second, 200, none(), false).unwrap();
+    // Two heads of 10 octets; behind this frame there is room for a header, and no more.
+    assert_eq!(pair.server.send_data(first, &[b'x'; 462], true), Ok(462));
+    assert_eq!((pair.server.output().len(), pair.server.is_full()), (491, true));
+    assert_eq!(pair.server.send_data(second, b"abc", true), Ok(0));
+    assert!(!pair.server.is_stalled());
+    pair.client_hears();
+    assert_eq!(pair.server.send_data(second, b"abc", true), Ok(3));
+}

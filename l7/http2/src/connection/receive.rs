@@ -7,6 +7,9 @@ use crate::head::Head;
 use crate::reason::{Broken, Reason};
 use crate::stream::StreamId;
 
+/// DATA of fewer octets earns nothing: a peer could pay for floods with it.
+const WORTHWHILE: u32 = 256;
+
 /// What the next octet is part of.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Phase {
@@ -279,7 +282,9 @@ impl Connection {
             return self.stream_error(id, Reason::Malformed, Some(crate::Flaw::Length));
         }
         if left > 0 {
-            self.budget.data();
+            if left >= WORTHWHILE && pad <= left {
+                self.budget.data();
+            }
             self.phase = Phase::Data { stream: id, left, pad, end };
             return Ok(None);
         }

@@ -134,8 +134,8 @@ impl Connection {
     /// Sends as much of a body as the windows and the output's bound allow, and tells how much
     /// that is. `end`: nothing follows; it is said if all of `data` went.
     ///
-    /// If it was less than all for want of window, [`crate::Event::Room`] tells when to go on; if
-    /// the output is full, that is the caller's to know.
+    /// If it was less than all, the output is full ([`Connection::is_full`]) and is to be drained
+    /// first, or a window is, and [`crate::Event::Room`] tells when to go on; or both.
     ///
     /// # Errors
     /// The stream is closed.

@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 use super::{Head, Span, pseudo_slot};
 use crate::flaw::Flaw;
 use crate::hpack::Kind;
-use crate::text::is_token;
+use crate::text::{host_name_len, is_token};
 
 impl Head {
     /// A request head; `extended`: our settings allow `:protocol` (RFC 8441).
@@ -108,9 +108,7 @@ fn is_authority(text: &[u8]) -> bool {
         let is_v6 = address.is_some_and(|text| text.parse::<Ipv6Addr>().is_ok());
         return is_v6 && is_port(port.get(1..).unwrap_or_default());
     }
-    let is_name = |octet: &u8| octet.is_ascii_alphanumeric() || b"-._~".contains(octet);
-    let name_len = text.iter().position(|octet| !is_name(octet)).unwrap_or(text.len());
-    let (name, port) = text.split_at(name_len);
+    let (name, port) = text.split_at(host_name_len(text));
     !name.is_empty() && is_port(port)
 }
 

@@ -129,9 +129,7 @@ impl Encoder {
         if slot.serial != 0
             && let back = self.table.inserted().wrapping_sub(slot.serial) as usize
             && let Some((entry, octets)) = self.table.entry(back)
-            && let (known, same) = octets.split_at(entry.name_len as usize)
-            && known.eq_ignore_ascii_case(name)
-            && same == value
+            && octets.split_at(entry.name_len as usize) == (name, value)
         {
             return integer::write(INDEXED, 7, STATIC.len() + 1 + back, out);
         }
@@ -142,19 +140,20 @@ impl Encoder {
         self.table.memory() + self.slots.capacity() * size_of::<Slot>()
     }
 
-    /// The second time: into the table, and coded, since it is sent once only.
+    /// The second time: into the table, and coded, since it is sent once only. Our side of the
+    /// table is for finding it again, and so holds the name as it was spelt.
     fn insert(&mut self, hash: u32, name: &[u8], value: &[u8], out: &mut Vec<u8>) {
         let mut lower = [0; MAX_NAME];
-        let name = lowered(name, &mut lower);
-        if matches!(Kind::of(name), Kind::Secret | Kind::Cookie) {
+        let lower = lowered(name, &mut lower);
+        if matches!(Kind::of(lower), Kind::Secret | Kind::Cookie) {
             return self.literal(name, value, true, out);
         }
-        let index = index_of_name(name);
+        let index = index_of_name(lower);
         if name.len() + value.len() + ENTRY_OVERHEAD > self.table.max() {
-            return write_literal(0, 4, index, name, value, false, out);
+            return write_literal(0, 4, index, lower, value, false, out);
         }
         self.table.insert(name, value, Kind::Other, None);
-        write_literal(WITH_INDEXING, 6, index, name, value, true, out);
+        write_literal(WITH_INDEXING, 6, index, lower, value, true, out);
         self.slots[hash as usize % SLOTS] = Slot { hash, serial: self.table.inserted() };
     }
 
@@ -199,19 +198,29 @@ fn write_literal(
     out.extend_from_slice(value);
 }
 
-/// Eight octets at a time; what collides is told apart by the octets themselves.
+/// Of a name and a value; what collides is told apart by the octets themselves.
 #[inline]
 fn hash(name: &[u8], value: &[u8]) -> u32 {
-    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mut hash = (name.len() as u64) << 32 | value.len() as u64;
-    for part in [name, value] {
-        let mut words = part.chunks_exact(8);
-        for word in &mut words {
-            let word = word.first_chunk::<8>().map_or(0, |word| u64::from_le_bytes(*word));
-            hash = (hash ^ word).wrapping_mul(ODD).rotate_left(29);
-        }
-        let rest = words.remainder().iter().fold(0, |word, &octet| word << 8 | u64::from(octet));
-        hash = (hash ^ rest).wrapping_mul(ODD).rotate_left(29);
-    }
+    let lens = (name.len() as u64) << 32 | value.len() as u64;
+    let hash = absorb(absorb(lens, name), value);
     (hash ^ hash >> 32) as u32
+}
+
+/// Eight octets at a time; the last eight again, if they are no whole word.
+#[inline]
+fn absorb(mut hash: u64, part: &[u8]) -> u64 {
+    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut mix = |word: u64| hash = (hash ^ word).wrapping_mul(ODD).rotate_left(29);
+    if let (Some(last), words) = (part.last_chunk::<8>(), part.as_chunks::<8>().0) {
+        for word in words {
+            mix(u64::from_le_bytes(*word));
+        }
+        mix(u64::from_le_bytes(*last));
+    } else if let (Some(first), Some(last)) = (part.first_chunk::<4>(), part.last_chunk::<4>()) {
+        let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+        mix(u64::from(first) | u64::from(last) << 32);
+    } else {
+        mix(part.iter().fold(1, |word, &octet| word << 8 | u64::from(octet)));
+    }
+    hash
 }
