@@ -70,7 +70,7 @@ pub struct Service {
     pub on_down: OnDown,
     /// What happens to the service's connections when it is no longer in a snapshot.
     pub on_removal: Removal,
-    /// TLS with clients; `None`: their bytes are taken as they are.
+    /// TLS with clients, at the ports that it names; `None`: their bytes are taken as they are.
     pub tls: Option<Termination>,
     /// TLS with real servers, if they have no rule of their own.
     pub reencrypt: Option<Reencryption>,

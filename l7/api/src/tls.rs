@@ -1,5 +1,6 @@
 //! TLS with clients, and again with real servers.
 
+use crate::PortRange;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -26,6 +27,9 @@ pub struct Secret(pub Vec<u8>);
 /// certificates alone keeps the sessions of clients as well.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Termination {
+    /// Ports of the service whose clients speak TLS; those of all others are taken at their bytes.
+    /// Empty: all ports.
+    pub ports: Vec<PortRange>,
     /// Which certificates may be shown, each for the names in it: at least one.
     pub certificates: Vec<CertificateId>,
     /// Whether a client that asks for another name, or for none, is refused. Otherwise it is
@@ -152,6 +156,7 @@ impl Termination {
     /// default.
     pub fn new(certificates: Vec<CertificateId>) -> Self {
         Self {
+            ports: Vec::new(),
             certificates,
             strict_names: false,
             mode: TlsMode::default(),
@@ -159,6 +164,12 @@ impl Termination {
             clients: ClientCertificates::default(),
             cached_sessions: 0,
         }
+    }
+
+    /// Whether clients that came to this port of the service speak TLS.
+    pub fn is_spoken_at(&self, port: u16) -> bool {
+        let within = |range: &PortRange| (range.first..=range.last).contains(&port);
+        self.ports.is_empty() || self.ports.iter().any(within)
     }
 }
 

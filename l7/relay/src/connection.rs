@@ -58,7 +58,7 @@ impl Connection {
         service: Arc<Service>,
         now: u64,
     ) -> Self {
-        if Arrival::is_needed(&service, from.ip()) {
+        if Arrival::is_needed(&service, from.ip(), vip.port()) {
             return Self::Arriving(Box::new(Arrival::new(key, fd, from, vip, service, now)));
         }
         Self::of(Client::bare(key, fd, (from, vip), service, now), now)

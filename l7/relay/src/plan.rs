@@ -129,6 +129,12 @@ impl Plan {
 }
 
 impl Service {
+    /// What a client that came to this port speaks TLS by, if it does.
+    pub fn terminates(&self, port: u16) -> Option<&Arc<Terminate>> {
+        let settings = self.config.tls.as_ref()?;
+        self.tls.as_ref().filter(|_| settings.is_spoken_at(port))
+    }
+
     /// The real server, or fallback server, of this number.
     pub fn server(&self, id: ServerId) -> Option<&Arc<Server>> {
         self.servers.iter().chain(&self.fallback).find(|server| server.config.id == id)

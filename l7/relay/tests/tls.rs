@@ -4,13 +4,13 @@ mod common;
 use common::encrypted::*;
 use common::*;
 use l7_api::{
-    AskedName, ClientAuthorities, ClientCertificates, ProxyOut, Reencryption, ServerTls,
+    AskedName, ClientAuthorities, ClientCertificates, PortRange, ProxyOut, Reencryption, ServerTls,
     Termination, Verify,
 };
 use proxyproto::{Header, Origin, decode};
 use rustls::client::Tls12Resumption;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::mpsc;
@@ -302,6 +302,44 @@ fn names_choose_and_strangers_are_refused_if_told_so() {
     let error = shows("three.example").unwrap_err().to_string();
     assert!(error.contains("alert") || error.contains("HandshakeFailure"), "{error}");
     until(&relay, "refused", |c| c.services[0].tls_failed == 1);
+}
+
+#[test]
+fn a_service_may_have_ports_with_and_without() {
+    let echo = RealServer::echo();
+    let own = certificate("a.example");
+    let mut service = encrypted(1, vec![server(1, echo.address)]);
+    let second = l7_api::Listen { ports: PortRange::one(4_444), ..service.listen[0] };
+    service.listen.push(second);
+    let at = |port| SocketAddr::new(second.address, port);
+    let (first, second) = (address(&service).port(), 4_444);
+    let speaking = |ports: &[u16]| {
+        let ports = ports.iter().copied().map(PortRange::one).collect();
+        let tls = Some(Termination { ports, ..Termination::new(vec![1]) });
+        l7_api::Service { tls, ..service.clone() }
+    };
+    let config = client(&settings());
+    let mut relay = relay(1);
+    let is_tls = |port| shake(&config, "a.example", at(port)).is_ok();
+    let is_plain = |port| common::ask(at(port), b"there?").is_ok_and(|answer| answer == b"there?");
+    for (generation, ports, tls) in
+        [(1, &[second][..], [false, true]), (2, &[first], [true, false]), (3, &[], [true, true])]
+    {
+        let service = speaking(ports);
+        assert_eq!(relay.apply(snapshot_with(generation, &[&service], &[&own])).unwrap(), []);
+        assert_eq!([first, second].map(is_tls), tls, "TLS, {ports:?}");
+        assert_eq!([first, second].map(is_plain), tls.map(|tls| !tls), "plain, {ports:?}");
+    }
+    let mut stream = shake(&config, "a.example", at(first)).unwrap();
+    let mut still = || {
+        let mut answer = [0; 6];
+        stream.write_all(b"still?").and_then(|()| stream.read_exact(&mut answer)).is_ok()
+    };
+    assert!(still());
+    relay.apply(snapshot_with(4, &[&speaking(&[second])], &[&own])).unwrap();
+    assert!(still(), "it goes on as it began");
+    let again = shake(&config, "a.example", at(second)).unwrap();
+    assert!(again.conn.handshake_kind() == Some(rustls::HandshakeKind::Resumed), "as sessions do");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A client that was accepted and is not there yet: first the PROXY protocol header, if it comes
 //! from where headers are believed, then the TLS handshake.
 
-use super::{Client, Progress};
+use super::{Client, Progress, Terminate};
 use crate::core::Core;
 use crate::plan::{Plan, Service};
 use crate::side::Read;
@@ -46,9 +46,9 @@ enum Stage {
 }
 
 impl Arrival {
-    /// Whether clients of this service, coming from there, have to arrive first.
-    pub fn is_needed(service: &Service, from: IpAddr) -> bool {
-        service.tls.is_some() || is_trusted(&service.config.proxy_in, from)
+    /// Whether clients of this service, coming from there to this port, have to arrive first.
+    pub fn is_needed(service: &Service, from: IpAddr, port: u16) -> bool {
+        service.terminates(port).is_some() || is_trusted(&service.config.proxy_in, from)
     }
 
     /// A client that was just accepted, of such a service; [`Self::begin`] is next.
@@ -99,7 +99,7 @@ impl Arrival {
                     return self.refuse();
                 }
             }
-            if self.client.service.tls.is_none() {
+            if self.terminate(&self.client.service).is_none() {
                 return Outcome::Arrived(self.client);
             }
             self = match self.secure() {
@@ -129,7 +129,8 @@ impl Arrival {
             Some(service) => {
                 self.cut_at = NEVER;
                 // What it shakes hands for stays what it is for.
-                if service.tls.is_some() == self.client.service.tls.is_some() {
+                let (new, old) = (self.terminate(service), self.terminate(&self.client.service));
+                if new.is_some() == old.is_some() {
                     self.client.service = service.clone();
                 }
             }
@@ -176,13 +177,18 @@ impl Arrival {
 
     /// Begins with TLS. An error is our fault, not the client's.
     fn secure(self: Box<Self>) -> Result<Box<Self>, Box<Self>> {
-        let terminate = self.client.service.tls.as_ref();
+        let terminate = self.terminate(&self.client.service);
         let Some(Ok(connection)) = terminate.map(|terminate| terminate.connection()) else {
             return Err(self);
         };
         let Self { client, until, cut_at, .. } = *self;
         let client = Client { transport: client.transport.encrypt(connection), ..client };
         Ok(Box::new(Self { client, stage: Stage::Handshake, until, cut_at }))
+    }
+
+    /// What this client speaks TLS by if it is of `service`.
+    fn terminate<'a>(&self, service: &'a Service) -> Option<&'a Arc<Terminate>> {
+        service.terminates(self.client.vip.port())
     }
 
     fn shake_hands(mut self: Box<Self>, core: &mut Core) -> Outcome {

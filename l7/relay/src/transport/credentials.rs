@@ -266,8 +266,10 @@ fn rule<'a>(service: &'a l7_api::Service, server: &'a l7_api::Server) -> Option<
     }
 }
 
+/// Whether what the library is configured by is the same: neither certificates nor ports are.
 fn same_but_for_certificates(old: &Termination, new: &Termination) -> bool {
-    let old = Termination { certificates: new.certificates.clone(), ..old.clone() };
+    let (certificates, ports) = (new.certificates.clone(), new.ports.clone());
+    let old = Termination { certificates, ports, ..old.clone() };
     Termination { strict_names: new.strict_names, ..old } == *new
 }
 
