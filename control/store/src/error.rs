@@ -59,6 +59,9 @@ pub enum Error {
     /// The caller gave an author or a message that would spoil lists.
     #[error("the {0} holds control characters; write plain text")]
     NotPlain(&'static str),
+    /// The caller gave a name that cannot be a file's.
+    #[error("{0:?} is no name; write 1 to 64 letters, digits and _ - .")]
+    NotAName(String),
     /// The caller wants a way back where there is none.
     #[error(
         "there is no confirmed revision to go back to; apply revision {0} without a deadline first"

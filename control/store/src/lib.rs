@@ -31,6 +31,7 @@ mod kept;
 mod open;
 mod revision;
 mod sealed;
+mod shelf;
 mod store;
 mod whole;
 
@@ -42,5 +43,6 @@ pub use finding::{Finding, Severity};
 pub use kept::{Kept, MAX_KEPT_BYTES};
 pub use revision::{MAX_AUTHOR_BYTES, MAX_MESSAGE_BYTES, Meta, Revision};
 pub use sealed::sha256;
+pub use shelf::Shelf;
 pub use store::{Limits, MAX_PAGE, Page, Store};
 pub use whole::replace_file;

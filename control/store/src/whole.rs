@@ -73,6 +73,17 @@ pub(crate) fn replace(disk: &impl Disk, path: &Path, old: Option<&[u8]>, new: &[
     }
 }
 
+/// Removes `path`, of which `old` is the content.
+pub(crate) fn remove(disk: &impl Disk, path: &Path, old: &[u8]) -> Result<()> {
+    disk.remove(path).map_err(Error::disk("remove", path))?;
+    let Err(source) = sync_folder_of(disk, path) else { return Ok(()) };
+    // The file is gone and may be back. Who is told of a failure must not find it done.
+    match put_back(disk, path, Some(old)) {
+        Ok(()) => Err(Error::disk("remove", path)(source)),
+        Err(_) => Err(Error::Unsure { path: path.to_owned(), source }),
+    }
+}
+
 fn put_back(disk: &impl Disk, path: &Path, old: Option<&[u8]>) -> Result<()> {
     match old {
         Some(old) => {
