@@ -1,5 +1,6 @@
 //! A certificate with its chain and key, and what there is to say of it.
 
+use crate::import::{Note, SOON_DAYS};
 use crate::key::{Key, kind};
 use crate::name;
 use crate::refusal::Reason;
@@ -157,6 +158,20 @@ impl Details {
             self_signed: certificate.subject() == certificate.issuer()
                 && certificate.verify_signature(None).is_ok(),
         })
+    }
+
+    /// What there is to say of its validity at `now`.
+    #[must_use]
+    pub fn validity(&self, now: UnixTime) -> Option<Note> {
+        let left = self.days_left(now);
+        if left < 0 {
+            return Some(Note::Expired { days: -left });
+        }
+        if self.not_before > seconds(now) {
+            let days = (self.not_before - seconds(now)).div_euclid(86_400) + 1;
+            return Some(Note::NotYetValid { days });
+        }
+        (left < SOON_DAYS).then_some(Note::ExpiresSoon { days: left })
     }
 
     /// Days until it expires at `now`, rounded down; negative when it has.

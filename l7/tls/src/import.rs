@@ -1,6 +1,6 @@
 //! Files of an operator in; a certificate with notes, or a refusal, out.
 
-use crate::certificate::{Certificate, Details, parse, seconds};
+use crate::certificate::{Certificate, Details, parse};
 use crate::key::{Encoding, Key};
 use crate::pem_file::{self, Block};
 use crate::refusal::{Reason, Refusal};
@@ -17,7 +17,7 @@ pub const MAX_CERTIFICATES: usize = 32;
 pub const MAX_KEYS: usize = 8;
 
 /// From when on a note says that the end of validity is near.
-const SOON_DAYS: i64 = 30;
+pub(crate) const SOON_DAYS: i64 = 30;
 
 /// One file as it was uploaded.
 #[derive(Clone, Copy)]
@@ -300,16 +300,7 @@ fn der_blocks(bytes: &[u8], password: Option<&str>) -> Result<Vec<Block>, Reason
 }
 
 fn of_leaf(der: &[u8], details: &Details, now: UnixTime) -> Vec<Note> {
-    let mut notes = Vec::new();
-    let left = details.days_left(now);
-    if left < 0 {
-        notes.push(Note::Expired { days: -left });
-    } else if details.not_before > seconds(now) {
-        let days = (details.not_before - seconds(now)).div_euclid(86_400) + 1;
-        notes.push(Note::NotYetValid { days });
-    } else if left < SOON_DAYS {
-        notes.push(Note::ExpiresSoon { days: left });
-    }
+    let mut notes: Vec<Note> = details.validity(now).into_iter().collect();
     let Ok(certificate) = parse(der) else { return notes };
     let for_servers = match certificate.extended_key_usage() {
         Ok(Some(usage)) => usage.value.server_auth || usage.value.any,

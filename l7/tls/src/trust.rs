@@ -24,6 +24,7 @@ pub const MAX_LISTS: usize = 100;
 pub struct Authorities {
     roots: Arc<RootCertStore>,
     names: Arc<[String]>,
+    certificates: Arc<[Vec<u8>]>,
     digest: [u8; 32],
 }
 
@@ -63,6 +64,12 @@ impl Authorities {
         &self.names
     }
 
+    /// Their certificates, PEM.
+    #[must_use]
+    pub fn to_pem(&self) -> String {
+        self.certificates.iter().map(|der| pem_file::encode("CERTIFICATE", der)).collect()
+    }
+
     pub(crate) fn roots(&self) -> &Arc<RootCertStore> {
         &self.roots
     }
@@ -82,7 +89,8 @@ impl Authorities {
         if roots.is_empty() {
             return Err(Reason::NoCertificate);
         }
-        Ok(Self { roots: Arc::new(roots), names: names.into(), digest: digest_of(&all) })
+        let digest = digest_of(&all);
+        Ok(Self { roots: Arc::new(roots), names: names.into(), certificates: all.into(), digest })
     }
 }
 
@@ -137,6 +145,25 @@ impl RevocationLists {
         let digest = digest_of(&all);
         let lists = all.into_iter().map(CertificateRevocationListDer::from).collect();
         Ok(Self { lists, details: details.into(), digest })
+    }
+
+    /// Those among PEM files that have certificates as well; `None` when there is no list.
+    ///
+    /// # Errors
+    /// When one cannot be read, or there are too many.
+    pub fn among(files: &[File<'_>]) -> Result<Option<Self>, Refusal> {
+        let mut with_lists = Vec::new();
+        for file in files.iter().filter(|file| file.bytes.first() != Some(&0x30)) {
+            let found = lists(file.bytes).map_err(|reason| Refusal::new(file.name, reason))?;
+            with_lists.extend((!found.is_empty()).then_some(*file));
+        }
+        if with_lists.is_empty() { Ok(None) } else { Self::read(&with_lists).map(Some) }
+    }
+
+    /// The lists, PEM.
+    #[must_use]
+    pub fn to_pem(&self) -> String {
+        self.lists.iter().map(|der| pem_file::encode("X509 CRL", der)).collect()
     }
 
     /// What there is to say of each.
