@@ -1,5 +1,6 @@
 //! What only services of layer 7 have.
 
+use crate::tls::{Reencrypt, Tls};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -30,6 +31,10 @@ pub struct Layer7 {
     /// `drain_timeout`: how long connections of a removed service or real server may go on.
     /// Default: as long as they like.
     pub drain_timeout: Option<Duration>,
+    /// `tls`: TLS with clients. Default: none.
+    pub tls: Option<Tls>,
+    /// `reencrypt`: TLS with real servers. Default: none.
+    pub reencrypt: Option<Reencrypt>,
 }
 
 /// `service.http`: what only services of mode `"l7-http"` have.
@@ -168,6 +173,8 @@ impl Default for Layer7 {
             proxy_protocol: ProxyProtocol::None,
             source: Source::Own,
             drain_timeout: None,
+            tls: None,
+            reencrypt: None,
         }
     }
 }

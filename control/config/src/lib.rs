@@ -12,6 +12,7 @@ mod device;
 mod duration;
 mod finding;
 pub mod keys;
+mod known;
 mod layer7;
 mod net;
 mod ports;
@@ -22,6 +23,7 @@ mod service;
 mod suggest;
 mod syntax;
 pub mod syslog;
+mod tls;
 mod types;
 mod version;
 mod words;
@@ -29,6 +31,7 @@ mod words;
 pub use check::{Check, CommandCheck, DnsCheck, HttpCheck, HttpMethod, Probe, Record, TlsCheck};
 pub use device::Device;
 pub use finding::{Finding, Findings, MAX_FINDINGS, Problem, Severity};
+pub use known::{Known, KnownCertificate, What};
 pub use layer7::{
     AddressRecord, Cookie, Http, Layer7, Layer7Timeouts, MAX_LISTENERS, MAX_QUEUE, ProxyProtocol,
     Queue, Source,
@@ -40,6 +43,7 @@ pub use service::{
     DEDICATED_POOL_PORTS, DEFAULT_POOL_PORTS, Fallback, Mode, OnFailure, Persistence, PoolRange,
     Protocol, RealServer, Scheduler, Service, State, Timeouts, Tunnel, TunnelKind,
 };
+pub use tls::{AskedName, ClientCertificates, RealServerTls, Reencrypt, Tls, TlsMode, Verify};
 pub use types::{
     Api, Config, Dataplane, Idle, Interface, MAX_FILE_BYTES, MAX_INTERFACES, MAX_REAL_SERVERS,
     MAX_SERVICES, Neighbour, Node,
@@ -64,13 +68,25 @@ pub struct Accepted {
 /// Every finding of the file, at least one of them an error. Where the text is not TOML, or of a
 /// newer [`VERSION`], only that is reported, because the rest cannot be told apart.
 pub fn parse(text: &str, file_name: &str) -> Result<Accepted, Findings> {
+    parse_knowing(text, file_name, None)
+}
+
+/// As [`parse`], and certificates that the file speaks of and are not `known` are warned of.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_knowing(
+    text: &str,
+    file_name: &str,
+    known: Option<&Known>,
+) -> Result<Accepted, Findings> {
     let mut cx = Cx::new(text, file_name);
     let Some(table) = syntax::table(&mut cx, text) else { return Err(cx.into_findings()) };
     if !version::accepted(&mut cx, table.get_ref()) {
         return Err(cx.into_findings());
     }
     let draft = read::draft(&mut cx, table.get_ref());
-    rules::check(&mut cx, &draft);
+    rules::check(&mut cx, &draft, known);
     match cx.has_errors() {
         true => Err(cx.into_findings()),
         false => Ok(Accepted { config: draft.config, findings: cx.into_findings() }),

@@ -3,6 +3,7 @@
 use crate::check::Check;
 use crate::layer7::{Http, Layer7};
 use crate::ports::{PortRange, Ports};
+use crate::tls::RealServerTls;
 use crate::words::words;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -207,6 +208,8 @@ pub struct RealServer {
     /// `slow_start`: how long after coming up until the whole weight counts; 0 is at once.
     /// Default 0.
     pub slow_start: Duration,
+    /// `reencrypt`: TLS with it, layer 7 only. Default: as the service's.
+    pub reencrypt: RealServerTls,
     /// `check`: the service's, overridden key by key here.
     pub check: Check,
 }
@@ -279,6 +282,19 @@ impl Protocol {
 }
 
 impl Service {
+    /// Names of the certificates and authorities that it speaks of, some perhaps twice.
+    pub fn credentials(&self) -> impl Iterator<Item = &str> {
+        let layer7 = self.mode.layer7();
+        let tls = layer7.and_then(|layer7| layer7.tls.as_ref());
+        let shared = layer7.and_then(|layer7| layer7.reencrypt.as_ref());
+        let own = self.real_servers.iter().filter_map(|real| match &real.reencrypt {
+            RealServerTls::Own(own) => Some(own.as_ref()),
+            RealServerTls::AsService | RealServerTls::Plain => None,
+        });
+        let again = shared.into_iter().chain(own).flat_map(|rule| rule.credentials());
+        tls.into_iter().flat_map(|tls| tls.credentials()).chain(again)
+    }
+
     /// The real server of that name.
     pub fn real_server(&self, name: &str) -> Option<&RealServer> {
         self.real_servers.iter().find(|real_server| real_server.name == name)

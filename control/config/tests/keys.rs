@@ -21,7 +21,7 @@ addresses = ["192.168.100.10/24"]
 name = "A"
 mode = "l4-nat"
 address = "192.168.100.100"
-ports = "80"
+ports = "80,443"
 
 [[service.real_server]]
 name = "A1"
@@ -31,6 +31,9 @@ address = "192.168.100.110"
 /// Strings that are not of a form, besides the empty one.
 const WRONG: &[(&str, &[&str])] = &[
     ("cookie", &["a b", "a;b", "a=b", "é"]),
+    ("protocol-id", &["a b", "é"]),
+    ("fingerprint", &["9f86d0", "9f::86", "zz"]),
+    ("host-name", &["-a.example", "a..b", "a b", "ä.example", "a."]),
     ("name", &["a b", "ä", "a/b"]),
     ("interface-name", &["-a", "eth 0", "sixteen-letters-"]),
     ("device", &["0000:03:00", "03:20.0", "03:00.8", "eth 0", "AF_PACKET:lb0", ":lb0"]),
@@ -302,7 +305,7 @@ fn every_object_is_somewhere_and_has_another_name() {
     let all: Vec<_> = objects().iter().map(|object| object.name).collect();
     assert_eq!(names, all.iter().copied().collect());
     assert_eq!(names.len(), all.len());
-    assert_eq!(places().len(), all.len() + 1, "the check is in two");
+    assert_eq!(places().len(), all.len() + 2, "check and reencrypt are in two each");
 }
 
 #[test]

@@ -374,6 +374,8 @@ fn layer7_says_nothing_and_everything() {
         proxy_protocol: ProxyProtocol::V2,
         source: Source::Address(ip("10.0.0.10")),
         drain_timeout: Some(Duration::ZERO),
+        tls: None,
+        reencrypt: None,
     };
     assert_eq!(config.services[0].mode, Mode::L7Tcp(expected));
 }

@@ -14,6 +14,7 @@ mod real_server;
 mod service;
 mod syslog;
 pub mod text;
+mod tls;
 
 pub use check::CHECK;
 pub use file::{API, DATAPLANE, FILE, NODE};
@@ -22,6 +23,8 @@ pub use real_server::REAL_SERVER;
 pub use service::{FALLBACK, HTTP, PERSISTENCE, QUEUE, SERVICE, TIMEOUTS, TUNNEL};
 pub use syslog::SYSLOG;
 use text::Text;
+pub(crate) use tls::{GROUPS, SUITES, VERSIONS};
+pub use tls::{REENCRYPT, TLS};
 
 /// The release that the first keys came with.
 const FIRST: &str = "0.1";

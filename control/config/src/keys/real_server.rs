@@ -1,6 +1,6 @@
 //! `[[service.real_server]]`.
 
-use super::service::LIMIT;
+use super::service::{LIMIT, REENCRYPTION};
 use super::{CHECK, Key, Kind, Object, PORT, integer, text};
 
 /// `[[service.real_server]]`
@@ -30,6 +30,9 @@ pub static REAL_SERVER: Object = Object {
         Key::with_default("slow_start", Kind::Duration { least_ms: 0, whole_seconds: false }, "\"0s\"")
             .example("\"30s\"")
             .help("How long after it came up its whole weight counts."),
+        Key::optional("reencrypt", REENCRYPTION, "as the service's")
+            .example("{ verify = \"system\", name = \"one.example.com\" }")
+            .help("TLS with it, in layer 7."),
         Key::optional("check", Kind::Table(&CHECK), "the service's")
             .example("{ port = 8081 }")
             .help("Whether it is up; keys that stand here take the place of the service's."),

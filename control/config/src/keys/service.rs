@@ -1,6 +1,6 @@
 //! `[[service]]` and its small tables.
 
-use super::{CHECK, Key, Kind, Object, PORT, REAL_SERVER, integer, text};
+use super::{CHECK, Key, Kind, Object, PORT, REAL_SERVER, REENCRYPT, TLS, integer, text};
 use crate::layer7::MAX_QUEUE;
 use crate::types::MAX_REAL_SERVERS;
 
@@ -74,6 +74,14 @@ pub static SERVICE: Object = Object {
             .example("\"192.168.100.10\"")
             .only("mode", LAYER_7)
             .help("The address that connections to real servers come from; a word, or one of our addresses."),
+        Key::optional("tls", Kind::Table(&TLS), "clients speak without TLS")
+            .example("{ certificates = [\"portal\"] }")
+            .only("mode", LAYER_7)
+            .help("TLS with clients."),
+        Key::optional("reencrypt", REENCRYPTION, "real servers are spoken to without TLS")
+            .example("{ verify = \"system\", name = \"from-client\" }")
+            .only("mode", LAYER_7)
+            .help("TLS with real servers."),
         Key::optional("http", Kind::Table(&HTTP), "every key of it has its default")
             .example("{ forwarded_for = \"replace\" }")
             .only("mode", &["l7-http"])
@@ -109,6 +117,7 @@ const POOL: Kind = Kind::List { of: &Kind::Text(&text::POOL_ENTRY), least: 0, mo
 const REAL_SERVERS: Kind = Kind::Tables { of: &REAL_SERVER, most: MAX_REAL_SERVERS };
 const FALLBACKS: Kind = Kind::Either(&[Kind::Word(FALLBACK_WORDS), Kind::Table(&FALLBACK)]);
 
+pub(super) const REENCRYPTION: Kind = Kind::Either(&[Kind::Boolean, Kind::Table(&REENCRYPT)]);
 const MILLISECONDS: Kind = Kind::Duration { least_ms: 1, whole_seconds: false };
 const DRAIN: Kind = Kind::Duration { least_ms: 0, whole_seconds: false };
 const SOURCES: Kind = Kind::Either(&[Kind::Word(SOURCE_WORDS), Kind::Text(&text::HOST_ADDRESS)]);

@@ -48,6 +48,30 @@ pub static COOKIE: Text = Text {
     longest: None,
 };
 
+/// An application protocol.
+pub static PROTOCOL_ID: Text = Text {
+    name: "protocol-id",
+    help: "an ALPN protocol, such as `\"h2\"` or `\"http/1.1\"`",
+    pattern: "^[!-~]{1,64}$",
+    longest: None,
+};
+
+/// A SHA-256.
+pub static FINGERPRINT: Text = Text {
+    name: "fingerprint",
+    help: "64 hexadecimal digits, with or without colons between pairs",
+    pattern: "^[0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){31}$",
+    longest: None,
+};
+
+/// The name of a host.
+pub static HOST_NAME: Text = Text {
+    name: "host-name",
+    help: "the name of a host in ASCII, such as `\"portal.example.com\"`",
+    pattern: "^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*$",
+    longest: Some(253),
+};
+
 /// A name of ours.
 pub static NAME: Text = Text {
     name: "name",

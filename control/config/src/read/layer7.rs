@@ -1,12 +1,13 @@
 //! The keys that only services of layer 7 have.
 
 use super::table::{Table, choose};
-use crate::cx::Cx;
+use super::tls;
+use crate::cx::{Cx, Scope};
 use crate::finding::Problem;
 use crate::layer7::{Layer7, Layer7Timeouts, ProxyProtocol, Queue, Source};
 use crate::net::host_address;
 
-pub(super) fn read(cx: &mut Cx<'_>, service: &Table<'_, '_>) -> Layer7 {
+pub(super) fn read(cx: &mut Cx<'_>, scope: Scope, service: &Table<'_, '_>) -> Layer7 {
     let default = Layer7::default();
     let most = service.integer(cx, "max_connections");
     let retries = service.integer(cx, "retries");
@@ -19,6 +20,8 @@ pub(super) fn read(cx: &mut Cx<'_>, service: &Table<'_, '_>) -> Layer7 {
         proxy_protocol: proxy_protocol.unwrap_or(default.proxy_protocol),
         source: service.parsed(cx, "source", source).unwrap_or(default.source),
         drain_timeout: service.duration(cx, "drain_timeout"),
+        tls: tls::tls(cx, scope, service),
+        reencrypt: tls::service(cx, scope, service),
     }
 }
 

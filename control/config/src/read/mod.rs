@@ -13,6 +13,7 @@ mod real_server;
 mod service;
 mod syslog;
 mod table;
+mod tls;
 
 use crate::cx::{Cx, Scope};
 use crate::keys;

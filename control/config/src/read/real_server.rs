@@ -1,7 +1,7 @@
 //! `[[service.real_server]]`.
 
 use super::table::Table;
-use super::{check, node};
+use super::{check, node, tls};
 use crate::cx::{Cx, Scope};
 use crate::keys;
 use crate::net::host_address;
@@ -41,6 +41,7 @@ pub(super) fn real_server(
         min_connections: table.integer(cx, "min_connections").unwrap_or(0) as u32,
         state: table.choice(cx, "state", State::WORDS).unwrap_or(State::Online),
         slow_start: table.duration(cx, "slow_start").unwrap_or(Duration::ZERO),
+        reencrypt: tls::real_server(cx, scope, &table),
         check: check::resolve(cx, scope, &own_check, service_check, port, ports),
     };
     check_limits(cx, scope, &real_server);

@@ -98,8 +98,10 @@ fn mode(cx: &mut Cx<'_>, scope: Scope, table: &Table<'_, '_>) -> Mode {
         Some(Ok(ModeWord::Nat)) | None => Mode::Nat,
         Some(Ok(ModeWord::Snat)) => Mode::Snat { pool: pool::read(cx, table) },
         Some(Ok(ModeWord::Tun)) => Mode::Tun(parts::tunnel(cx, scope, table)),
-        Some(Ok(ModeWord::L7Tcp)) => Mode::L7Tcp(layer7::read(cx, table)),
-        Some(Ok(ModeWord::L7Http)) => Mode::L7Http(layer7::read(cx, table), http::read(cx, table)),
+        Some(Ok(ModeWord::L7Tcp)) => Mode::L7Tcp(layer7::read(cx, scope, table)),
+        Some(Ok(ModeWord::L7Http)) => {
+            Mode::L7Http(layer7::read(cx, scope, table), http::read(cx, table))
+        }
         Some(Err(problem)) => {
             cx.error(scope, "mode", problem.what, problem.write);
             Mode::Nat

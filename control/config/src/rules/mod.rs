@@ -9,11 +9,13 @@ mod modes;
 mod names;
 mod overlap;
 mod pool;
+mod tls;
 
 use crate::cx::Cx;
+use crate::known::Known;
 use crate::read::Draft;
 
-pub(crate) fn check(cx: &mut Cx<'_>, draft: &Draft) {
+pub(crate) fn check(cx: &mut Cx<'_>, draft: &Draft, known: Option<&Known>) {
     names::check(cx, draft);
     interfaces::check(cx, draft);
     addresses::check(cx, draft);
@@ -22,4 +24,5 @@ pub(crate) fn check(cx: &mut Cx<'_>, draft: &Draft) {
     pool::check(cx, draft);
     checks::check(cx, draft);
     overlap::check(cx, draft);
+    tls::check(cx, draft, known);
 }
