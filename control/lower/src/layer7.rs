@@ -1,14 +1,17 @@
 //! The snapshot for the layer 7 proxy. Its numbers come from the same [`Ids`] as the data plane's,
 //! so that counters of both speak of one and the same real server.
 
+use crate::credentials::Credentials;
 use crate::ids::{BackendKey, Ids};
 use crate::observed::{Observed, RealServerKey};
 use crate::snapshot::{FALLBACK_NAME, FALLBACK_PORT, state, weight};
+use crate::tls;
 use api::BackendState;
-use config::{Config, Fallback, Layer7, ProxyProtocol, RealServer, Service, Source};
+use config::{Config, Fallback, Layer7, ProxyProtocol, RealServer, RealServerTls, Service, Source};
 use l7_api::{
     AddressRecord, CookiePersistence, HttpLimits, Listen, OnDown, Persistence, PortRange, ProxyOut,
-    Queue, Removal, Retries, Reuse, Scheduler, Server, ServerState, Snapshot, Timeouts,
+    Queue, Reencryption, Removal, Retries, Reuse, Scheduler, Server, ServerState, ServerTls,
+    Snapshot, Timeouts,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -27,12 +30,15 @@ pub(crate) fn snapshot(
 ) -> Snapshot {
     let services = config.services.iter();
     let lowering = Lowering { observed, ids };
-    let services = services.filter_map(|s| lowering.service(s, s.mode.layer7()?));
+    let services: Vec<_> = services.filter_map(|s| lowering.service(s, s.mode.layer7()?)).collect();
+    let credentials = &observed.credentials;
+    let ends_tls = services.iter().any(|service| service.tls.is_some());
     Snapshot {
         generation,
         hash_seed: config.dataplane.hash_seed,
-        services: services.collect(),
-        ..Snapshot::default()
+        certificates: credentials.of(&services),
+        ticket_seed: credentials.ticket_seed.clone().filter(|_| ends_tls),
+        services,
     }
 }
 
@@ -89,6 +95,8 @@ impl Lowering<'_> {
                 config::OnFailure::Keep => OnDown::Keep,
             },
             on_removal,
+            tls: layer7.tls.as_ref().map(|rule| tls::termination(rule, self.credentials())),
+            reencrypt: self.reencryption(layer7),
             ..self.plain(service)?
         })
     }
@@ -118,18 +126,34 @@ impl Lowering<'_> {
                 BackendState::Down => ServerState::Down,
             },
             on_removal,
+            tls: match &real.reencrypt {
+                RealServerTls::AsService => ServerTls::AsService,
+                RealServerTls::Plain => ServerTls::Plain,
+                RealServerTls::Own(rule) => {
+                    ServerTls::Own(tls::reencryption(rule, self.credentials()).into())
+                }
+            },
             ..Server::new(id, &real.name, real.address, real.port)
         })
     }
 
+    fn reencryption(&self, layer7: &Layer7) -> Option<Reencryption> {
+        layer7.reencrypt.as_ref().map(|rule| tls::reencryption(rule, self.credentials()))
+    }
+
+    fn credentials(&self) -> &Credentials {
+        &self.observed.credentials
+    }
+
     fn fallback(&self, service: &Service, layer7: &Layer7, on_removal: Removal) -> Option<Server> {
         let id = self.ids.backend(&BackendKey::fallback(service)?)?;
-        let (address, port) = match service.fallback {
+        // Our own page does not leave this host.
+        let (address, port, tls) = match service.fallback {
             Fallback::None => return None,
-            Fallback::Local => (local_page(service, layer7), Some(FALLBACK_PORT)),
-            Fallback::Server { address, port } => (address, port),
+            Fallback::Local => (local_page(service, layer7), Some(FALLBACK_PORT), ServerTls::Plain),
+            Fallback::Server { address, port } => (address, port, ServerTls::AsService),
         };
-        Some(Server { on_removal, ..Server::new(id, FALLBACK_NAME, address, port) })
+        Some(Server { on_removal, tls, ..Server::new(id, FALLBACK_NAME, address, port) })
     }
 }
 

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod change;
+mod credentials;
 mod cut;
 mod hops;
 mod host;
@@ -12,8 +13,10 @@ mod layer7;
 mod observed;
 mod snapshot;
 mod targets;
+mod tls;
 
 pub use change::{Change, broken, changes};
+pub use credentials::{Credentials, TrustedAuthorities};
 pub use cut::cut;
 pub use hops::{Reason, wanted_neighbours};
 pub use host::{HostAddress, Role, host_addresses};

@@ -1,8 +1,10 @@
 //! What control sees of the world at one moment.
 
+use crate::credentials::Credentials;
 use config::{Prefix, State};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Everything besides the configuration that a snapshot depends on.
@@ -22,6 +24,8 @@ pub struct Observed {
     /// How long ago a real server came up, for slow start. One that is not listed has been up for
     /// longer than its slow start takes.
     pub up_for: BTreeMap<RealServerKey, Duration>,
+    /// Certificates that services of layer 7 may speak of.
+    pub credentials: Arc<Credentials>,
 }
 
 /// Names one real server of one service.
