@@ -64,6 +64,33 @@ pub trait Control: Send + Sync + 'static {
     async fn revisions(&self, page: Page) -> Result<Revisions, Problem>;
     /// One revision.
     async fn revision(&self, number: u64) -> Result<RevisionText, Problem>;
+    /// All certificates.
+    async fn certificates(&self) -> Result<CertificateList, Problem>;
+    /// One certificate.
+    async fn certificate(&self, name: &str) -> Result<CertificateText, Problem>;
+    /// Files are taken under a name.
+    async fn import_certificate(
+        &self,
+        who: &str,
+        name: &str,
+        upload: CertificateUpload,
+    ) -> Result<CertificateKept, Problem>;
+    /// A new key, and a request for its certificate.
+    async fn request_certificate(
+        &self,
+        who: &str,
+        name: &str,
+        request: NewRequest,
+    ) -> Result<RequestMade, Problem>;
+    /// A new key with a certificate that signs itself.
+    async fn sign_certificate(
+        &self,
+        who: &str,
+        name: &str,
+        new: NewSelfSigned,
+    ) -> Result<CertificateKept, Problem>;
+    /// Removes what there is under a name.
+    async fn remove_certificate(&self, who: &str, name: &str) -> Result<Nothing, Problem>;
     /// All users.
     async fn users(&self) -> Result<Users, Problem>;
     /// A new user.

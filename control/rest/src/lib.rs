@@ -2,6 +2,7 @@
 //! What is behind it is a [`Control`]; who calls is said by a [`Gate`].
 #![forbid(unsafe_code)]
 
+mod certificates;
 pub mod control;
 mod paths;
 pub mod problem;

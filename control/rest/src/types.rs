@@ -1,5 +1,6 @@
 //! What the API shows. Asked, observed and applied are told apart.
 
+pub use crate::certificates::*;
 use crate::problem::Finding;
 use crate::whole;
 use serde::{Deserialize, Serialize};

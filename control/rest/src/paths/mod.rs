@@ -1,5 +1,6 @@
 //! The operations. Each is documented where it is; the document is made of that.
 
+mod certificates;
 mod people;
 
 use crate::control::Control;
@@ -49,6 +50,7 @@ pub fn all() -> OpenApiRouter<Behind> {
         .routes(routes!(events))
         .routes(routes!(follow))
         .routes(routes!(metrics))
+        .merge(certificates::all())
         .merge(people::all())
         .layer(DefaultBodyLimit::max(MOST_BYTES))
 }
