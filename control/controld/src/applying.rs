@@ -26,7 +26,7 @@ impl Core {
         expected: Option<u64>,
     ) -> Result<Applied, Problem> {
         let Candidate { text, message, confirm_within_s } = candidate;
-        let accepted = parsed(&text)?;
+        let accepted = parsed(self, &text)?;
         let findings = told(&text, &accepted.findings);
         self.must_be(expected)?;
         self.may_replace(&accepted.config).map_err(cannot_replace)?;
@@ -72,7 +72,7 @@ impl Core {
         })?;
         let (_, text, _) =
             self.on_disk(move |r| r.get(number)).await.map_err(unavailable)?.map_err(not_kept)?;
-        let accepted = parsed(&text)?;
+        let accepted = parsed(self, &text)?;
         self.may_replace(&accepted.config).map_err(cannot_replace)?;
         let went = self.on_disk(move |r| r.go_back(number, wait)).await;
         went.map_err(unavailable)?.map_err(not_kept)?;
@@ -195,7 +195,7 @@ pub fn not_kept(e: store::Error) -> Problem {
         NoRevision(_) => StatusCode::NOT_FOUND,
         NoWayBack(_) | NothingPending | Damaged { .. } => StatusCode::CONFLICT,
         TooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-        NotPlain(_) | TooDifferent { .. } => StatusCode::BAD_REQUEST,
+        NotPlain(_) | NotAName(_) | TooDifferent { .. } => StatusCode::BAD_REQUEST,
         Disk { .. } | Unsure { .. } | Held(_) | NoNumber(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
     let text = e.to_string();

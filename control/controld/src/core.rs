@@ -1,6 +1,7 @@
 //! The reconciler: asked, observed and applied, brought together round by round. There is one way
 //! to change the world: a new whole snapshot.
 
+use crate::certificates;
 use crate::checks::{Checks, Way};
 use crate::events::{About, Events};
 use crate::host::{self, Asked, Host};
@@ -9,12 +10,14 @@ use crate::overrides::Overrides;
 use crate::plane::{self, Plane};
 use crate::proxy::{self, Proxy};
 use crate::revisions::{self, Revisions};
+use ::certificates::Certificates;
 use anyhow::{Context, Result, ensure};
 use api::{BackendState, ConnectionRow, Counters, Snapshot};
 use config::{Config, State};
 use l7_api::{ServerId, ServerState};
-use lower::{Carrying, Health, Ids, Observed, RealServerKey, Unresolved};
+use lower::{Carrying, Credentials, Health, Ids, Observed, RealServerKey, Unresolved};
 use rest::types::{Plan, PlannedChange};
+use rustls::pki_types::UnixTime;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -54,6 +57,12 @@ pub struct Core {
     pub syslog: watch::Sender<Vec<syslog::Settings>>,
     /// What services counted, over all their real servers.
     pub totals: metrics::ServiceTotals,
+    /// Certificates by name.
+    pub certificates: Certificates,
+    /// The same as the proxy is sent them.
+    credentials: Arc<Credentials>,
+    /// What session tickets are sealed with.
+    ticket_seed: Option<l7_api::Secret>,
     /// The operator's file through time.
     revisions: revisions::Shared,
     /// The world as the last snapshot was made for it.
@@ -73,7 +82,15 @@ impl Core {
     /// When there is none, its revisions cannot be kept, or the kernel cannot be spoken to.
     pub fn new(file: PathBuf, runtime_dir: &Path, state_dir: &Path) -> Result<Self> {
         let (revisions, accepted) = Revisions::open(state_dir, &file)?;
+        let (certificates, told) = Certificates::open(state_dir, UnixTime::now())?;
+        for flaw in told {
+            log::error!("a certificate is lost, import it again: {flaw}");
+        }
+        let ticket_seed = certificates::ticket_seed(runtime_dir);
         Ok(Self {
+            credentials: certificates::credentials(&certificates, ticket_seed.clone()).into(),
+            certificates,
+            ticket_seed,
             listen: watch::Sender::new(accepted.config.api.listen.clone()),
             syslog: watch::Sender::new(logging::servers(&accepted.config)),
             config: accepted.config,
@@ -227,6 +244,13 @@ impl Core {
         }
         let revision = self.revisions(Revisions::number).unwrap_or(0);
         Ok(Plan { revision, changes, breaks, findings: Vec::new() })
+    }
+
+    /// Brings certificates that have changed to the proxy.
+    pub async fn certificates_changed(&mut self) {
+        let seed = self.ticket_seed.clone();
+        self.credentials = certificates::credentials(&self.certificates, seed).into();
+        self.work().await;
     }
 
     /// Whether every check has decided.
@@ -386,8 +410,11 @@ impl Core {
     }
 
     fn observed(&self) -> Observed {
-        let mut observed =
-            Observed { operator: self.overrides.states().clone(), ..Observed::default() };
+        let mut observed = Observed {
+            operator: self.overrides.states().clone(),
+            credentials: self.credentials.clone(),
+            ..Observed::default()
+        };
         let now = Instant::now();
         for (key, verdict) in self.checks.verdicts.all() {
             let health = match verdict.state {

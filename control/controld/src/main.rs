@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod applying;
+mod certificates;
 mod checks;
 mod core;
 mod door;
@@ -122,7 +123,9 @@ async fn run(args: &Args, tee: &Arc<Tee>) -> Result<()> {
     }
     served.abort();
     core.lock().await.stop();
-    let _ = fs::remove_file(socket);
+    for file in [socket, args.runtime_dir.join(certificates::TICKETS)] {
+        let _ = fs::remove_file(file);
+    }
     log::info!("stopped");
     Ok(())
 }

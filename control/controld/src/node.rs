@@ -1,6 +1,7 @@
 //! What is behind the API: the running node.
 
 use crate::applying::not_kept;
+use crate::certificates;
 use crate::core::Core;
 use crate::door::{Door, refused, seconds};
 use crate::events::About;
@@ -169,7 +170,8 @@ impl Control for Node {
     }
 
     async fn check(&self, text: &str) -> Result<Checked, Problem> {
-        Ok(match config::parse(text, NAME) {
+        let known = self.core.lock().await.known_certificates();
+        Ok(match config::parse_knowing(text, NAME, Some(&known)) {
             Ok(accepted) => Checked { usable: true, findings: told(text, &accepted.findings) },
             Err(findings) => Checked { usable: false, findings: told(text, &findings) },
         })
@@ -243,6 +245,52 @@ impl Control for Node {
 
     async fn revision(&self, number: u64) -> Result<RevisionText, Problem> {
         revision(&*self.core.lock().await, number).await
+    }
+
+    async fn certificates(&self) -> Result<CertificateList, Problem> {
+        Ok(self.core.lock().await.certificate_list())
+    }
+
+    async fn certificate(&self, name: &str) -> Result<CertificateText, Problem> {
+        self.core.lock().await.certificate_text(name)
+    }
+
+    async fn import_certificate(
+        &self,
+        who: &str,
+        name: &str,
+        upload: CertificateUpload,
+    ) -> Result<CertificateKept, Problem> {
+        let waiting = {
+            let core = self.core.lock().await;
+            core.certificates.get(name).and_then(|held| held.waiting.clone())
+        };
+        let prepared = certificates::prepared(upload, waiting).await?;
+        self.core.lock().await.keep_certificate(who, name, &prepared).await
+    }
+
+    async fn request_certificate(
+        &self,
+        who: &str,
+        name: &str,
+        request: NewRequest,
+    ) -> Result<RequestMade, Problem> {
+        let key = certificates::requested(request).await?;
+        self.core.lock().await.keep_request(who, name, key)
+    }
+
+    async fn sign_certificate(
+        &self,
+        who: &str,
+        name: &str,
+        new: NewSelfSigned,
+    ) -> Result<CertificateKept, Problem> {
+        let prepared = certificates::self_signed(new).await?;
+        self.core.lock().await.keep_certificate(who, name, &prepared).await
+    }
+
+    async fn remove_certificate(&self, who: &str, name: &str) -> Result<Nothing, Problem> {
+        self.core.lock().await.remove_certificate(who, name).await
     }
 
     async fn users(&self) -> Result<Users, Problem> {
@@ -382,12 +430,14 @@ impl Control for Node {
 }
 
 /// A configuration without errors, or what is wrong with it.
-pub fn parsed(text: &str) -> Result<config::Accepted, Problem> {
-    config::parse(text, NAME).map_err(|findings| Problem::findings(told(text, &findings)))
+pub fn parsed(core: &Core, text: &str) -> Result<config::Accepted, Problem> {
+    let known = core.known_certificates();
+    config::parse_knowing(text, NAME, Some(&known))
+        .map_err(|findings| Problem::findings(told(text, &findings)))
 }
 
 async fn planned(core: &mut Core, text: &str) -> Result<Plan, Problem> {
-    let accepted = parsed(text)?;
+    let accepted = parsed(core, text)?;
     let rows = all_rows(core).await?;
     let mut plan = core.plan(&accepted.config, &rows).await.map_err(unavailable)?;
     plan.findings = told(text, &accepted.findings);
