@@ -1,5 +1,6 @@
 //! `fulcrum check`: what is wrong with a file, and what to write instead.
 
+use crate::ask::{self, Place};
 use crate::file::{Refused, load};
 use clap::Args;
 use config::Findings;
@@ -19,11 +20,15 @@ pub struct Options {
     /// Warnings count as errors.
     #[arg(long)]
     strict: bool,
+    /// Where a balancer runs whose certificates the file is held against, if one runs there.
+    #[command(flatten)]
+    place: Place,
 }
 
 /// Prints the findings. Fails with 1 when the file would be refused, or cannot be read.
 pub fn check(options: &Options) -> ExitCode {
-    let (accepted, findings) = match load(&options.file) {
+    let known = ask::known_certificates(&options.place);
+    let (accepted, findings) = match load(&options.file, known.as_ref()) {
         Ok(accepted) => (true, accepted.findings),
         Err(Refused::Wrong(findings)) => (false, findings),
         Err(Refused::Unreadable(what)) => {

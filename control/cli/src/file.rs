@@ -1,6 +1,6 @@
 //! Reading the operator's file.
 
-use config::{Accepted, Findings, MAX_FILE_BYTES, parse_bytes};
+use config::{Accepted, Findings, Known, MAX_FILE_BYTES, parse_bytes, parse_knowing};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -13,11 +13,11 @@ pub enum Refused {
     Wrong(Findings),
 }
 
-/// Reads and checks a file.
+/// Reads and checks a file, also against certificates that are `known`.
 ///
 /// # Errors
 /// When it cannot be read, is longer than [`MAX_FILE_BYTES`], or has errors.
-pub fn load(path: &Path) -> Result<Accepted, Refused> {
+pub fn load(path: &Path, known: Option<&Known>) -> Result<Accepted, Refused> {
     let name = path.display().to_string();
     let bytes = read(path).map_err(|e| Refused::Unreadable(unreadable(&name, &e)))?;
     if bytes.len() > MAX_FILE_BYTES {
@@ -27,7 +27,11 @@ pub fn load(path: &Path) -> Result<Accepted, Refused> {
         );
         return Err(Refused::Unreadable(what));
     }
-    parse_bytes(&bytes, &name).map_err(Refused::Wrong)
+    let parsed = match std::str::from_utf8(&bytes) {
+        Ok(text) => parse_knowing(text, &name, known),
+        Err(_) => parse_bytes(&bytes, &name),
+    };
+    parsed.map_err(Refused::Wrong)
 }
 
 /// A file's text as it is; whether it is a good one is for control to say.
@@ -39,6 +43,14 @@ pub fn text(path: &Path) -> Result<String, String> {
     let bytes = read(path).map_err(|e| unreadable(&name, &e))?;
     String::from_utf8(bytes)
         .map_err(|_| format!("{name} is not text in UTF-8; is it the right file?"))
+}
+
+/// A file's bytes, whatever they are.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn bytes(path: &Path) -> Result<Vec<u8>, String> {
+    read(path).map_err(|e| unreadable(&path.display().to_string(), &e))
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod ask;
+mod certificate;
 mod check;
 mod describe;
 mod file;
@@ -122,6 +123,11 @@ enum Command {
     Token {
         #[command(subcommand)]
         command: TokenCommand,
+    },
+    /// Certificates and authorities, by the names that the configuration speaks of.
+    Certificate {
+        #[command(subcommand)]
+        command: certificate::Command,
     },
     /// The audit log: what was done or refused lately, by whom, from where.
     Audit(ask::Options),
@@ -285,6 +291,7 @@ fn main() -> ExitCode {
         Command::Config(options) => ask::ask(&Question::Config, &options),
         Command::User { command } => user(command),
         Command::Token { command } => token(command),
+        Command::Certificate { command } => certificate::run(command),
         Command::Schema => describe::schema(),
         Command::Completion { shell } => describe::completion(Cli::command(), shell),
         Command::Man { folder } => describe::manual(Cli::command(), &folder),

@@ -22,6 +22,23 @@ pub fn ask() -> io::Result<String> {
     }
 }
 
+/// A password that something was sealed with, which may be empty.
+///
+/// # Errors
+/// When there is no line to read.
+pub fn known(prompt: &str) -> io::Result<String> {
+    let input = io::stdin();
+    if !input.is_terminal() {
+        return any_line();
+    }
+    let before = tcgetattr(&input)?;
+    let _unseen = Unseen::begin(before)?;
+    write!(io::stderr(), "{prompt}")?;
+    let line = any_line();
+    writeln!(io::stderr())?;
+    line
+}
+
 fn prompted(prompt: &str) -> io::Result<String> {
     let mut terminal = io::stderr();
     write!(terminal, "{prompt}")?;
@@ -32,13 +49,18 @@ fn prompted(prompt: &str) -> io::Result<String> {
 }
 
 fn line() -> io::Result<String> {
+    match any_line()? {
+        line if line.is_empty() => {
+            Err(io::Error::other("nothing was typed, or standard input is empty"))
+        }
+        line => Ok(line),
+    }
+}
+
+fn any_line() -> io::Result<String> {
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line)?;
-    let password = line.trim_end_matches(['\n', '\r']);
-    match password.is_empty() {
-        true => Err(io::Error::other("nothing was typed, or standard input is empty")),
-        false => Ok(password.to_owned()),
-    }
+    Ok(line.trim_end_matches(['\n', '\r']).to_owned())
 }
 
 /// The terminal shows nothing that is typed as long as this lives.

@@ -42,6 +42,14 @@ fn every_question_goes_to_its_path_and_json_comes_back_whole() {
             &["persistence", "A", "--clear", "--client", "2001:db8::7"],
             "DELETE /api/v1/services/A/persistence?client=2001:db8::7".into(),
         ),
+        (&["certificate", "list"], "GET /api/v1/certificates".into()),
+        (&["certificate", "show", "a b"], "GET /api/v1/certificates/a%20b".into()),
+        (&["certificate", "remove", "a"], "DELETE /api/v1/certificates/a".into()),
+        (&["certificate", "csr", "a", "a.example"], "POST /api/v1/certificates/a/request".into()),
+        (
+            &["certificate", "self-signed", "a", "a.example", "--days", "7"],
+            "POST /api/v1/certificates/a/self-signed".into(),
+        ),
         (&["real-server", "halt", "S", "R"], format!("{post}/halt")),
         (&["real-server", "online", "S", "R"], format!("{post}/online")),
     ] {

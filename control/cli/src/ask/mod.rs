@@ -1,5 +1,6 @@
 //! Questions to a running balancer, over the socket of its control process.
 
+mod certificates;
 mod client;
 mod connections;
 mod counters;
@@ -15,6 +16,7 @@ mod status;
 mod table;
 mod units;
 
+pub use certificates::{NewCertificate, UploadedFile};
 use clap::Args;
 use client::{Client, Failure};
 use hyper::Method;
@@ -169,6 +171,38 @@ pub enum Question {
     },
     /// The audit log.
     Audit,
+    /// All certificates.
+    Certificates,
+    /// One certificate.
+    Certificate {
+        /// Its name.
+        name: String,
+    },
+    /// Takes a certificate, or authorities, from files.
+    ImportCertificate {
+        /// Its name.
+        name: String,
+        /// The files.
+        files: Vec<UploadedFile>,
+        /// What opens them.
+        password: Option<String>,
+        /// Whether they are authorities.
+        authorities: bool,
+    },
+    /// A new key, and a request for its certificate.
+    RequestCertificate(NewCertificate),
+    /// A new key with a certificate that signs itself.
+    SignCertificate {
+        /// What it says.
+        new: NewCertificate,
+        /// How long it is valid.
+        days: u32,
+    },
+    /// A certificate goes.
+    RemoveCertificate {
+        /// Its name.
+        name: String,
+    },
     /// A real server shall be `online`, `drain` or `halt`.
     Request {
         /// The service's name.
@@ -200,6 +234,13 @@ pub fn ask(question: &Question, options: &Options) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Certificates of the balancer that runs there; `None` when none does.
+pub fn known_certificates(place: &Place) -> Option<config::Known> {
+    let client = Client::new(&place.runtime_dir).ok()?;
+    let list = Question::Certificates.put(&client).ok()?;
+    Some(certificates::known(read(list).ok()?))
 }
 
 impl Question {
@@ -236,6 +277,12 @@ impl Question {
             | Self::AddToken { .. }
             | Self::RemoveToken { .. }
             | Self::Audit => people::put(self, client),
+            Self::Certificates
+            | Self::Certificate { .. }
+            | Self::ImportCertificate { .. }
+            | Self::RequestCertificate(_)
+            | Self::SignCertificate { .. }
+            | Self::RemoveCertificate { .. } => certificates::put(self, client),
             Self::Connections { limit } => {
                 pages(client, "/api/v1/connections", "connections", *limit)
             }
@@ -270,7 +317,15 @@ impl Question {
             Self::AddUser { .. } | Self::SetPassword { .. } | Self::SetRole { .. } => {
                 people::user(&read(value)?)
             }
-            Self::RemoveUser { .. } | Self::RemoveToken { .. } => "Removed.\n".into(),
+            Self::RemoveUser { .. } | Self::RemoveToken { .. } | Self::RemoveCertificate { .. } => {
+                "Removed.\n".into()
+            }
+            Self::Certificates => certificates::list(&read(value)?),
+            Self::Certificate { .. } => certificates::text(&read(value)?),
+            Self::ImportCertificate { .. } | Self::SignCertificate { .. } => {
+                certificates::kept(&read(value)?)
+            }
+            Self::RequestCertificate(_) => certificates::made(read(value)?),
             Self::Tokens => people::tokens(&read(value)?),
             Self::AddToken { .. } => people::made(&read(value)?),
             Self::Audit => people::audit(&read(value)?),

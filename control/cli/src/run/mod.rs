@@ -35,7 +35,7 @@ pub fn run(file: &Path, runtime_dir: &Path, state_dir: &Path) -> ExitCode {
 }
 
 fn supervise(file: &Path, runtime_dir: &Path, state_dir: &Path) -> Result<()> {
-    let config = match load(file) {
+    let config = match load(file, None) {
         Ok(accepted) => accepted.config,
         Err(Refused::Unreadable(what)) => anyhow::bail!(what),
         Err(Refused::Wrong(findings)) => anyhow::bail!("nothing was started:\n{findings}"),

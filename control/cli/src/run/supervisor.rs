@@ -79,7 +79,7 @@ impl Supervisor {
     }
 
     fn wanted(&self) -> Option<Vec<OsString>> {
-        match load(&self.file) {
+        match load(&self.file, None) {
             Ok(accepted) => Some(dataplane(&accepted.config, &self.runtime_dir)),
             // Control says what is wrong with it.
             Err(Refused::Unreadable(_) | Refused::Wrong(_)) => None,
