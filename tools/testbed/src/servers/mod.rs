@@ -1,6 +1,7 @@
 //! Real servers: daemons from the distribution, each telling its own name, so that a client sees
 //! which server it got.
 
+pub mod authority;
 mod dns;
 pub mod files;
 mod ftp;
@@ -10,6 +11,7 @@ pub mod smb;
 pub mod ssh;
 mod web;
 
+pub use authority::Authority;
 pub use files::{BigFile, Credentials};
 
 use crate::lab::{Host, Process};

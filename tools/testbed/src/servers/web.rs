@@ -1,8 +1,10 @@
 //! nginx.
 
+use super::authority::Signed;
 use super::{BigFile, Credentials, Server};
 use anyhow::Result;
 use std::fmt::Write;
+use std::path::Path;
 
 impl Server {
     /// Web pages on `ports`: `/name` is the server's name, `/big` the big file. With credentials
@@ -55,6 +57,23 @@ impl Server {
         }
         let told = "$proxy_protocol_addr $remote_addr $proxy_protocol_server_port";
         server += &format!("    location / {{ return 200 \"{told}\\n\"; }}");
+        self.nginx(&server, ports)
+    }
+
+    /// The same page over TLS on `ports`, followed by the name that was asked for (SNI) and whom the
+    /// client's certificate is of, as far as there are such. `clients` may come with one.
+    pub fn web_tls(&mut self, ports: &[u16], own: &Signed, clients: &Path) -> Result<&mut Self> {
+        let mut server = String::from("    keepalive_timeout 60;\n");
+        for port in ports {
+            writeln!(server, "    listen {port} ssl backlog=4096;")?;
+        }
+        writeln!(server, "    ssl_certificate {};", own.chain().display())?;
+        writeln!(server, "    ssl_certificate_key {};", own.key().display())?;
+        writeln!(server, "    ssl_verify_client optional;\n    ssl_verify_depth 3;")?;
+        writeln!(server, "    ssl_client_certificate {};", clients.display())?;
+        let name = self.name();
+        let said = format!("{name} [$ssl_server_name] [$ssl_client_s_dn] $http_x_forwarded_proto");
+        server += &format!("    location / {{ return 200 \"{said}\\n\"; }}");
         self.nginx(&server, ports)
     }
 

@@ -18,6 +18,7 @@ mod scale;
 mod shares;
 mod smuggling;
 mod storage;
+mod tls;
 
 use crate::harness::Test;
 
@@ -35,6 +36,7 @@ pub fn all() -> Vec<Test> {
     load::add(&mut tests);
     layer7::add(&mut tests);
     smuggling::add(&mut tests);
+    tls::add(&mut tests);
     deployments::add(&mut tests);
     storage::add(&mut tests);
     files::add(&mut tests);

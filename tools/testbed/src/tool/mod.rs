@@ -4,6 +4,7 @@ mod echo;
 mod flood;
 mod fragments;
 pub mod hex;
+mod https;
 mod local;
 pub mod octets;
 pub mod packet_socket;
@@ -36,6 +37,8 @@ pub enum Tool {
     Octets(octets::Args),
     /// A web server that keeps what it receives and answers what it is told.
     Recorder(recorder::Args),
+    /// Many clients that keep their TLS connections and go on asking.
+    Https(https::Args),
     /// The far end of tunnels.
     Unpack(unpack::Args),
 }
@@ -53,6 +56,7 @@ pub fn run(tool: Tool) -> Result<()> {
         Tool::Storm(args) => storm::run(&args),
         Tool::Octets(args) => octets::run(&args),
         Tool::Recorder(args) => recorder::run(&args),
+        Tool::Https(args) => https::run(&args),
         Tool::Unpack(args) => unpack::run(&args),
     }
 }
