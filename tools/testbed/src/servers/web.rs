@@ -77,6 +77,27 @@ impl Server {
         self.nginx(&server, ports)
     }
 
+    /// A node of an object store behind TLS on port 443: its health, which is bad while there is a
+    /// file `ill` in its folder, the big file, and a page that says its name and by which scheme the
+    /// client came.
+    pub fn object_store(&mut self, own: &Credentials, big: &BigFile) -> Result<&mut Self> {
+        let (name, here) = (self.name(), self.host.folder().display());
+        let (certificate, key) = (own.tls_certificate(), own.tls_key());
+        let text = format!(
+            "    listen 443 ssl backlog=4096;
+    keepalive_timeout 60;
+    ssl_certificate {};
+    ssl_certificate_key {};
+    location = /minio/health/cluster {{ if (-f {here}/ill) {{ return 503; }} return 200; }}
+    location = /big {{ alias {}; default_type x/y; }}
+    location / {{ return 200 \"{name} $http_x_forwarded_proto\\n\"; }}",
+            certificate.display(),
+            key.display(),
+            big.path().display()
+        );
+        self.nginx(&text, &[443])
+    }
+
     /// Runs it with this in its `server`.
     fn nginx(&mut self, server: &str, ports: &[u16]) -> Result<&mut Self> {
         let folder = self.host.folder();
