@@ -28,7 +28,7 @@ impl Authority {
         std::fs::create_dir_all(&folder)?;
         let it = Self { folder };
         it.openssl(&format!(
-            "req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -days 30 \
+            "req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -days 400 \
              -subj /CN={name}-root -addext keyUsage=critical,keyCertSign,cRLSign \
              -keyout root.key -out root.pem"
         ))?;
@@ -42,7 +42,7 @@ impl Authority {
              -subj /CN={name}-between -keyout between.key -out between.csr"
         ))?;
         it.openssl(
-            "x509 -req -in between.csr -CA root.pem -CAkey root.key -CAcreateserial -days 29 \
+            "x509 -req -in between.csr -CA root.pem -CAkey root.key -CAcreateserial -days 390 \
              -extfile between.ext -out between.pem",
         )?;
         Ok(it)
@@ -64,7 +64,7 @@ impl Authority {
         );
         std::fs::write(self.folder.join(format!("{name}.ext")), extensions)?;
         self.openssl(&format!(
-            "x509 -req -in {name}.csr -CA between.pem -CAkey between.key -CAcreateserial -days 20 \
+            "x509 -req -in {name}.csr -CA between.pem -CAkey between.key -CAcreateserial -days 300 \
              -extfile {name}.ext -out {name}.pem"
         ))?;
         let signed = Signed { folder: self.folder.clone(), name: name.to_owned() };

@@ -178,7 +178,7 @@ fn both_modes(_: Scale) -> Result<()> {
         "{checked}"
     );
     let refused = bed.client.try_shell(&format!("curl -sS -m 5 http://{VIP}:443/ 2>&1"), LIMIT)?;
-    must_fail(&refused.out, &["refused", "timed out"])?;
+    must_fail(&refused.out, &["connect to server", "refused"])?;
     import(&balancer, "portal", &own)?;
     balancer.wait_up()?;
     let page = bed.curl("a.example", "")?;
@@ -238,11 +238,11 @@ fn imports(_: Scale) -> Result<()> {
     let sign = |name: &str, key| bed.authority.sign(name, key, &format!("DNS:{name}.example"));
     let (one, two) = (sign("one", RSA)?, sign("two", ECDSA)?);
     let password = bed.host.folder().join("password");
-    std::fs::write(&password, "not a secret\n")?;
+    std::fs::write(&password, "not-a-secret\n")?;
     let wrong = bed.host.folder().join("wrong");
     std::fs::write(&wrong, "guessed\n")?;
     for (signed, legacy) in [(&one, true), (&two, false)] {
-        let pfx = signed.pfx("not a secret", legacy)?;
+        let pfx = signed.pfx("not-a-secret", legacy)?;
         let refused = format!(
             "{:#}",
             sealed(&balancer, "portal", &pfx, &wrong).err().context("a wrong password opens it")?
@@ -293,12 +293,12 @@ fn nothing_shows_a_key(bed: &Bed, balancer: &Balancer) -> Result<()> {
     ] {
         let answer = balancer.get(path)?.to_string();
         ensure!(
-            !answer.contains("PRIVATE") && !answer.contains("not a secret"),
+            !answer.contains("PRIVATE") && !answer.contains("not-a-secret"),
             "{path}: {answer}"
         );
     }
     let log = balancer.tail(10_000);
-    ensure!(!log.contains("PRIVATE") && !log.contains("not a secret"), "the log: {log}");
+    ensure!(!log.contains("PRIVATE") && !log.contains("not-a-secret"), "the log: {log}");
     let open = "find state runtime -type f -perm /077 -exec grep -l PRIVATE {} +";
     let found = bed.host.try_shell(open, LIMIT)?.out;
     ensure!(found.is_empty(), "others may read {found}");
@@ -423,7 +423,7 @@ fn swap(_: Scale) -> Result<()> {
     import(&balancer, "portal", &one)?;
     balancer.wait_up()?;
     let mut tool = bed.client.tool("https")?;
-    tool.arg(format!("{VIP}:443")).arg("a.example").arg(bed.authority.root()).args(["200", "12"]);
+    tool.arg(format!("{VIP}:443")).arg("a.example").arg(bed.authority.root()).args(["200", "8"]);
     let mut clients = bed.client.start_piped("https", tool)?;
     let out = clients.child().stdout.take().context("no pipe")?;
     let mut out = BufReader::new(out);
@@ -511,8 +511,9 @@ fn reencrypt(_: Scale) -> Result<()> {
     bed.close(balancer)
 }
 
-/// What testssl.sh may say of high mode beyond "low", and why.
-const ALLOWED: &[&str] = &[];
+/// What testssl.sh may say beyond "low": of itself (an openssl without GOST), of the test's authority
+/// (it publishes no revocation list), and of the real servers' pages.
+const ALLOWED: &[&str] = &["engine_problem", "cert_revocation", "security_headers"];
 
 /// testssl.sh finds nothing in high mode that is worse than "low".
 fn testssl(_: Scale) -> Result<()> {
