@@ -198,8 +198,8 @@ impl Connection {
             STREAM => Doing::Streaming,
             SINK => Doing::Sinking,
             _ => {
-                let (_, bytes) = responses.iter().find(|(at, _)| *at == path).ok_or(Over)?;
-                Doing::Answering(*bytes, last)
+                let (_, two) = responses.iter().find(|(at, _)| *at == path).ok_or(Over)?;
+                Doing::Answering(two[usize::from(last)], last)
             }
         };
         Ok(true)
