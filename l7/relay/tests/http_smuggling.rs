@@ -1,21 +1,11 @@
 //! The byte streams that are made to be read in two ways, through real sockets: what a real
 //! server receives is exactly what the table says, and so is what the client is told.
 
-#[path = "../../http/tests/smuggling/answers.rs"]
-mod answers;
-#[path = "../../http/tests/smuggling/chunks.rs"]
-mod chunks;
 mod common;
-#[path = "../../http/tests/smuggling/hops.rs"]
-mod hops;
-#[path = "../../http/tests/smuggling/lengths.rs"]
-mod lengths;
-#[path = "../../http/tests/smuggling/lines.rs"]
-mod lines;
 #[path = "../../http/tests/common/reader.rs"]
 mod reader;
-#[path = "../../http/tests/smuggling/targets.rs"]
-mod targets;
+#[path = "../../http/tests/smuggling/table/mod.rs"]
+mod table;
 
 use common::http::{Peer, http_service, with};
 use common::{RealServer, address, relay_of, until};
@@ -24,20 +14,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
-
-type Row = (&'static str, &'static [u8], Expect);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Expect {
-    Refused(u16),
-    Cut(u16, &'static [u8]),
-    Then(u16, &'static [u8]),
-    Becomes(&'static [u8]),
-    Half(&'static [u8]),
-    Waits,
-}
-
-const TABLES: [&[Row]; 5] = [lines::ROWS, targets::ROWS, lengths::ROWS, chunks::ROWS, hops::ROWS];
+use table::{ANSWERS, Expect, REQUESTS};
 
 /// A service that adds nothing, with a connection for each request.
 fn bare(real: &RealServer) -> Service {
@@ -110,7 +87,7 @@ fn a_real_server_receives_nothing_that_is_ambiguous() {
     let service = bare(&real);
     let relay = relay_of(1, &service);
     for piece in [usize::MAX, 7] {
-        for &(name, bytes, expect) in TABLES.into_iter().flatten() {
+        for &(name, bytes, expect) in REQUESTS.into_iter().flatten() {
             *received.lock().unwrap() = (Vec::new(), 0);
             let before = relay.counters().servers[0].connected;
             let answer = converse(address(&service), bytes, piece);
@@ -175,7 +152,7 @@ fn a_client_receives_nothing_that_is_ambiguous() {
     });
     let service = bare(&real);
     let relay = relay_of(1, &service);
-    for &(name, request, response, expect) in answers::ROWS {
+    for &(name, request, response, expect) in ANSWERS {
         *reply.lock().unwrap() = (request, response);
         let answer = converse(address(&service), request, usize::MAX);
         let shown = answer.escape_ascii().to_string();

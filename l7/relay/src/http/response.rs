@@ -52,7 +52,12 @@ impl Session {
                 self.finish_if_done(core)
             }
             Ok(_) => Ok(true),
-            Err(refusal) => self.misspoken(core, &refusal),
+            Err(refusal) => {
+                // Nothing of it has been written: the client can be told.
+                self.down.forget();
+                self.asked.answered = false;
+                self.misspoken(core, &refusal)
+            }
         }
     }
 
