@@ -5,6 +5,7 @@
 pub mod args;
 mod files;
 pub mod link;
+mod peers;
 mod server;
 mod takeover;
 

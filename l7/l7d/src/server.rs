@@ -3,6 +3,7 @@
 
 use crate::Process;
 use crate::link::Link;
+use crate::peers::Peers;
 use anyhow::{Context, Result};
 use l7_api::{PersistenceRow, Reply, Request, ServiceId, Status};
 use relay::{ApplyError, Relay};
@@ -12,11 +13,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::thread;
 
-/// Control, its successor, our successor and one to spare.
-const MAX_PEERS: u32 = 4;
 /// Rows of a persistence table in one answer.
 const MAX_ROWS: u32 = 10_000;
 
@@ -42,35 +40,39 @@ fn bind(path: &Path) -> Result<UnixListener> {
 }
 
 fn accept(listener: &UnixListener, process: &Arc<Process>) {
-    let peers = Arc::new(AtomicU32::new(0));
+    let peers = Arc::new(Peers::default());
     for stream in listener.incoming() {
         let Ok(stream) = stream else {
             // Out of descriptors, most likely: not to be tried again at once.
             thread::sleep(crate::RETIREMENT_CHECK);
             continue;
         };
-        if peers.fetch_add(1, Relaxed) >= MAX_PEERS {
-            peers.fetch_sub(1, Relaxed);
-            log::warn!("a connection to the control socket was refused: {MAX_PEERS} are open");
-            continue;
-        }
-        let (process, counter) = (process.clone(), peers.clone());
+        let number = match peers.add(&stream) {
+            Ok(number) => number,
+            Err(e) => {
+                log::warn!("a connection to the control socket was refused: {e:#}");
+                continue;
+            }
+        };
+        let (process, others) = (process.clone(), peers.clone());
         let spawned = thread::Builder::new().name("control-peer".into()).spawn(move || {
-            if let Err(e) = converse(stream, &process) {
+            if let Err(e) = converse(stream, &process, &others, number) {
                 log::warn!("control socket: {e:#}");
             }
-            counter.fetch_sub(1, Relaxed);
+            others.remove(number);
         });
         if spawned.is_err() {
-            peers.fetch_sub(1, Relaxed);
+            peers.remove(number);
         }
     }
 }
 
-/// Answers one peer until it closes.
-fn converse(stream: UnixStream, process: &Process) -> Result<()> {
+/// Answers one peer until it closes, or until another one retires us: control is then to speak to
+/// our successor, however long our last connections may take.
+fn converse(stream: UnixStream, process: &Process, peers: &Peers, number: u64) -> Result<()> {
     let mut link = Link::accepted(stream)?;
     while let Some(request) = link.next_request()? {
+        let retires = matches!(request, Request::Retire { .. });
         let (reply, sockets) = {
             let mut relay = process.relay();
             // Both processes accept from them from now on, until the successor says `Retire`.
@@ -81,6 +83,9 @@ fn converse(stream: UnixStream, process: &Process) -> Result<()> {
         link.answer(&reply)?;
         let descriptors: Vec<_> = sockets.iter().map(|socket| socket.as_fd()).collect();
         link.send_descriptors(&descriptors)?;
+        if retires {
+            peers.hang_up_others(number);
+        }
     }
     Ok(())
 }
