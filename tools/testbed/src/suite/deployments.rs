@@ -4,6 +4,7 @@ use crate::balancer::Balancer;
 use crate::clients::{self, Swarm};
 use crate::harness::{Scale, Test};
 use crate::lab::{Host, Lab, Link};
+use crate::servers::authority::{Authority, RSA};
 use crate::servers::{BigFile, Credentials, Server, files::sha256};
 use anyhow::{Result, ensure};
 use std::net::IpAddr;
@@ -150,7 +151,12 @@ fn ctera_portal_offload(_: Scale) -> Result<()> {
         std::fs::write(pages.join("index.html"), "portal")?;
         server.web(&[80, 443, 8080], Some(&big), Some(&credentials))?.echo(&[995])?;
     }
-    let mut balancer = Balancer::start(&lb, CTERA_PORTAL_OFFLOAD)?;
+    let authority = Authority::make(lab.folder(), "world")?;
+    let signed = authority.sign("portal", RSA, "DNS:portal.example")?;
+    let mut balancer = super::tls::begin(&lb, CTERA_PORTAL_OFFLOAD)?;
+    super::tls::import(&balancer, "portal", &signed)?;
+    balancer.wait_up()?;
+    over_tls(&client, vip, &authority)?;
     let sources = more_addresses(&client, "192.168.100", 150, 10)?;
     let mut devices = Swarm::tcp(&client, vip, 995, &sources)?;
     let opened = devices.open(100)?;
@@ -187,6 +193,21 @@ fn ctera_portal_offload(_: Scale) -> Result<()> {
     devices.ping()?.must_be(100)?;
     drop(devices);
     close(balancer, servers, lab)
+}
+
+/// The portal's pages by both names of its ports, with a certificate that is believed.
+fn over_tls(client: &Host, vip: IpAddr, authority: &Authority) -> Result<()> {
+    let mut names = Vec::new();
+    for port in [443, 8443] {
+        let line = format!(
+            "curl --silent --show-error --fail --max-time 20 --cacert {} \
+             --resolve portal.example:{port}:{vip} https://portal.example:{port}/name",
+            authority.root().display()
+        );
+        names.push(client.shell(&line, Duration::from_secs(30))?);
+    }
+    ensure!(names.iter().all(|name| name.starts_with("web")), "{names:?}");
+    Ok(())
 }
 
 /// The server of each of four requests from an address of the client's.

@@ -13,6 +13,7 @@ mod layer7;
 mod limits;
 mod load;
 pub mod modes;
+mod offload;
 mod packets;
 mod scale;
 mod shares;
@@ -38,6 +39,7 @@ pub fn all() -> Vec<Test> {
     smuggling::add(&mut tests);
     tls::add(&mut tests);
     deployments::add(&mut tests);
+    offload::add(&mut tests);
     storage::add(&mut tests);
     files::add(&mut tests);
     checks::add(&mut tests);

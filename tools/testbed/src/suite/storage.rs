@@ -1,5 +1,6 @@
 //! Deployment of file storage: SMB (D4) and NFS (D5) from two nodes that serve the same files.
 
+use super::offload::services;
 use crate::balancer::Balancer;
 use crate::clients::{Download, Nfs, Smb};
 use crate::harness::{Scale, Test};
@@ -55,7 +56,9 @@ impl Bed {
 
     fn start(&mut self) -> Result<Balancer> {
         (0..NODES.len()).try_for_each(|node| self.serve(node))?;
-        Balancer::start(&self.host, ICAS_FS)
+        // The objects have another test.
+        let files = services(ICAS_FS, &["iCAS-FS-SMB", "iCAS-FS-NFS"]);
+        Balancer::start(&self.host, &files)
     }
 
     /// A node dies, and by the check's verdict is back later.

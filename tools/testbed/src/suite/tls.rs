@@ -107,6 +107,13 @@ fn root_of(name: &str) -> String {
     if name.contains(':') { name.to_owned() } else { format!("{name}:443") }
 }
 
+/// Starts a balancer that lacks certificates yet, and waits until it can take some.
+pub(super) fn begin(host: &Host, config: &str) -> Result<Balancer> {
+    let balancer = Balancer::begin(host, config)?;
+    until("control", LIMIT, || Ok(balancer.get("/api/v1/certificates").ok()))?;
+    Ok(balancer)
+}
+
 /// Imports key and chain from their files.
 pub(super) fn import(balancer: &Balancer, name: &str, signed: &Signed) -> Result<String> {
     let (key, chain) = (signed.key(), signed.chain());
@@ -167,7 +174,7 @@ fn must_fail(said: &str, words: &[&str]) -> Result<()> {
 fn both_modes(_: Scale) -> Result<()> {
     let bed = Bed::asked()?;
     let own = bed.authority.sign("a", ECDSA, "DNS:a.example")?;
-    let mut balancer = Balancer::begin(&bed.host, &web("l7-tcp", ""))?;
+    let mut balancer = begin(&bed.host, &web("l7-tcp", ""))?;
     until("the problem to be told", LIMIT, || {
         let status = balancer.get("/api/v1/status").unwrap_or_default().to_string();
         Ok(status.contains("no certificate").then_some(()))
@@ -208,8 +215,7 @@ fn names(_: Scale) -> Result<()> {
     let signed = signed.into_iter().map(sign).collect::<Result<Vec<_>>>()?;
     let lines = "tls = { certificates = [\"one\", \"two\", \"three\"] }";
     let text = file(&[service("l7-tcp", "443", 80, lines)]);
-    let mut balancer = Balancer::begin(&bed.host, &text)?;
-    until("control", LIMIT, || Ok(balancer.get("/api/v1/certificates").ok()))?;
+    let mut balancer = begin(&bed.host, &text)?;
     for (name, signed) in ["one", "two", "three"].into_iter().zip(&signed) {
         import(&balancer, name, signed)?;
     }
@@ -233,8 +239,7 @@ fn names(_: Scale) -> Result<()> {
 /// PEM and PFX of today and of long ago; what is wrong with a file is said; nothing shows a key.
 fn imports(_: Scale) -> Result<()> {
     let bed = Bed::asked()?;
-    let mut balancer = Balancer::begin(&bed.host, &web("l7-tcp", ""))?;
-    until("control", LIMIT, || Ok(balancer.get("/api/v1/certificates").ok()))?;
+    let mut balancer = begin(&bed.host, &web("l7-tcp", ""))?;
     let sign = |name: &str, key| bed.authority.sign(name, key, &format!("DNS:{name}.example"));
     let (one, two) = (sign("one", RSA)?, sign("two", ECDSA)?);
     let password = bed.host.folder().join("password");
@@ -308,8 +313,7 @@ fn nothing_shows_a_key(bed: &Bed, balancer: &Balancer) -> Result<()> {
 /// A key made here, its request signed elsewhere, while a certificate that signs itself serves.
 fn requests(_: Scale) -> Result<()> {
     let bed = Bed::asked()?;
-    let mut balancer = Balancer::begin(&bed.host, &web("l7-http", ""))?;
-    until("control", LIMIT, || Ok(balancer.get("/api/v1/certificates").ok()))?;
+    let mut balancer = begin(&bed.host, &web("l7-http", ""))?;
     balancer.command(&["certificate", "self-signed", "portal", "a.example", "--days", "20"])?;
     balancer.wait_up()?;
     must_fail(&bed.curl("a.example", "")?, &["self-signed", "self signed", "certificate"])?;
@@ -357,8 +361,7 @@ fn client_certificates(_: Scale) -> Result<()> {
         (staff.sign("ann", ECDSA, "DNS:ann")?, bed.authority.sign("eve", RSA, "DNS:eve")?);
     let clients =
         |word| format!(", client_certificates = \"{word}\", client_authorities = \"staff\"");
-    let mut balancer = Balancer::begin(&bed.host, &web("l7-http", &clients("required")))?;
-    until("control", LIMIT, || Ok(balancer.get("/api/v1/certificates").ok()))?;
+    let mut balancer = begin(&bed.host, &web("l7-http", &clients("required")))?;
     import(&balancer, "portal", &own)?;
     balancer.command(&["certificate", "import", "staff", text(&staff.root())?, "--authorities"])?;
     balancer.wait_up()?;
@@ -381,8 +384,7 @@ fn client_certificates(_: Scale) -> Result<()> {
 fn resumption(_: Scale) -> Result<()> {
     let bed = Bed::asked()?;
     let own = bed.authority.sign("a", ECDSA, "DNS:a.example")?;
-    let mut balancer = Balancer::begin(&bed.host, &web("l7-tcp", ""))?;
-    until("control", LIMIT, || Ok(balancer.get("/api/v1/certificates").ok()))?;
+    let mut balancer = begin(&bed.host, &web("l7-tcp", ""))?;
     import(&balancer, "portal", &own)?;
     balancer.wait_up()?;
     let kept = |version: &str| bed.client.folder().join(format!("session{version}"));
@@ -418,8 +420,7 @@ fn swap(_: Scale) -> Result<()> {
     let bed = Bed::asked()?;
     let sign = |name, key| bed.authority.sign(name, key, "DNS:a.example");
     let (one, two) = (sign("one", ECDSA)?, sign("two", RSA)?);
-    let mut balancer = Balancer::begin(&bed.host, &web("l7-http", ""))?;
-    until("control", LIMIT, || Ok(balancer.get("/api/v1/certificates").ok()))?;
+    let mut balancer = begin(&bed.host, &web("l7-http", ""))?;
     import(&balancer, "portal", &one)?;
     balancer.wait_up()?;
     let mut tool = bed.client.tool("https")?;
@@ -470,8 +471,7 @@ fn reencrypt(_: Scale) -> Result<()> {
         let lines = format!("tls = {{ certificates = [\"portal\"] }}\nreencrypt = {rule}");
         file(&[service("l7-tcp", "443", 443, &lines)])
     };
-    let mut balancer = Balancer::begin(&bed.host, &text_of("true"))?;
-    until("control", LIMIT, || Ok(balancer.get("/api/v1/certificates").ok()))?;
+    let mut balancer = begin(&bed.host, &text_of("true"))?;
     import(&balancer, "portal", &own)?;
     import(&balancer, "balancer", &balancer_own)?;
     balancer.command(&[
@@ -519,8 +519,7 @@ const ALLOWED: &[&str] = &["engine_problem", "cert_revocation", "security_header
 fn testssl(_: Scale) -> Result<()> {
     let bed = Bed::asked()?;
     let own = bed.authority.sign("a", ECDSA, "DNS:a.example")?;
-    let mut balancer = Balancer::begin(&bed.host, &web("l7-http", ", alpn = [\"http/1.1\"]"))?;
-    until("control", LIMIT, || Ok(balancer.get("/api/v1/certificates").ok()))?;
+    let mut balancer = begin(&bed.host, &web("l7-http", ", alpn = [\"http/1.1\"]"))?;
     import(&balancer, "portal", &own)?;
     balancer.wait_up()?;
     let told = bed.client.folder().join("testssl.json");
