@@ -16,6 +16,7 @@ mod loopback;
 mod modules;
 mod mounts;
 mod nics;
+mod open_files;
 mod power;
 mod slots;
 mod state;
@@ -40,6 +41,7 @@ fn main() {
 fn boot() -> End {
     mounts::early();
     log::line("Fulcrum starts");
+    open_files::allow(Path::new("/"));
     let line = CommandLine::running();
     let lists = Path::new(LISTS);
     let sys = Path::new("/sys");
