@@ -5,11 +5,13 @@ mod shares;
 mod storm;
 mod swarm;
 mod talk;
+mod web;
 
 pub use octets::{End, Octets, Recorder};
 pub use shares::{Download, Nfs, Smb};
 pub use storm::{Report, Storm};
 pub use swarm::{Round, Swarm};
+pub use web::{Hostile, Pages, WebSockets};
 
 use crate::lab::{Host, Process, process};
 use crate::servers::{BigFile, Credentials};

@@ -7,6 +7,7 @@ pub mod files;
 mod ftp;
 mod mail;
 pub mod nfs;
+mod scripts;
 pub mod smb;
 pub mod ssh;
 mod web;

@@ -5,9 +5,11 @@ mod flood;
 mod fragments;
 pub mod hex;
 mod https;
+pub mod hostile;
 mod local;
 pub mod octets;
 pub mod packet_socket;
+pub mod pages;
 mod raw;
 pub mod recorder;
 pub mod storm;
@@ -33,6 +35,10 @@ pub enum Tool {
     Raw(raw::Args),
     /// A great many connections made of frames, told by lines on standard input what to do.
     Storm(storm::Args),
+    /// Web clients that mean harm by being slow.
+    Hostile(hostile::Args),
+    /// Web clients that keep their connections and go on asking.
+    Pages(pages::Args),
     /// A client that sends octets as they are.
     Octets(octets::Args),
     /// A web server that keeps what it receives and answers what it is told.
@@ -54,6 +60,8 @@ pub fn run(tool: Tool) -> Result<()> {
         Tool::Fragments(args) => fragments::run(&args),
         Tool::Raw(args) => raw::run(&args),
         Tool::Storm(args) => storm::run(&args),
+        Tool::Hostile(args) => hostile::run(&args),
+        Tool::Pages(args) => pages::run(&args),
         Tool::Octets(args) => octets::run(&args),
         Tool::Recorder(args) => recorder::run(&args),
         Tool::Https(args) => https::run(&args),
