@@ -9,6 +9,7 @@ mod edits;
 mod failures;
 mod files;
 mod image;
+mod keeps;
 mod layer7;
 mod limits;
 mod load;
@@ -38,6 +39,7 @@ pub fn all() -> Vec<Test> {
     layer7::add(&mut tests);
     smuggling::add(&mut tests);
     tls::add(&mut tests);
+    keeps::add(&mut tests);
     deployments::add(&mut tests);
     offload::add(&mut tests);
     storage::add(&mut tests);
