@@ -2,10 +2,12 @@
 
 mod api;
 mod bed;
+mod changes;
 mod checks;
 mod datagrams;
 mod deployments;
 mod edits;
+mod exchanges;
 mod failures;
 mod files;
 mod image;
@@ -37,9 +39,11 @@ pub fn all() -> Vec<Test> {
     edits::add(&mut tests);
     load::add(&mut tests);
     layer7::add(&mut tests);
+    exchanges::add(&mut tests);
     smuggling::add(&mut tests);
     tls::add(&mut tests);
     keeps::add(&mut tests);
+    changes::add(&mut tests);
     deployments::add(&mut tests);
     offload::add(&mut tests);
     storage::add(&mut tests);
