@@ -10,6 +10,7 @@ mod edits;
 mod exchanges;
 mod failures;
 mod files;
+mod hostile;
 mod image;
 mod keeps;
 mod layer7;
@@ -44,6 +45,7 @@ pub fn all() -> Vec<Test> {
     tls::add(&mut tests);
     keeps::add(&mut tests);
     changes::add(&mut tests);
+    hostile::add(&mut tests);
     deployments::add(&mut tests);
     offload::add(&mut tests);
     storage::add(&mut tests);

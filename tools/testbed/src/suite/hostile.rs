@@ -1,0 +1,141 @@
+//! Clients that mean harm by being slow: nobody else waits for them, they cost what is said here,
+//! and they are ended by the timeouts.
+
+use super::layer7::{Bed, VIP, file, http, vip};
+use crate::balancer::Balancer;
+use crate::clients::{Hostile, Pages};
+use crate::harness::{Scale, Test};
+use crate::lab::{Host, until};
+use crate::scene::CHECK;
+use crate::servers::BigFile;
+use crate::tool::hostile::{Ends, Kind};
+use crate::tool::pages::Report;
+use anyhow::{Context, Result, ensure};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+pub fn add(tests: &mut Vec<Test>) {
+    tests.push(Test::new("l7::hostile::slow-clients", slow_clients));
+}
+
+/// Of a thousand, by kind.
+const CROWD: [(&str, Kind, u32); 5] = [
+    ("read", Kind::Read, 100),
+    ("head", Kind::Head, 400),
+    ("fields", Kind::Fields, 300),
+    ("mute", Kind::Mute, 150),
+    ("flood", Kind::Flood, 50),
+];
+/// How many thousands.
+const THOUSANDS: u32 = 10;
+/// Descriptors for a thousand of them as the proxy reckons, who needs two for each.
+const FILES: u64 = 2_300;
+/// What one of them may cost the proxy on the average: a buffer, and what is around it.
+const BYTES_EACH: u64 = 24 << 10;
+/// Others wait at most so many times as long in 99 of 100 cases, and besides so long as a machine
+/// with other work may keep a process waiting.
+const SLOWER: u64 = 2;
+const GRACE_US: u64 = 30_000;
+const MEASURED: Duration = Duration::from_secs(4);
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn slow_clients(_: Scale) -> Result<()> {
+    let mut bed = Bed::new(2)?;
+    let big = BigFile::write(bed.lab.folder(), 16)?;
+    for server in &mut bed.servers {
+        server.web(&[80], Some(&big), None)?;
+    }
+    let lines = "client_timeout = \"30s\"\nhttp = { head_timeout = \"30s\" }";
+    let text = file(&[http("WEB", "80", lines, &[1, 2])]);
+    // A machine that others use too shall not look like a dead server.
+    let text = text.replace(CHECK, "{ type = \"on\" }");
+    let balancer = Balancer::start(&bed.host, &text)?;
+    let target = SocketAddr::new(vip(), 80);
+    let mut others = Pages::new(&bed.client, target)?;
+    let crowd = bed.lab.host("crowd", &[crate::lab::Link::eth0("lan", "192.168.100.60/24")])?;
+    let sources = addresses(&crowd, 4)?;
+    let mut hostile = Hostile::new(&crowd, target, &sources)?;
+
+    let alone = measure(&mut others)?;
+    let before = resident(&balancer)?;
+    let thousands = thousands();
+    for (word, _, count) in CROWD {
+        hostile.open(word, count * thousands)?;
+    }
+    let all: u64 = CROWD.iter().map(|(.., count)| u64::from(count * thousands)).sum();
+    let flooders = u64::from(CROWD[4].2 * thousands);
+    let with_them = measure(&mut others)?;
+    let ends = hostile.ends()?;
+    ensure!(ends.open >= all - flooders, "they were ended before anything was measured: {ends:?}");
+    let each = resident(&balancer)?.saturating_sub(before) / all;
+    println!(
+        "\n  {all} slow clients: {each} bytes each; p99 of others {} us alone, {} us beside them",
+        alone.p99_us, with_them.p99_us
+    );
+    ensure!(each <= BYTES_EACH, "each costs {each} bytes");
+    let bound = SLOWER * alone.p99_us + GRACE_US;
+    ensure!(with_them.p99_us <= bound, "p99 is {} us, {} alone", with_them.p99_us, alone.p99_us);
+
+    let ends = until("all to be ended", LIMIT, || {
+        let ends = hostile.ends()?;
+        Ok((ends.open == 0).then_some(ends))
+    })?;
+    must_end_so(&ends, thousands)?;
+    measure(&mut others)?;
+    drop((others, hostile));
+    bed.close(balancer)
+}
+
+/// Ten, or fewer where no process may have as many open files.
+fn thousands() -> u32 {
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
+    let fit = files.map_or(THOUSANDS.into(), |files| files / FILES);
+    u32::try_from(fit).map_or(THOUSANDS, |fit| fit.clamp(1, THOUSANDS))
+}
+
+/// Each kind by the timeout or limit that is meant for it.
+fn must_end_so(ends: &Ends, thousands: u32) -> Result<()> {
+    for (_, kind, count) in CROWD {
+        let how = match kind {
+            Kind::Head | Kind::Fields => "408",
+            Kind::Flood => "431",
+            Kind::Mute => "closed",
+            Kind::Read => "connection reset",
+        };
+        let found = ends.ended.get(&kind).and_then(|by_end| by_end.get(how)).copied();
+        ensure!(
+            found == Some(u64::from(count * thousands)),
+            "{kind:?} should end by {how}: {ends:?}"
+        );
+    }
+    Ok(())
+}
+
+/// Twenty clients who mean well, for a while. None of their requests may fail.
+fn measure(others: &mut Pages) -> Result<Report> {
+    others.start(20, 50)?;
+    std::thread::sleep(MEASURED);
+    let report = others.stop()?;
+    ensure!(report.failed == 0 && report.servers.len() == 2, "{report:?}");
+    Ok(report)
+}
+
+fn addresses(host: &Host, count: u8) -> Result<Vec<IpAddr>> {
+    (0..count)
+        .map(|number| {
+            let address = format!("192.168.100.{}", 200 + number);
+            host.ip(&format!("addr add {address}/24 dev eth0"))?;
+            address.parse().with_context(|| VIP.to_owned())
+        })
+        .collect()
+}
+
+/// Bytes of memory that the proxy holds.
+fn resident(balancer: &Balancer) -> Result<u64> {
+    let pids = balancer.pids("fulcrum-l7")?;
+    let pid = pids.first().context("there is no proxy")?;
+    let status = std::fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero()))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kibibytes: u64 = line.context("no VmRSS")?.trim().trim_end_matches(" kB").parse()?;
+    Ok(kibibytes << 10)
+}
