@@ -31,7 +31,7 @@ const THOUSANDS: u32 = 10;
 /// Descriptors for a thousand of them as the proxy reckons, who needs two for each.
 const FILES: u64 = 2_300;
 /// What one of them may cost the proxy on the average: a buffer, and what is around it.
-const BYTES_EACH: u64 = 24 << 10;
+const BYTES_EACH: u64 = 40 << 10;
 /// Others wait at most so many times as long in 99 of 100 cases, and besides so long as a machine
 /// with other work may keep a process waiting.
 const SLOWER: u64 = 2;
