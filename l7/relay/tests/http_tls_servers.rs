@@ -399,3 +399,52 @@ fn a_protocol_that_would_not_be_spoken_is_not_offered() {
     let problems = relay.apply(snapshot(2, &[&offers(&["h2", "http/1.1"])])).unwrap();
     assert!(problems[0].reason.contains("\"h2\""), "{problems:?}");
 }
+
+#[test]
+fn an_upload_waits_for_a_server_that_is_slow_to_take_it() {
+    const BYTES: usize = 16 << 20;
+    let config = serving(&certificate("real.example"), &[]);
+    let slow = RealServer::new(move |stream| {
+        let mut peer = Peer::over(accepted(stream, &config));
+        let _ = peer.head();
+        // Long enough for everything between us to be full.
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        let mut body = vec![0; BYTES];
+        peer.reader.read_exact(&mut body).unwrap();
+        peer.send(&ok(if body.iter().all(|byte| *byte == 7) { b"all" } else { b"other" })).unwrap();
+        let _ = peer.request();
+    });
+    let service = Service {
+        reencrypt: anything(AskedName::None),
+        ..http_service(1, vec![server(1, slow.address)])
+    };
+    let _relay = relay_of(1, &service);
+    let mut peer = Peer::connect(address(&service));
+    let head = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {BYTES}\r\n\r\n");
+    peer.send(head.as_bytes()).unwrap();
+    peer.send(&vec![7; BYTES]).unwrap();
+    assert_eq!(peer.response(false).unwrap().text(), "all");
+}
+
+#[test]
+fn an_idle_connection_that_its_server_ends_is_closed() {
+    let (sender, closed) = mpsc::channel();
+    let config = serving(&certificate("real.example"), &[]);
+    let real = RealServer::new(move |stream| {
+        let mut peer = Peer::over(accepted(stream, &config));
+        let _ = peer.request();
+        let _ = peer.send(&ok(b"x"));
+        // In TLS alone: the connection beneath stays open.
+        let stream = peer.reader.get_mut();
+        stream.conn.send_close_notify();
+        let _ = stream.flush();
+        let _ = sender.send(stream.sock.read_to_end(&mut Vec::new()).is_ok());
+    });
+    let mut service = http_service(1, vec![server(1, real.address)]);
+    service.reencrypt = anything(AskedName::None);
+    service.http.reuse.idle_ms = 600_000;
+    let relay = relay_of(1, &service);
+    assert_eq!(Peer::connect(address(&service)).get("/").unwrap().status(), 200);
+    assert!(closed.recv_timeout(PATIENCE).unwrap());
+    assert_eq!(relay.counters().servers[0].repeated, 0);
+}
