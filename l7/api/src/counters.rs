@@ -63,6 +63,10 @@ pub struct ServiceCounters {
     pub proxy_refused: u64,
     /// Ended because a client was not done with header or handshake in time.
     pub handshake_timeout: u64,
+    /// Lines of the access log that were given to their destination.
+    pub logged: u64,
+    /// Lines of the access log that their destination did not take.
+    pub log_lost: u64,
 }
 
 /// One real server.

@@ -1,6 +1,6 @@
 //! What is particular to HTTP mode.
 
-use crate::{Rule, ServerId};
+use crate::{ErrorPage, Rule, ServerId};
 use serde::{Deserialize, Serialize};
 
 /// How a service in [`crate::Mode::Http`] treats requests and responses.
@@ -34,6 +34,11 @@ pub struct Http {
     pub rules: Vec<Rule>,
     /// The real servers for requests of which no rule says otherwise; empty: all of the service.
     pub servers: Vec<ServerId>,
+    /// The field in which real servers are told a request's id, 32 hexadecimal digits that the
+    /// access log has as well. One that came is replaced.
+    pub request_id: Option<String>,
+    /// Pages in place of our own; at most [`crate::MAX_ERROR_PAGES`], one for a status.
+    pub error_pages: Vec<ErrorPage>,
 }
 
 /// Bounds on what a peer sends. Octets unless said otherwise.
@@ -101,6 +106,8 @@ impl Default for Http {
             upgrades: vec!["websocket".into()],
             rules: Vec::new(),
             servers: Vec::new(),
+            request_id: None,
+            error_pages: Vec::new(),
         }
     }
 }

@@ -46,3 +46,12 @@ pub const MAX_RULE_PARTS: usize = 4_096;
 
 /// Certificates of one snapshot.
 pub const MAX_CERTIFICATES: usize = 16_384;
+
+/// Own error pages of one service.
+pub const MAX_ERROR_PAGES: usize = 32;
+
+/// Bytes of an own error page.
+pub const MAX_ERROR_PAGE_BYTES: usize = 64 << 10;
+
+/// Bytes of the path of a file or a socket.
+pub const MAX_PATH_BYTES: usize = 4_095;

@@ -1,6 +1,6 @@
 //! What the proxy is asked to do: one whole, numbered, fully resolved value.
 
-use crate::{Certificate, Http, Reencryption, Secret, ServerTls, Termination};
+use crate::{AccessLog, Certificate, Http, Reencryption, Secret, ServerTls, Termination};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -74,6 +74,8 @@ pub struct Service {
     pub tls: Option<Termination>,
     /// TLS with real servers, if they have no rule of their own.
     pub reencrypt: Option<Reencryption>,
+    /// What is written of its connections and requests.
+    pub access_log: Option<AccessLog>,
 }
 
 /// An address and the ports of it that are listened on.
@@ -284,6 +286,7 @@ impl Service {
             on_removal: Removal::Finish,
             tls: None,
             reencrypt: None,
+            access_log: None,
         }
     }
 }
