@@ -60,6 +60,7 @@ fn await_end(process: &Process) -> Result<()> {
         let mut relay = process.relay();
         anyhow::ensure!(!relay.has_failed(), "a worker has died");
         if relay.is_retired() && relay.connections() == 0 {
+            relay.close_logs();
             log::info!("a successor has taken over and the last connection has ended");
             return Ok(());
         }

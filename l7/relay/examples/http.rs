@@ -1,15 +1,31 @@
 //! HTTP mode without a control process, to try or to measure it:
-//! `cargo run --release -p relay --example http -- LISTEN SERVER...` serves until its standard
-//! input ends, and then prints what was counted. One worker.
+//! `cargo run --release -p relay --example http -- [log=RECEIVER] LISTEN SERVER...` serves until
+//! its standard input ends, and then prints what was counted. One worker; with a receiver of
+//! syslog, each request is logged to it.
 
-use l7_api::{Listen, PortRange, Server, Service, Snapshot};
+use l7_api::{
+    AccessLog, Listen, LogFormat, LogTarget, PortRange, Server, Service, Snapshot, SyslogAddress,
+    SyslogHeader,
+};
 use relay::{Relay, Size};
 use std::error::Error;
 use std::net::SocketAddr;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let addresses: Result<Vec<SocketAddr>, _> =
-        std::env::args().skip(1).map(|text| text.parse()).collect();
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let log = arguments.first().and_then(|first| first.strip_prefix("log=")).map(str::parse);
+    let access_log = log.transpose()?.map(|to| AccessLog {
+        format: LogFormat::Http,
+        to: LogTarget::Syslog {
+            to: SyslogAddress::Udp(to),
+            header: SyslogHeader::Rfc3164,
+            facility: 16,
+        },
+    });
+    if access_log.is_some() {
+        arguments.remove(0);
+    }
+    let addresses: Result<Vec<SocketAddr>, _> = arguments.iter().map(|text| text.parse()).collect();
     let addresses = addresses?;
     let (listen, servers) = addresses.split_first().ok_or("LISTEN SERVER...")?;
     let numbered = servers.iter().zip(1..);
@@ -18,6 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         servers: numbered
             .map(|(at, id)| Server::new(id, &format!("server-{id}"), at.ip(), Some(at.port())))
             .collect(),
+        access_log,
         ..Service::http(1, "example")
     };
     let mut relay = Relay::start(Size { workers: 1, connections: 100_000 })?;

@@ -2,6 +2,7 @@
 //! the plan and the schedulers.
 
 use crate::http::Desk;
+use crate::journal::Clerk;
 use crate::mailbox::Mailboxes;
 use crate::plan::{Plan, Service};
 use crate::pools::Pools;
@@ -37,6 +38,8 @@ pub struct Core {
     pub plan: Option<Arc<Plan>>,
     /// What sessions in HTTP mode share.
     pub desk: Desk,
+    /// The access logs.
+    pub clerk: Clerk,
     poll: OwnedFd,
     schedules: HashMap<ServiceId, (Arc<Service>, Schedule)>,
 }
@@ -60,6 +63,7 @@ impl Core {
             accept_from: 0,
             plan: None,
             desk: Desk::new(),
+            clerk: Clerk::new(worker),
             poll,
             schedules: HashMap::new(),
         })
@@ -116,6 +120,7 @@ impl Core {
     pub fn set_plan(&mut self, plan: Arc<Plan>) {
         self.schedules.retain(|id, _| plan.service(*id).is_some());
         let known = plan.those_who_keep_clients();
+        self.clerk.forget();
         self.desk.pool.retain(|route| known.contains(&route.policy()));
         self.plan = Some(plan);
     }

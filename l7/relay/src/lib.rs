@@ -11,6 +11,7 @@ mod core;
 mod dial;
 mod flow;
 mod http;
+mod journal;
 mod listen;
 mod mailbox;
 mod persistence;

@@ -2,6 +2,7 @@
 //! snapshot to snapshot. A service that did not change keeps its very object.
 
 use crate::http::{self, Recipe};
+use crate::journal::{self, Journal, Office};
 use crate::mailbox::Mailboxes;
 use crate::persistence::Table;
 use crate::place;
@@ -37,6 +38,10 @@ pub struct Service {
     pub shared: Arc<ServiceShared>,
     /// TLS with clients.
     pub tls: Option<Arc<Terminate>>,
+    /// Its access log.
+    pub journal: Option<Arc<Journal>>,
+    /// What is wrong with that.
+    journal_problem: Option<String>,
     /// What is wrong with it.
     problem: Option<String>,
     /// Whether it is served nevertheless.
@@ -61,6 +66,7 @@ pub struct Registry {
     services: HashMap<ServiceId, Arc<ServiceShared>>,
     servers: HashMap<ServerId, Arc<ServerShared>>,
     credentials: Credentials,
+    office: Office,
 }
 
 /// What TLS a service speaks, and what keeps it from doing so.
@@ -120,11 +126,13 @@ impl Plan {
 
     /// Services that cannot be served as a whole.
     pub fn problems(&self) -> Vec<Problem> {
-        let problem = |config: &l7_api::Service| {
-            let reason = self.service(config.id)?.problem.clone()?;
-            Some(Problem { service: config.id, listener: None, reason })
-        };
-        self.snapshot.services.iter().filter_map(problem).collect()
+        let services = self.snapshot.services.iter().filter_map(|s| self.service(s.id));
+        let problems = services.flat_map(|service| {
+            let reasons = service.problem.iter().chain(&service.journal_problem);
+            let id = service.config.id;
+            reasons.map(move |reason| (id, reason.clone()))
+        });
+        problems.map(|(service, reason)| Problem { service, listener: None, reason }).collect()
     }
 }
 
@@ -152,7 +160,13 @@ impl Registry {
     /// Nothing yet.
     pub fn new(mailboxes: Arc<Mailboxes>) -> Self {
         let (services, servers) = (HashMap::new(), HashMap::new());
-        Self { mailboxes, services, servers, credentials: Credentials::new() }
+        Self {
+            mailboxes,
+            services,
+            servers,
+            credentials: Credentials::new(),
+            office: Office::default(),
+        }
     }
 
     /// What is shared of every service.
@@ -163,6 +177,11 @@ impl Registry {
     /// What is shared of every real server.
     pub fn servers(&self) -> impl Iterator<Item = &Arc<ServerShared>> {
         self.servers.values()
+    }
+
+    /// Waits until what was handed over for access logs is written; nothing is from then on.
+    pub fn close_logs(&mut self) {
+        self.office = Office::default();
     }
 
     /// Forgets what neither the plan nor a connection needs.
@@ -203,6 +222,8 @@ impl Registry {
         let servers: Vec<_> = config.servers.iter().map(&mut server).collect();
         let fallback = config.fallback.as_ref().map(&mut server);
         let recipe = Recipe::new(&config.http, &servers, hash_seed);
+        let log = config.access_log.as_ref().map(|log| self.office.journal(log));
+        let (journal, journal_problem) = log.unwrap_or_default();
         Service {
             config: config.clone(),
             hash_seed,
@@ -211,6 +232,8 @@ impl Registry {
             fallback,
             shared,
             tls: tls.terminate,
+            journal,
+            journal_problem,
             problem: tls.problem,
             is_served: tls.is_served,
         }
@@ -330,6 +353,9 @@ fn check_service(service: &l7_api::Service) -> Result<(), String> {
     at_most("trusted prefixes", service.proxy_in.len(), MAX_TRUSTED)?;
     if service.listen.iter().any(|listen| listen.ports.is_empty() || listen.ports.first == 0) {
         return Err("a range of listening ports is empty or begins with port 0".into());
+    }
+    if let Some(log) = &service.access_log {
+        journal::check(log)?;
     }
     if service.mode == Mode::Http {
         http::check(&service.http)?;

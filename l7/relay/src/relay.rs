@@ -175,6 +175,11 @@ impl Relay {
         }
     }
 
+    /// Before the process ends: waits until what was handed over for access logs is written.
+    pub fn close_logs(&mut self) {
+        self.registry.close_logs();
+    }
+
     /// Whether a successor has taken over.
     pub fn is_retired(&self) -> bool {
         self.retired

@@ -26,6 +26,9 @@ pub struct ServiceShared {
     unbound: AtomicU32,
     persistence: Mutex<Option<Table>>,
     cells: Box<[ServiceCells]>,
+    /// Lines of the access log that were written, and that were lost: whoever writes them counts
+    /// a turn's at once.
+    lines: [AtomicU64; 2],
     mailboxes: Arc<Mailboxes>,
 }
 
@@ -128,6 +131,7 @@ impl ServiceShared {
             unbound: AtomicU32::new(0),
             persistence: Mutex::new(None),
             cells: (0..mailboxes.len()).map(|_| ServiceCells::default()).collect(),
+            lines: Default::default(),
             mailboxes,
         }
     }
@@ -160,6 +164,23 @@ impl ServiceShared {
         self.unbound.load(SeqCst) > 0
     }
 
+    /// Connections that have a place.
+    pub fn active(&self) -> u32 {
+        self.places.load(Relaxed)
+    }
+
+    /// Connections that wait for this server, and for any.
+    pub fn waiting(&self) -> [u32; 2] {
+        let (all, unbound) = (self.queued.load(Relaxed), self.unbound.load(Relaxed));
+        [all.saturating_sub(unbound), unbound]
+    }
+
+    /// Lines of the access log have been written, others were lost.
+    pub fn count_lines(&self, written: u64, lost: u64) {
+        self.lines[0].fetch_add(written, Relaxed);
+        self.lines[1].fetch_add(lost, Relaxed);
+    }
+
     /// Whether a connection, open or waiting, needs this service.
     pub fn in_use(&self) -> bool {
         self.places.load(SeqCst) > 0 || self.queued.load(SeqCst) > 0
@@ -178,6 +199,8 @@ impl ServiceShared {
             active: self.places.load(Relaxed),
             queued: self.queued.load(Relaxed),
             persistent: self.lock_persistence().as_ref().map_or(0, |table| table.len() as u32),
+            logged: self.lines[0].load(Relaxed),
+            log_lost: self.lines[1].load(Relaxed),
             ..ServiceCounters::default()
         };
         self.add_up(&mut sum);

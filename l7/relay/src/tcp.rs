@@ -10,6 +10,7 @@
 use crate::core::Core;
 use crate::dial::{dial, is_ours, is_shortage};
 use crate::flow::{Flow, State, Turn};
+use crate::journal::{Cause, Line, Stage, Trace};
 use crate::place::{self, Found};
 use crate::plan::{Plan, Server, Service};
 use crate::proxy_out;
@@ -17,7 +18,7 @@ use crate::shared::{Queued, ServerPlace, ServicePlace};
 use crate::side::{Side, Written};
 use crate::slab::{End, Key, Token};
 use crate::transport::{Client, Progress, Transport};
-use l7_api::{OnDown, Removal, ServerId, ServerState};
+use l7_api::{Mode, OnDown, Removal, ServerId, ServerState};
 use proxyproto::Endpoints;
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
@@ -62,6 +63,10 @@ pub struct Pair {
     cut_at: u64,
     /// It is in the list of those that have more to do.
     listed: bool,
+    /// When the client was accepted.
+    accepted: u64,
+    /// What the access log is told of it.
+    trace: Option<Box<Trace>>,
 }
 
 /// What an open pair is made of.
@@ -80,6 +85,8 @@ pub struct Parts {
     /// To the server and to the client, with what is on its way already.
     pub flows: (Flow, Flow),
     pub cut_at: u64,
+    /// What the access log is told, if it was a request.
+    pub trace: Option<Box<Trace>>,
 }
 
 #[derive(Debug)]
@@ -95,6 +102,7 @@ enum Failure {
     Refused,
     Late,
     Tls,
+    TlsLate,
 }
 
 #[derive(Debug)]
@@ -114,7 +122,7 @@ enum Phase {
 impl Pair {
     /// A client whose bytes may flow; [`Self::begin`] or [`Self::start`] is next.
     pub fn new(client: Client, now: u64) -> Self {
-        let Client { key, mut transport, address, vip, destination, service } = client;
+        let Client { key, mut transport, address, vip, destination, service, accepted } = client;
         transport.touch(now);
         let attempts = service.config.retries.attempts;
         Self {
@@ -133,6 +141,8 @@ impl Pair {
             attempts,
             cut_at: NEVER,
             listed: false,
+            accepted,
+            trace: None,
         }
     }
 
@@ -156,11 +166,14 @@ impl Pair {
             attempts: 0,
             cut_at: parts.cut_at,
             listed: false,
+            accepted: 0,
+            trace: parts.trace,
         }
     }
 
     /// Counts a client that was just accepted, and goes on with [`Self::start`].
     pub fn begin(&mut self, core: &mut Core) -> Fate {
+        self.begin_trace(core);
         self.service.shared.cells(core.worker).accepted.add(1);
         if let Err(e) = core.watch(self.client.side(), Token::Connection(self.key, End::Client)) {
             return self.fail_ourselves(core, e);
@@ -170,6 +183,7 @@ impl Pair {
 
     /// Looks for a server and connects to it.
     pub fn start(&mut self, core: &mut Core) -> Fate {
+        self.begin_trace(core);
         if self.service.shared.must_wait() { self.wait(core, None) } else { self.seek(core) }
     }
 
@@ -194,6 +208,7 @@ impl Pair {
             (Phase::Securing(_), End::Server) => self.secure(core),
             // A client that waits may end its own direction, but not be gone altogether.
             (_, End::Client) if flags.intersects(EventFlags::ERR | EventFlags::HUP) => {
+                self.note(Cause::ClientReset);
                 self.service.shared.cells(core.worker).client_reset.add(1);
                 Fate::Over
             }
@@ -238,12 +253,12 @@ impl Pair {
         }
         match &self.phase {
             Phase::Waiting(_, until) if *until <= now => {
+                self.note(Cause::QueueTimeout);
                 self.service.shared.cells(core.worker).queue_timeout.add(1);
                 self.reset()
             }
-            Phase::Connecting(until) | Phase::Securing(until) if *until <= now => {
-                self.failed(core, Failure::Late)
-            }
+            Phase::Connecting(until) if *until <= now => self.failed(core, Failure::Late),
+            Phase::Securing(until) if *until <= now => self.failed(core, Failure::TlsLate),
             Phase::Pausing(until) if *until <= now => self.seek(core),
             Phase::Open => self.idle(core),
             _ => Fate::Stays,
@@ -270,6 +285,7 @@ impl Pair {
             None => self.leave(core.now, upstream.server.config.on_removal),
             Some(ServerState::Halt) => self.cut_at = core.now,
             Some(ServerState::Down) if service.config.on_down == OnDown::Reset => {
+                self.note(Cause::ServerDown);
                 self.cut_at = core.now;
             }
             // What was removed may have come back.
@@ -280,6 +296,7 @@ impl Pair {
 
     /// Ends it at once with a reset of both sides.
     pub fn cut(&mut self, core: &Core) -> Fate {
+        self.note(Cause::Cut);
         self.service.shared.cells(core.worker).cut.add(1);
         self.reset()
     }
@@ -313,6 +330,7 @@ impl Pair {
             match place::find(core, &self.service, client, &self.tried) {
                 Found::Server(server, place) => match self.connect(core, &server) {
                     Ok(side) => {
+                        self.trace_place(core, &server);
                         let side = Transport::Plain(side);
                         self.upstream = Some(Upstream { side, server, _place: place });
                         self.phase = Phase::Connecting(self.connect_deadline(core.now));
@@ -321,6 +339,7 @@ impl Pair {
                     Err(e) if is_ours(e) => return self.fail_ourselves(core, e),
                     Err(_) => {
                         server.shared.cells(core.worker).refused.add(1);
+                        self.note_failure(Cause::ServerRefused);
                         if !self.may_try_again(core, &server) {
                             return self.nobody(core);
                         }
@@ -350,8 +369,12 @@ impl Pair {
         let shared = &self.service.shared;
         let Some(queued) = shared.wait(queue.length, core.worker, self.key, wants) else {
             shared.cells(core.worker).queue_full.add(1);
+            self.note(Cause::QueueFull);
             return self.reset();
         };
+        if let Some(trace) = &mut self.trace {
+            trace.queued = shared.waiting().map(|count| count.saturating_sub(1));
+        }
         let is_next = queued.is_next();
         self.phase = Phase::Waiting(queued, after(core.now, queue.timeout_ms));
         // A place may have become free before we were in the queue: nobody would call. Whoever
@@ -421,6 +444,9 @@ impl Pair {
         let is_bare = upstream.side.is_bare();
         self.client.touch(core.now);
         self.phase = Phase::Open;
+        if let Some(trace) = &mut self.trace {
+            trace.connected = core.now;
+        }
         let header = if is_bare { self.header() } else { Vec::new() };
         if !header.is_empty() {
             self.up.begin_with(&mut core.pools, &header);
@@ -447,7 +473,7 @@ impl Pair {
         upstream.side.discard(&mut core.pools);
         let cells = upstream.server.shared.cells(core.worker);
         match why {
-            Failure::Late => cells.connect_timeout.add(1),
+            Failure::Late | Failure::TlsLate => cells.connect_timeout.add(1),
             Failure::Refused => cells.refused.add(1),
             Failure::Tls => {
                 cells.tls_failed.add(1);
@@ -456,6 +482,12 @@ impl Pair {
         }
         let server = upstream.server.clone();
         drop(upstream);
+        self.note_failure(match why {
+            Failure::Refused => Cause::ServerRefused,
+            Failure::Late => Cause::ConnectTimeout,
+            Failure::Tls => Cause::ServerTls,
+            Failure::TlsLate => Cause::ServerTlsTimeout,
+        });
         if self.may_try_again(core, &server) { self.seek(core) } else { self.nobody(core) }
     }
 
@@ -464,17 +496,23 @@ impl Pair {
         let again = self.attempts > 0;
         if again {
             self.attempts -= 1;
+            if let Some(trace) = &mut self.trace {
+                trace.retries += 1;
+            }
             server.shared.cells(core.worker).redispatched.add(1);
         }
         again
     }
 
     fn nobody(&mut self, core: &Core) -> Fate {
+        let failure = self.trace.as_ref().and_then(|trace| trace.failure);
+        self.note(failure.unwrap_or(Cause::NoServer));
         self.service.shared.cells(core.worker).no_server.add(1);
         self.reset()
     }
 
     fn fail_ourselves(&mut self, core: &mut Core, error: Errno) -> Fate {
+        self.note(Cause::OurShortage);
         self.service.shared.cells(core.worker).our_fault.add(1);
         log::debug!("service {:?}: cannot connect: {error}", self.service.config.name);
         if is_shortage(error) {
@@ -511,6 +549,10 @@ impl Pair {
             server_cells.bytes_out.add(down.read);
             cells.bytes_out.add(down.written);
         }
+        if let Some(trace) = &mut self.trace {
+            trace.bytes[0] += up.read;
+            trace.bytes[1] += down.written;
+        }
         self.pass_ends(core)
     }
 
@@ -521,10 +563,12 @@ impl Pair {
         let (up, down) = (ending(&self.up), ending(&self.down));
         if up && self.up.state() == State::Reset {
             self.service.shared.cells(core.worker).client_reset.add(1);
+            self.note(Cause::ClientReset);
             return self.reset();
         }
         if down && self.down.state() == State::Reset {
             upstream.server.shared.cells(core.worker).server_reset.add(1);
+            self.note(Cause::ServerReset);
             return self.reset();
         }
         let whole = (!self.client.is_truncated(), !upstream.side.is_truncated());
@@ -561,7 +605,10 @@ impl Pair {
         let [client, server] = self.idle_deadlines();
         if client <= core.now {
             self.service.shared.cells(core.worker).client_timeout.add(1);
+            let is_tunnel = self.service.config.timeouts.tunnel_ms != 0;
+            self.note(if is_tunnel { Cause::TunnelTimeout } else { Cause::ClientTimeout });
         } else if server <= core.now {
+            self.note(Cause::ServerTimeout);
             if let Some(upstream) = &self.upstream {
                 upstream.server.shared.cells(core.worker).server_timeout.add(1);
             }
@@ -569,6 +616,60 @@ impl Pair {
             return Fate::Stays;
         }
         self.reset()
+    }
+
+    fn begin_trace(&mut self, core: &mut Core) {
+        if self.service.journal.is_some() && self.trace.is_none() {
+            let mut trace = Box::new(Trace::new());
+            trace.begin(self.accepted, self.accepted, core.clerk.number());
+            self.trace = Some(trace);
+        }
+    }
+
+    /// It has a place at this server.
+    fn trace_place(&mut self, core: &Core, server: &Arc<Server>) {
+        let counts = [self.service.shared.active(), server.shared.active()];
+        if let Some(trace) = &mut self.trace {
+            trace.place(core.now, [core.clerk.connections, counts[0], counts[1]], server);
+        }
+    }
+
+    /// It ends for this reason, unless there was another before.
+    fn note(&mut self, cause: Cause) {
+        let stage = match self.phase {
+            Phase::Waiting(..) => Stage::Queue,
+            Phase::Connecting(_) | Phase::Securing(_) | Phase::Pausing(_) => Stage::Connect,
+            Phase::Open if self.upstream.is_none() => Stage::Connect,
+            Phase::Open => Stage::Data,
+        };
+        if let Some(trace) = &mut self.trace {
+            trace.note(cause, stage);
+        }
+    }
+
+    /// An attempt at a real server has failed.
+    fn note_failure(&mut self, cause: Cause) {
+        if let Some(trace) = &mut self.trace {
+            trace.failure = Some(cause);
+        }
+    }
+
+    /// Writes its line. A request that became a pair is one of HTTP mode.
+    fn record(&mut self, core: &mut Core) {
+        let Some(trace) = &mut self.trace else { return };
+        let line = Line {
+            trace,
+            service: &self.service,
+            client: self.client_address,
+            destination: self.destination,
+            is_secure: !self.client.is_bare(),
+            tls: self.client.tls(),
+            is_http: self.service.config.mode == Mode::Http,
+            now: core.now,
+            epoch: core.clerk.epoch,
+        };
+        core.clerk.write(&self.service, &line);
+        trace.close();
     }
 
     /// Both sides learn that this did not end well.
@@ -582,6 +683,7 @@ impl Pair {
 
     /// Gives back what it holds.
     pub fn dispose(mut self, core: &mut Core) {
+        self.record(core);
         self.up.discard(&mut core.pools);
         self.down.discard(&mut core.pools);
         self.client.discard(&mut core.pools);

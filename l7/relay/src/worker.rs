@@ -21,12 +21,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::Sender;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Connections accepted from one socket before others have their turn.
 const ACCEPTS_PER_TURN: usize = 64;
 /// Events taken from the kernel at once.
 const EVENTS_PER_TURN: usize = 256;
+/// Milliseconds between two looks at the wall's clock.
+const LOOK: u64 = 1_000;
 
 /// What a worker tells the engine.
 #[derive(Debug)]
@@ -55,6 +57,8 @@ pub struct Worker {
     accepting: bool,
     most_connections: usize,
     clock: Instant,
+    /// When the wall's clock is looked at again.
+    look_at: u64,
     gauges: Arc<Gauges>,
     reports: Sender<Report>,
     stopped: bool,
@@ -83,6 +87,7 @@ impl Worker {
             accepting: true,
             most_connections,
             clock,
+            look_at: 0,
             gauges,
             reports,
             stopped: false,
@@ -98,7 +103,7 @@ impl Worker {
         let mut due = Vec::new();
         while !self.stopped {
             self.wait(&mut events)?;
-            self.core.now = self.clock.elapsed().as_millis() as u64;
+            self.read_clocks();
             for event in events.drain(..) {
                 self.serve(event);
             }
@@ -110,10 +115,22 @@ impl Worker {
                 }
             }
             self.core.desk.pool.sweep(self.core.now);
+            self.core.clerk.flush();
             self.set_accepting();
+            self.core.clerk.connections = self.connections.len() as u32;
             self.gauges.connections.store(self.connections.len() as u64, Relaxed);
         }
         Ok(())
+    }
+
+    /// The wall's clock is looked at once in a while, because it may be set.
+    fn read_clocks(&mut self) {
+        self.core.now = self.clock.elapsed().as_millis() as u64;
+        if self.core.now >= self.look_at {
+            self.look_at = self.core.now + LOOK;
+            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            self.core.clerk.epoch = (since.as_millis() as u64).saturating_sub(self.core.now);
+        }
     }
 
     fn wait(&self, events: &mut Vec<Event>) -> io::Result<()> {
@@ -208,6 +225,7 @@ impl Worker {
         let now = self.core.now;
         let key =
             self.connections.insert(|key| Connection::new(key, fd, (from, vip), service, now));
+        self.core.clerk.connections = self.connections.len() as u32;
         self.tell(key, Happening::Accepted);
     }
 

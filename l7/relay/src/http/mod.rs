@@ -13,12 +13,14 @@
 //! What the bytes mean is decided by [`http1::Exchange`]; here are sockets, buffers, time and
 //! places. `session.rs` is a client's connection and what can happen to it, `request.rs` the way
 //! to the server, `securing.rs` TLS on it, `response.rs` the way back, `lane.rs` the bytes on either way, `pool.rs` the
-//! idle connections to real servers, each of one `route.rs`, `rules/` what the operator wants of certain requests.
+//! idle connections to real servers, each of one `route.rs`, `rules/` what the operator wants of certain requests,
+//! `record.rs` what the access log is told.
 
 mod lane;
 mod pages;
 mod pool;
 mod recipe;
+mod record;
 mod request;
 mod response;
 mod route;

@@ -28,6 +28,8 @@ pub struct Recipe {
     /// Real servers by their mark, and the marks in the order of the servers.
     by_mark: HashMap<Mark, usize>,
     marks: Vec<Mark>,
+    /// The field in which real servers are told of a request's number.
+    request_id: Option<String>,
     /// What depends on the request.
     pub rules: Rules,
 }
@@ -49,6 +51,7 @@ impl Recipe {
             scheme: [scheme("http").into_iter().collect(), scheme("https").into_iter().collect()],
             by_mark: marks.iter().copied().zip(0..).collect(),
             marks,
+            request_id: http.request_id.clone(),
             // They have been checked.
             rules: Rules::new(&http.rules, &http.servers).unwrap_or_default(),
         }
@@ -78,11 +81,13 @@ impl Recipe {
         Some(Change::Add(FieldName::new("Set-Cookie").ok()?, cookie.field_value().ok()?))
     }
 
-    /// Calls `act` with what changes in a request of this client that meets these rules.
+    /// Calls `act` with what changes in a request of this client and number that meets these
+    /// rules.
     pub fn request<T>(
         &self,
         http: &Http,
         address: &AddressText,
+        id: Option<u128>,
         (matched, question): (Matched, &Question),
         act: impl FnOnce(&RequestEdits) -> T,
     ) -> T {
@@ -99,15 +104,25 @@ impl Recipe {
         }
         let count = http.upgrades.len().min(MAX_UPGRADES);
         let changes = self.rules.request(matched, question);
+        let numbered = self.request_id(id);
+        let numbered = numbered.as_slice();
         let target = self.rules.target(matched, question);
         act(&RequestEdits {
-            changes: &[&self.scheme[usize::from(secure)], &changes],
+            changes: &[&self.scheme[usize::from(secure)], numbered, &changes],
             target: target.as_deref().and_then(|target| PathAndQuery::new(target).ok()),
             client: Some(client),
             upgrades: upgrades.get(..count).unwrap_or_default(),
             drop_cookie: http.cookie.as_ref().map(|cookie| cookie.name.as_bytes()),
             ..RequestEdits::default()
         })
+    }
+}
+
+impl Recipe {
+    /// What tells a real server of the request's number.
+    fn request_id(&self, id: Option<u128>) -> Option<Change<'_>> {
+        let name = FieldName::new(self.request_id.as_deref()?).ok()?;
+        Some(Change::Set(name, FieldValue::new(format!("{:032x}", id?)).ok()?))
     }
 }
 
@@ -127,6 +142,10 @@ pub fn check(http: &Http) -> Result<(), String> {
         return Err(format!("at most {MAX_UPGRADES} protocols to change to are accepted"));
     }
     Rules::new(&http.rules, &http.servers)?;
+    if let Some(name) = &http.request_id {
+        let fault = |e| format!("the field for requests' numbers, {name:?}, is none: {e}");
+        FieldName::new(name.as_str()).map_err(fault)?;
+    }
     let Some(cookie) = &http.cookie else { return Ok(()) };
     if cookie.name.len() > MAX_COOKIE_NAME_BYTES {
         return Err(format!("a cookie's name has at most {MAX_COOKIE_NAME_BYTES} bytes"));
@@ -196,6 +215,10 @@ mod tests {
         assert!(limits(|l| l.head = 0).is_err());
         assert!(limits(|l| l.fields = 0).is_err());
         assert!(limits(|l| l.fields = MAX_HEAD_FIELDS + 1).is_err());
+        for name in ["", "X Id", "Content-Length"] {
+            let request_id = Some(name.to_owned());
+            assert!(check(&Http { request_id, ..Http::default() }).is_err(), "{name:?}");
+        }
         let upgrades = vec!["a".to_owned(); MAX_UPGRADES + 1];
         assert!(check(&Http { upgrades, ..Http::default() }).is_err());
     }

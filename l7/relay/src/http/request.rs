@@ -1,11 +1,13 @@
 //! From the client to the server: a head comes, a server is found, the request passes.
 
 use super::lane::Flushed;
+use super::record::cookie_letter;
 use super::route::Route;
 use super::rules::{Answer, Decision, Question};
 use super::session::{Asked, Over, Phase, Session, Step, Upstream};
 use crate::core::Core;
 use crate::dial::{dial, is_ours};
+use crate::journal::Cause;
 use crate::place::{self, Found, Wish};
 use crate::plan::Server;
 use crate::shared::ServerPlace;
@@ -43,6 +45,8 @@ impl Session {
         }
         if matches!(self.phase, Phase::Active) {
             self.up.begin_text(&mut core.pools);
+        } else if !self.up.rest().is_empty() {
+            self.begin_trace(core);
         }
         let (bytes, text) = self.up.split();
         match self.exchange.client(bytes, &mut core.desk.request, text) {
@@ -51,10 +55,13 @@ impl Session {
             Ok(Act::Head) => self.asked_for(core),
             Ok(Act::Send(progress)) => {
                 self.asked.body += progress.send.len() as u64;
+                if let Some(trace) = &mut self.trace {
+                    trace.bytes[0] += progress.take as u64;
+                }
                 self.up.pass(&progress);
                 self.up.release();
                 let limit = self.service.config.http.limits.body;
-                if limit > 0 && self.asked.body > limit { self.refuse(core, 413) } else { Ok(true) }
+                if limit > 0 && self.asked.body > limit { self.too_long(core) } else { Ok(true) }
             }
             Err(refusal) => {
                 log::debug!("service {:?}: {refusal}", self.service.config.name);
@@ -93,9 +100,13 @@ impl Session {
             Read::End => match self.exchange.client_closed(self.up.rest()) {
                 Closed::Idle => Err(Over),
                 // It may still read why nothing came of it.
-                _ => self.refuse(core, 400),
+                _ => {
+                    self.note(Cause::ClientClosed);
+                    self.refuse(core, 400)
+                }
             },
             Read::Reset => {
+                self.note(Cause::ClientReset);
                 self.service.shared.cells(core.worker).client_reset.add(1);
                 Err(Over)
             }
@@ -113,9 +124,10 @@ impl Session {
             ..Asked::nothing()
         };
         self.service.shared.cells(core.worker).requests.add(1);
+        self.trace_head(core);
         let config = &self.service.config;
         if config.http.limits.body > 0 && length > config.http.limits.body {
-            return self.refuse(core, 413);
+            return self.too_long(core);
         }
         let decision = self.decide(core);
         if let Some(answer) = decision.answer {
@@ -125,6 +137,12 @@ impl Session {
         self.attempts = self.service.config.retries.attempts;
         self.tried.clear();
         if self.service.shared.must_wait() { self.wait(core, None) } else { self.seek(core) }
+    }
+
+    /// Its body is, or will be.
+    fn too_long(&mut self, core: &mut Core) -> Step {
+        self.note(Cause::BodyLimit);
+        self.refuse(core, 413)
     }
 
     fn question<'a>(&'a self, core: &'a Core) -> Question<'a> {
@@ -145,7 +163,9 @@ impl Session {
         let (take, stays) = self.exchange.answer_here(&core.desk.request);
         self.up.drop_octets(take);
         let stays = stays && !self.last;
+        self.note(Cause::Answered);
         self.say(core, answer.status, &fields, !stays);
+        self.conclude(core);
         (self.asked, self.has_served, self.since) = (Asked::nothing(), true, core.now);
         if !stays {
             self.phase = Phase::Closing(None);
@@ -188,6 +208,7 @@ impl Session {
                     }
                     Err(_) => {
                         server.shared.cells(core.worker).refused.add(1);
+                        self.note_failure(Cause::ServerRefused);
                         if !self.may_try_again(core, &server) {
                             return self.nobody(core);
                         }
@@ -224,8 +245,12 @@ impl Session {
         let shared = &self.service.shared;
         let Some(queued) = shared.wait(queue.length, core.worker, self.key, wants) else {
             shared.cells(core.worker).queue_full.add(1);
+            self.note(Cause::QueueFull);
             return self.refuse(core, 503);
         };
+        if let Some(trace) = &mut self.trace {
+            trace.queued = shared.waiting().map(|count| count.saturating_sub(1));
+        }
         let is_next = queued.is_next();
         self.phase = Phase::Waiting(queued, after(core.now, queue.timeout_ms));
         // A place may have become free before we were in the queue: nobody would call.
@@ -240,6 +265,7 @@ impl Session {
         place: ServerPlace,
     ) -> Result<bool, Errno> {
         let route = self.route(core, server);
+        self.trace_place(core, server);
         if self.may_reuse() && self.tried.is_empty() {
             let head = &core.desk.request;
             let repeatable = head.framing() == BodyFraming::None
@@ -321,6 +347,10 @@ impl Session {
         upstream.server.shared.cells(core.worker).requests.add(1);
         self.up.begin_text(&mut core.pools);
         self.up.text.extend_from_slice(&header);
+        let number = self.trace.as_mut().map(|trace| {
+            trace.connected = core.now;
+            trace.id
+        });
         let config = &self.service.config;
         let (bytes, text) = self.up.split();
         let (head, recipe) = (&core.desk.request, &self.service.recipe);
@@ -332,9 +362,15 @@ impl Session {
         let exchange = &mut self.exchange;
         let question = Question::new(head, bytes, self.client_address.ip(), self.is_secure);
         let met = (self.asked.matched, &question);
-        let take = recipe.request(&config.http, &self.address_text, met, |edits| {
+        let take = recipe.request(&config.http, &self.address_text, number, met, |edits| {
             exchange.forward_request(head, bytes, edits, text)
         });
+        if let Some(trace) = &mut self.trace {
+            trace.bytes[0] += take as u64;
+            if name.is_some() {
+                trace.cookie = [cookie_letter(self.asked.is_marked, value), b'N'];
+            }
+        }
         self.up.keep(take);
         self.phase = Phase::Active;
     }
@@ -344,10 +380,16 @@ impl Session {
         let Some(upstream) = &self.upstream else { return Ok(false) };
         let server = upstream.server.clone();
         let cells = server.shared.cells(core.worker);
-        match error {
-            Errno::TIMEDOUT => cells.connect_timeout.add(1),
-            _ => cells.refused.add(1),
+        let cause = match error {
+            Errno::TIMEDOUT => Cause::ConnectTimeout,
+            Errno::TIME => Cause::ServerTlsTimeout,
+            _ => Cause::ServerRefused,
+        };
+        match cause {
+            Cause::ServerRefused => cells.refused.add(1),
+            _ => cells.connect_timeout.add(1),
         }
+        self.note_failure(cause);
         self.hang_up(core);
         if self.may_try_again(core, &server) { self.seek_again(core) } else { self.nobody(core) }
     }
@@ -357,6 +399,9 @@ impl Session {
         let again = self.attempts > 0;
         if again {
             self.attempts -= 1;
+            if let Some(trace) = &mut self.trace {
+                trace.retries += 1;
+            }
             server.shared.cells(core.worker).redispatched.add(1);
         }
         again
@@ -364,6 +409,7 @@ impl Session {
 
     fn nobody(&mut self, core: &mut Core) -> Step {
         self.service.shared.cells(core.worker).no_server.add(1);
+        self.note_last_failure(Cause::NoServer);
         self.refuse(core, 503)
     }
 
@@ -391,6 +437,7 @@ impl Session {
             }
         }
         cells.bad_responses.add(1);
+        self.note_last_failure(Cause::ServerClosed);
         self.refuse(core, 502)
     }
 
@@ -400,6 +447,7 @@ impl Session {
             return self.refuse(core, 503);
         }
         server.shared.cells(core.worker).refused.add(1);
+        self.note_failure(Cause::ServerRefused);
         if self.may_try_again(core, server) { self.seek_again(core) } else { self.nobody(core) }
     }
 }

@@ -4,6 +4,7 @@
 use super::lane::Flushed;
 use super::session::{Asked, Over, Phase, Session, Step};
 use crate::core::Core;
+use crate::journal::Cause;
 use crate::side::Read;
 use http1::{Answered, Closed, Refusal, ResponseEdits, Step as Act};
 
@@ -70,11 +71,20 @@ impl Session {
         if written > 0 {
             self.client.touch(core.now);
             self.service.shared.cells(core.worker).bytes_out.add(written);
+            if let Some(trace) = &mut self.trace {
+                trace.bytes[1] += written;
+            }
         }
         match flushed {
-            Flushed::All => Ok(true),
+            Flushed::All => {
+                if self.concluded {
+                    self.record(core);
+                }
+                Ok(true)
+            }
             Flushed::Blocked => Ok(false),
             Flushed::Broken => {
+                self.note(Cause::ClientReset);
                 self.service.shared.cells(core.worker).client_reset.add(1);
                 Err(Over)
             }
@@ -95,19 +105,31 @@ impl Session {
             }
             Read::Nothing => Ok(false),
             Read::End | Read::Reset => {
-                if upstream.side.tls().is_some_and(|tls| tls.error().is_some()) {
+                let cause = if upstream.side.tls().is_some_and(|tls| tls.error().is_some()) {
                     cells.tls_failed.add(1);
                     upstream.side.explain(&upstream.server.config.name);
+                    Cause::ServerTls
                 } else if read == Read::Reset {
                     cells.server_reset.add(1);
-                }
+                    Cause::ServerReset
+                } else if upstream.side.is_truncated() {
+                    Cause::ServerTruncated
+                } else {
+                    Cause::ServerClosed
+                };
                 // A body that ends with the connection ends neither with a reset nor, under TLS,
                 // without the word for it (RFC 9112 section 9.8).
                 let whole = read == Read::End && !upstream.side.is_truncated();
                 match self.exchange.server_closed(self.down.rest()) {
                     Closed::Complete if whole => self.finish(core),
-                    Closed::Unanswered => self.unanswered(core),
-                    _ => self.spoilt(core),
+                    Closed::Unanswered => {
+                        self.note_failure(cause);
+                        self.unanswered(core)
+                    }
+                    _ => {
+                        self.note(cause);
+                        self.spoilt(core)
+                    }
                 }
             }
         }
@@ -133,6 +155,7 @@ impl Session {
 
     fn misspoken(&mut self, core: &mut Core, refusal: &Refusal) -> Step {
         log::debug!("service {:?}: {refusal}", self.service.config.name);
+        self.note(Cause::BadResponse);
         self.spoilt(core)
     }
 
@@ -146,6 +169,9 @@ impl Session {
 
     fn forward_head(&mut self, core: &mut Core) {
         let cookie = self.cookie(core);
+        if let Some(trace) = self.trace.as_mut().filter(|_| cookie.is_some()) {
+            trace.cookie[1] = b'I';
+        }
         let (head, rules) = (&core.desk.response, &self.service.recipe.rules);
         let by_rules = rules.response(self.asked.matched, head.fields(), self.down.rest());
         let changes = [cookie.as_slice(), &by_rules];
@@ -154,7 +180,13 @@ impl Session {
         let (bytes, text) = self.down.split();
         let (answered, take) = self.exchange.forward_response(head, bytes, &edits, text);
         self.down.drop_octets(take);
-        self.asked.answered |= answered != Answered::Interim;
+        if answered == Answered::Interim {
+            return;
+        }
+        self.asked.answered = true;
+        if let Some(trace) = &mut self.trace {
+            (trace.answered, trace.status) = (core.now, core.desk.response.status());
+        }
     }
 
     /// Binds a client that did not come with a cookie of this real server.
@@ -195,6 +227,7 @@ impl Session {
             self.up.forget();
         }
         self.up.release();
+        self.conclude(core);
         (self.asked, self.has_served, self.since) = (Asked::nothing(), true, core.now);
         if outcome.client_stays {
             self.phase = Phase::Head;

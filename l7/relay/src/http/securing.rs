@@ -4,6 +4,7 @@ use super::route::Route;
 use super::rules::Question;
 use super::session::{Phase, Session, Step};
 use crate::core::Core;
+use crate::journal::Cause;
 use crate::plan::Server;
 use crate::proxy_out;
 use crate::side::Written;
@@ -73,10 +74,12 @@ impl Session {
         let server: Arc<Server> = upstream.server.clone();
         server.shared.cells(core.worker).tls_failed.add(1);
         upstream.side.explain(&server.config.name);
+        self.note_failure(Cause::ServerTls);
         self.hang_up(core);
         if self.may_try_again(core, &server) {
             return self.seek_again(core);
         }
+        self.note(Cause::ServerTls);
         self.refuse(core, 502)
     }
 }

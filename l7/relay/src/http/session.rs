@@ -6,6 +6,7 @@ use super::rules::Matched;
 use super::timeouts::linger_until;
 use crate::core::Core;
 use crate::flow::Flow;
+use crate::journal::{Cause, Trace};
 use crate::plan::{Plan, Server, Service};
 use crate::shared::{Queued, ServerPlace, ServicePlace};
 use crate::side::Read;
@@ -62,6 +63,12 @@ pub struct Session {
     listed: bool,
     /// The protocol has changed: what is left is a pair in TCP mode.
     pub(super) upgraded: bool,
+    /// When the client was accepted.
+    pub(super) accepted: u64,
+    /// What the access log is told of the request.
+    pub(super) trace: Option<Box<Trace>>,
+    /// The answer is decided, and not all of it written.
+    pub(super) concluded: bool,
 }
 
 /// What has to be remembered of a request.
@@ -121,7 +128,8 @@ pub(super) type Step = Result<bool, Over>;
 impl Session {
     /// A client that was just accepted; [`Self::begin`] is next.
     pub fn new(client: Client, now: u64) -> Self {
-        let Client { key, transport, address: client_address, vip, destination, service } = client;
+        let Client { key, transport, address: client_address, vip, destination, service, accepted } =
+            client;
         let exchange = Exchange::new(service.recipe.limits);
         Self {
             key,
@@ -148,6 +156,9 @@ impl Session {
             is_silent: false,
             listed: false,
             upgraded: false,
+            accepted,
+            trace: None,
+            concluded: false,
         }
     }
 
@@ -175,6 +186,7 @@ impl Session {
             (End::Server, None) => return Fate::Stays,
         }
         if end == End::Client && flags.contains(EventFlags::ERR) {
+            self.note(Cause::ClientReset);
             self.service.shared.cells(core.worker).client_reset.add(1);
             return self.abort();
         }
@@ -225,6 +237,7 @@ impl Session {
             None => self.cut_after(core.now, upstream.server.config.on_removal),
             Some(ServerState::Halt) => self.cut_at = core.now,
             Some(ServerState::Down) if service.config.on_down == OnDown::Reset => {
+                self.note(Cause::ServerDown);
                 self.cut_at = core.now;
             }
             Some(_) => {}
@@ -234,6 +247,7 @@ impl Session {
 
     /// Ends it at once with a reset of both sides.
     pub fn cut(&mut self, core: &Core) -> Fate {
+        self.note(Cause::Cut);
         self.service.shared.cells(core.worker).cut.add(1);
         self.abort()
     }
@@ -276,11 +290,15 @@ impl Session {
             places: (self.place, upstream.place),
             flows: (up, down),
             cut_at: self.cut_at,
+            trace: self.trace,
         }))
     }
 
     /// Gives back what it holds.
     pub fn dispose(mut self, core: &mut Core) {
+        // If its line is still due, it has not come to its end.
+        self.note(Cause::ClientClosed);
+        self.record(core);
         self.up.discard(&mut core.pools);
         self.down.discard(&mut core.pools);
         self.client.discard(&mut core.pools);
@@ -332,6 +350,12 @@ impl Session {
             502..=504 => cells.gateway_errors.add(1),
             _ => cells.client_errors.add(1),
         }
+        self.begin_trace(core);
+        self.note(if (500..600).contains(&status) {
+            Cause::BadResponse
+        } else {
+            Cause::BadRequest
+        });
         if self.asked.answered || !self.down.is_flushed() {
             let _ = self.abort();
             return Err(Over);
@@ -339,12 +363,16 @@ impl Session {
         self.hang_up(core);
         self.place = None;
         self.say(core, status, b"", true);
+        self.conclude(core);
         self.phase = Phase::Closing(None);
         Ok(true)
     }
 
     /// Appends a page of ours. No other response may be on its way.
     pub(super) fn say(&mut self, core: &mut Core, status: u16, fields: &[u8], closes: bool) {
+        if let Some(trace) = &mut self.trace {
+            trace.status = status;
+        }
         let shape = Shape { to_head: self.asked.to_head, closes, version: self.asked.version };
         self.down.discard(&mut core.pools);
         self.down.begin_text(&mut core.pools);
@@ -384,7 +412,8 @@ impl Session {
         }
     }
 
-    pub(super) fn count_our_fault(&self, core: &mut Core, error: Errno) {
+    pub(super) fn count_our_fault(&mut self, core: &mut Core, error: Errno) {
+        self.note(Cause::OurShortage);
         self.service.shared.cells(core.worker).our_fault.add(1);
         log::debug!("service {:?}: cannot connect: {error}", self.service.config.name);
         if crate::dial::is_shortage(error) {

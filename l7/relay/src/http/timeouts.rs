@@ -2,6 +2,7 @@
 
 use super::session::{Phase, Session};
 use crate::core::Core;
+use crate::journal::Cause;
 use crate::tcp::{Fate, NEVER, after};
 use rustix::io::Errno;
 
@@ -40,15 +41,16 @@ impl Session {
         let step = match &self.phase {
             Phase::Waiting(_, until) if *until <= now => {
                 cells.queue_timeout.add(1);
+                self.note(Cause::QueueTimeout);
                 self.refuse(core, 503)
             }
-            Phase::Connecting(until) | Phase::Securing(until) if *until <= now => {
-                self.failed(core, Errno::TIMEDOUT)
-            }
+            Phase::Connecting(until) if *until <= now => self.failed(core, Errno::TIMEDOUT),
+            Phase::Securing(until) if *until <= now => self.failed(core, Errno::TIME),
             Phase::Pausing(until) if *until <= now => self.seek_again(core),
             Phase::Closing(Some(until)) if *until <= now => return Fate::Over,
             Phase::Closing(None) if self.patience() <= now => {
                 cells.client_timeout.add(1);
+                self.note(Cause::ClientTimeout);
                 return Fate::Over;
             }
             Phase::Head if self.head_deadline() <= now => {
@@ -57,16 +59,19 @@ impl Session {
                     return Fate::Over;
                 }
                 cells.client_timeout.add(1);
+                self.note(Cause::HeadTimeout);
                 self.refuse(core, 408)
             }
             Phase::Active if self.client_deadline() <= now => {
                 cells.client_timeout.add(1);
+                self.note(Cause::ClientTimeout);
                 self.refuse(core, 408)
             }
             Phase::Active if self.server_deadline() <= now => {
                 if let Some(upstream) = &self.upstream {
                     upstream.server.shared.cells(core.worker).server_timeout.add(1);
                 }
+                self.note(Cause::ServerTimeout);
                 self.refuse(core, 504)
             }
             _ => return Fate::Stays,

@@ -3,11 +3,12 @@
 
 use super::{Client, Progress, Terminate};
 use crate::core::Core;
+use crate::journal::{self, Cause, Line, Trace};
 use crate::plan::{Plan, Service};
 use crate::side::Read;
 use crate::slab::{End, Key, Token};
 use crate::tcp::{NEVER, after};
-use l7_api::{Prefix, Removal};
+use l7_api::{Mode, Prefix, Removal};
 use proxyproto::Origin;
 use rustix::event::epoll::EventFlags;
 use rustix::fd::OwnedFd;
@@ -96,7 +97,7 @@ impl Arrival {
                 Some(false) => return Outcome::Pending(self),
                 None => {
                     self.client.service.shared.cells(core.worker).proxy_refused.add(1);
-                    return self.refuse();
+                    return self.refuse(core, Cause::ProxyHeader);
                 }
             }
             if self.terminate(&self.client.service).is_none() {
@@ -115,12 +116,13 @@ impl Arrival {
         let cells = self.client.service.shared.cells(core.worker);
         if self.cut_at <= core.now {
             cells.cut.add(1);
+            self.refuse(core, Cause::Cut)
         } else if self.until <= core.now {
             cells.handshake_timeout.add(1);
+            self.refuse(core, Cause::HandshakeTimeout)
         } else {
-            return Outcome::Pending(self);
+            Outcome::Pending(self)
         }
-        self.refuse()
     }
 
     /// A new plan is in force: it goes on as it began, and then by the new one.
@@ -149,9 +151,9 @@ impl Arrival {
     }
 
     /// Ends it at once.
-    pub fn cut(self: Box<Self>, core: &Core) -> Outcome {
+    pub fn cut(self: Box<Self>, core: &mut Core) -> Outcome {
         self.client.service.shared.cells(core.worker).cut.add(1);
-        self.refuse()
+        self.refuse(core, Cause::Cut)
     }
 
     /// When it has to hear [`Self::expired`].
@@ -164,15 +166,39 @@ impl Arrival {
         self.client.transport.discard(&mut core.pools);
     }
 
-    fn fail_ourselves(self: Box<Self>, core: &Core) -> Outcome {
+    fn fail_ourselves(self: Box<Self>, core: &mut Core) -> Outcome {
         self.client.service.shared.cells(core.worker).our_fault.add(1);
-        self.refuse()
+        self.refuse(core, Cause::OurShortage)
     }
 
     /// A reset, which says all there is to say.
-    fn refuse(self: Box<Self>) -> Outcome {
+    fn refuse(self: Box<Self>, core: &mut Core, cause: Cause) -> Outcome {
         self.client.transport.abort();
+        self.record(core, cause);
         Outcome::Over(self)
+    }
+
+    /// It did not come so far that it could ask for anything.
+    fn record(&self, core: &mut Core, cause: Cause) {
+        let Client { service, .. } = &self.client;
+        if service.journal.is_none() {
+            return;
+        }
+        let mut trace = Trace::new();
+        trace.begin(self.client.accepted, self.client.accepted, core.clerk.number());
+        trace.note(cause, journal::Stage::Request);
+        let line = Line {
+            trace: &trace,
+            service,
+            client: self.client.address,
+            destination: self.client.destination,
+            is_secure: self.terminate(service).is_some(),
+            tls: None,
+            is_http: service.config.mode == Mode::Http,
+            now: core.now,
+            epoch: core.clerk.epoch,
+        };
+        core.clerk.write(service, &line);
     }
 
     /// Begins with TLS. An error is our fault, not the client's.
@@ -207,6 +233,10 @@ impl Arrival {
             Progress::Failed => {
                 cells.tls_failed.add(1);
                 self.explain();
+                // Whoever came and went without a word looked whether we are there.
+                if self.client.transport.tls().is_some_and(|tls| tls.has_heard()) {
+                    self.record(core, Cause::ClientTls);
+                }
                 // Closed and not reset, so that the alert that says why arrives.
                 Outcome::Over(self)
             }

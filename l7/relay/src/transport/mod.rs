@@ -54,6 +54,8 @@ pub struct Client {
     pub destination: SocketAddr,
     /// What it came for.
     pub service: Arc<Service>,
+    /// When it was accepted.
+    pub accepted: u64,
 }
 
 impl Client {
@@ -66,7 +68,7 @@ impl Client {
         now: u64,
     ) -> Self {
         let transport = Transport::Plain(Side::new(fd, now));
-        Self { key, transport, address, vip, destination: vip, service }
+        Self { key, transport, address, vip, destination: vip, service, accepted: now }
     }
 }
 

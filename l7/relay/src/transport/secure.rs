@@ -16,6 +16,8 @@ const READS: usize = 8;
 pub struct Secure {
     side: Side,
     connection: Connection,
+    /// The peer has said something.
+    heard: bool,
     /// From the socket, not looked at.
     incoming: Option<(Buffer, usize, usize)>,
     /// Decrypted bytes that wait.
@@ -65,6 +67,7 @@ impl Secure {
         Self {
             side,
             connection,
+            heard: false,
             incoming: None,
             plain: 0,
             ended: false,
@@ -117,6 +120,11 @@ impl Secure {
     /// Whether a session was resumed.
     pub fn is_resumed(&self) -> bool {
         self.connection.handshake_kind() == Some(HandshakeKind::Resumed)
+    }
+
+    /// Whether the peer has said anything.
+    pub fn has_heard(&self) -> bool {
+        self.heard
     }
 
     /// Why it failed, if the peer or the library said so.
@@ -273,7 +281,7 @@ impl Secure {
         let mut buffer = pools.buffer();
         match self.side.read(&mut buffer[..]) {
             Read::Bytes(count) => {
-                self.incoming = Some((buffer, 0, count));
+                (self.incoming, self.heard) = (Some((buffer, 0, count)), true);
                 return Taken::Something;
             }
             Read::Nothing => {
