@@ -1,6 +1,8 @@
-//! Responses of our own: small, plain, and without a word of what we are.
+//! Responses of our own: small, plain, and without a word of what we are; or the operator's.
 
 use http1::Version;
+use l7_api::ErrorPage;
+use std::borrow::Cow;
 
 /// How a response of ours has to be written.
 #[derive(Clone, Copy, Debug)]
@@ -13,17 +15,26 @@ pub struct Shape {
     pub version: Version,
 }
 
-/// Appends an error page. `fields` are further lines, each with its CRLF.
-pub fn write(status: u16, fields: &[u8], shape: Shape, out: &mut Vec<u8>) {
+/// Appends an error page: the operator's own, or ours. `fields` are further lines, each with its
+/// CRLF.
+pub fn write(status: u16, fields: &[u8], shape: Shape, own: Option<&ErrorPage>, out: &mut Vec<u8>) {
     let (reason, sentence) = words(status);
-    let body = format!(
-        "<!DOCTYPE html>\n<html><head><title>{status} {reason}</title></head>\n\
-         <body><h1>{status} {reason}</h1><p>{sentence}</p></body></html>\n"
-    );
+    let ours = || {
+        format!(
+            "<!DOCTYPE html>\n<html><head><title>{status} {reason}</title></head>\n\
+             <body><h1>{status} {reason}</h1><p>{sentence}</p></body></html>\n"
+        )
+    };
+    let (kind, body) = match own {
+        Some(page) => (page.content_type.as_str(), Cow::Borrowed(page.body.as_slice())),
+        None => ("text/html", Cow::Owned(ours().into_bytes())),
+    };
     out.extend_from_slice(format!("HTTP/1.1 {status} {reason}\r\n").as_bytes());
     out.extend_from_slice(fields);
-    out.extend_from_slice(b"Cache-Control: no-store\r\nContent-Type: text/html\r\n");
-    out.extend_from_slice(format!("Content-Length: {}\r\n", body.len()).as_bytes());
+    let length = body.len();
+    let about =
+        format!("Cache-Control: no-store\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n");
+    out.extend_from_slice(about.as_bytes());
     if shape.closes {
         out.extend_from_slice(b"Connection: close\r\n");
     } else if shape.version == Version::Http10 {
@@ -31,7 +42,7 @@ pub fn write(status: u16, fields: &[u8], shape: Shape, out: &mut Vec<u8>) {
     }
     out.extend_from_slice(b"\r\n");
     if !shape.to_head {
-        out.extend_from_slice(body.as_bytes());
+        out.extend_from_slice(&body);
     }
 }
 
@@ -88,7 +99,7 @@ mod tests {
     fn every_page_is_a_whole_response() {
         for status in [301, 400, 403, 404, 408, 413, 414, 417, 431, 501, 502, 503, 504, 505] {
             let mut page = Vec::new();
-            write(status, b"Location: /\r\n", SHAPE, &mut page);
+            write(status, b"Location: /\r\n", SHAPE, None, &mut page);
             assert!(reads(&page, "GET"), "{status}");
             let text = String::from_utf8(page).unwrap();
             assert!(!text.contains("Error") && !text.to_lowercase().contains("fulcrum"), "{text}");
@@ -99,7 +110,7 @@ mod tests {
     #[test]
     fn a_page_for_head_has_no_body_but_its_length() {
         let mut page = Vec::new();
-        write(503, b"", Shape { to_head: true, closes: false, ..SHAPE }, &mut page);
+        write(503, b"", Shape { to_head: true, closes: false, ..SHAPE }, None, &mut page);
         assert!(reads(&page, "HEAD") && page.ends_with(b"\r\n\r\n"));
         assert!(!String::from_utf8(page).unwrap().contains("Content-Length: 0"));
     }
@@ -108,7 +119,7 @@ mod tests {
     fn a_page_says_what_becomes_of_the_connection() {
         let says = |closes, version| {
             let mut page = Vec::new();
-            write(503, b"", Shape { closes, version, to_head: false }, &mut page);
+            write(503, b"", Shape { closes, version, to_head: false }, None, &mut page);
             let text = String::from_utf8(page).unwrap();
             (text.contains("Connection: close"), text.contains("Connection: keep-alive"))
         };
@@ -116,5 +127,20 @@ mod tests {
         assert_eq!(says(false, Version::Http11), (false, false));
         assert_eq!(says(false, Version::Http10), (false, true));
         assert_eq!(says(true, Version::Http10), (true, false));
+    }
+
+    #[test]
+    fn a_page_of_the_operators_is_as_it_was_given() {
+        let content_type = "text/plain; charset=utf-8".to_owned();
+        let own = ErrorPage { status: 503, content_type, body: "später\r\n\r\n".into() };
+        let mut page = Vec::new();
+        write(503, b"", SHAPE, Some(&own), &mut page);
+        assert!(reads(&page, "GET") && page.ends_with(&own.body));
+        let text = String::from_utf8(page).unwrap();
+        assert!(text.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{text}");
+        assert!(text.contains("\r\nContent-Type: text/plain; charset=utf-8\r\n"), "{text}");
+        let mut page = Vec::new();
+        write(503, b"", Shape { to_head: true, ..SHAPE }, Some(&own), &mut page);
+        assert!(page.ends_with(b"Connection: close\r\n\r\n"));
     }
 }

@@ -8,7 +8,8 @@ use http1::{
     Record, RequestEdits, SetCookie,
 };
 use l7_api::{
-    AddressRecord, Http, MAX_COOKIE_NAME_BYTES, MAX_HEAD_BYTES, MAX_HEAD_FIELDS, MAX_UPGRADES,
+    AddressRecord, ErrorPage, Http, MAX_COOKIE_NAME_BYTES, MAX_ERROR_PAGE_BYTES, MAX_ERROR_PAGES,
+    MAX_HEAD_BYTES, MAX_HEAD_FIELDS, MAX_UPGRADES,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -142,6 +143,7 @@ pub fn check(http: &Http) -> Result<(), String> {
         return Err(format!("at most {MAX_UPGRADES} protocols to change to are accepted"));
     }
     Rules::new(&http.rules, &http.servers)?;
+    check_pages(&http.error_pages)?;
     if let Some(name) = &http.request_id {
         let fault = |e| format!("the field for requests' numbers, {name:?}, is none: {e}");
         FieldName::new(name.as_str()).map_err(fault)?;
@@ -159,6 +161,28 @@ pub fn check(http: &Http) -> Result<(), String> {
     };
     let fault = |e: NotAField| format!("the cookie's name {:?} is none: {e}", cookie.name);
     set.field_value().map(|_| ()).map_err(fault)
+}
+
+fn check_pages(pages: &[ErrorPage]) -> Result<(), String> {
+    if pages.len() > MAX_ERROR_PAGES {
+        return Err(format!("at most {MAX_ERROR_PAGES} error pages are accepted"));
+    }
+    for (place, page) in pages.iter().enumerate() {
+        let status = page.status;
+        if !(400..600).contains(&status) {
+            return Err(format!("an error page goes with a status of 400 to 599, not {status}"));
+        }
+        if pages.iter().take(place).any(|other| other.status == status) {
+            return Err(format!("the error page of status {status} is given twice"));
+        }
+        if page.body.len() > MAX_ERROR_PAGE_BYTES {
+            let most = MAX_ERROR_PAGE_BYTES;
+            return Err(format!("the error page of status {status} has more than {most} bytes"));
+        }
+        let fault = |e| format!("the content type of the error page of status {status}: {e}");
+        FieldValue::new(page.content_type.as_str()).map_err(fault)?;
+    }
+    Ok(())
 }
 
 fn record(rule: AddressRecord) -> Record {
@@ -219,6 +243,19 @@ mod tests {
             let request_id = Some(name.to_owned());
             assert!(check(&Http { request_id, ..Http::default() }).is_err(), "{name:?}");
         }
+        let page = |status, content_type: &str, bytes| {
+            let content_type = content_type.to_owned();
+            ErrorPage { status, content_type, body: vec![b'x'; bytes] }
+        };
+        let pages = |error_pages| check(&Http { error_pages, ..Http::default() });
+        assert_eq!(
+            pages(vec![page(503, "text/html", 10), page(502, "text/plain", 65_536)]),
+            Ok(())
+        );
+        assert!(pages(vec![page(503, "text/html", 10), page(503, "text/html", 10)]).is_err());
+        assert!(pages(vec![page(200, "text/html", 10)]).is_err());
+        assert!(pages(vec![page(503, "text/html\r\nX: y", 10)]).is_err());
+        assert!(pages(vec![page(503, "text/html", 65_537)]).is_err());
         let upgrades = vec!["a".to_owned(); MAX_UPGRADES + 1];
         assert!(check(&Http { upgrades, ..Http::default() }).is_err());
     }

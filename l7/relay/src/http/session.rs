@@ -376,7 +376,8 @@ impl Session {
         let shape = Shape { to_head: self.asked.to_head, closes, version: self.asked.version };
         self.down.discard(&mut core.pools);
         self.down.begin_text(&mut core.pools);
-        pages::write(status, fields, shape, &mut self.down.text);
+        let own = self.service.config.http.error_pages.iter().find(|own| own.status == status);
+        pages::write(status, fields, shape, own, &mut self.down.text);
     }
 
     /// Reads and drops what comes, once the last answer is written.
