@@ -1,5 +1,6 @@
 //! What only services of layer 7 have.
 
+use crate::access::{AccessLog, ErrorPage};
 use crate::tls::{Reencrypt, Tls};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -35,6 +36,8 @@ pub struct Layer7 {
     pub tls: Option<Tls>,
     /// `reencrypt`: TLS with real servers. Default: none.
     pub reencrypt: Option<Reencrypt>,
+    /// `access_log`. Default none.
+    pub access_log: Option<AccessLog>,
 }
 
 /// `service.http`: what only services of mode `"l7-http"` have.
@@ -58,6 +61,10 @@ pub struct Http {
     /// `cookie`: the name of a cookie of ours by which a client stays with its real server.
     /// Default none.
     pub cookie: Option<Cookie>,
+    /// `request_id`: the field in which real servers are told a request's id. Default none.
+    pub request_id: Option<String>,
+    /// `error_pages`, no two of one status. Default none: our own.
+    pub error_pages: Vec<ErrorPage>,
 }
 
 /// A cookie for persistence.
@@ -159,6 +166,8 @@ impl Default for Http {
             forwarded: AddressRecord::Keep,
             forwarded_proto: true,
             cookie: None,
+            request_id: None,
+            error_pages: Vec::new(),
         }
     }
 }
@@ -175,6 +184,7 @@ impl Default for Layer7 {
             drain_timeout: None,
             tls: None,
             reencrypt: None,
+            access_log: None,
         }
     }
 }

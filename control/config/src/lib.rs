@@ -6,6 +6,7 @@
 //! gets a [`Config`] need not ask again.
 #![forbid(unsafe_code)]
 
+mod access;
 mod check;
 mod cx;
 mod device;
@@ -28,6 +29,10 @@ mod types;
 mod version;
 mod words;
 
+pub use access::{
+    AccessLog, ErrorPage, LONGEST_PAGE, LogFormat, LogTarget, MAX_ERROR_PAGES, SyslogAddress,
+    SyslogHeader,
+};
 pub use check::{Check, CommandCheck, DnsCheck, HttpCheck, HttpMethod, Probe, Record, TlsCheck};
 pub use device::Device;
 pub use finding::{Finding, Findings, MAX_FINDINGS, Problem, Severity};

@@ -101,6 +101,13 @@ const ERRORS: &[Case] = &[
     (&[(15, "check = { interval = \"0s\" }")], 15, "service[WEB].check.interval", "zero", "at least \"10ms\""),
     (&[(15, "check = { fall = 0 }")], 15, "service[WEB].check.fall", "0 is out of range", "1 to 1000"),
     (&[(15, "check = { source = \"192.168.100.99\" }")], 15, "service[WEB].check.source", "not an address of this balancer", "an address of an interface"),
+    // logs and pages of layer 7
+    (&[(12, "mode = \"l7-tcp\"\naccess_log = { to = \"web.log\" }")], 13, "service[WEB].access_log.to", "neither an absolute path", "udp://"),
+    (&[(12, "mode = \"l7-tcp\"\naccess_log = { to = \"udp://0.0.0.0:514\" }")], 13, "service[WEB].access_log.to", "no address", "udp://192.0.2.1:514"),
+    (&[(12, "mode = \"l7-tcp\"\naccess_log = { to = \"/a\", facility = 3 }")], 13, "service[WEB].access_log.facility", "a file has no such thing", "leave it out"),
+    (&[(12, "mode = \"l7-tcp\"\naccess_log = { to = \"/a\", format = \"combined\" }")], 13, "service[WEB].access_log.format", "has no requests", "\"json\""),
+    (&[(12, "mode = \"l7-http\"\nhttp = { request_id = \"Host\" }")], 13, "service[WEB].http.request_id", "has another meaning", "X-Request-ID"),
+    (&[(12, "mode = \"l7-http\"\nhttp = { error_pages = [{ status = 503, body = \"a\" }, { status = 503, body = \"b\" }] }")], 13, "service[WEB].http.error_pages.status", "two pages for status 503", "one page"),
     // layer 7
     (&[(14, "ports = \"80\"\nqueue = { length = 5 }")], 15, "service[WEB].queue", "only a service with mode = \"l7-tcp\"", "leave queue out"),
     (&[(12, "mode = \"l7-tcp\"\ntunnel = {}")], 13, "service[WEB].tunnel", "only a service with mode = \"l4-tun\"", "leave tunnel out"),
@@ -237,6 +244,11 @@ fn every_kind_of_warning_is_named_placed_and_alone() {
 
 /// What a schema does not see: it lies between keys or objects, or in what a string means.
 const UNSEEN: &[&str] = &[
+    "no address",
+    "a file has no such thing",
+    "has no requests",
+    "has another meaning",
+    "two pages for status 503",
     "runs backwards",
     "ports in common",
     "a multicast address",

@@ -49,6 +49,10 @@ const WRONG: &[(&str, &[&str])] = &[
     ("request-path", &["health", "/a b", "/a#b", "/ä", "**"]),
     ("host", &["a b", "ä.example", "a/b"]),
     ("body", &[]),
+    ("field-name", &["a b", "X:", "é"]),
+    ("field-value", &[" a", "a ", "a\nb", "é"]),
+    ("log-target", &["web.log", "udp:10.0.0.9:514", "udp://loghost", "unix:log", "tcp://10.0.0.9"]),
+    ("page", &[]),
     ("file", &["ca.pem", "/a\0b"]),
     ("domain", &["a..b", ".a", "ä.example", "a b"]),
 ];

@@ -4,10 +4,11 @@ mod common;
 
 use common::{Validator, as_json};
 use config::{
-    AddressRecord, CommandCheck, Config, Cookie, DEDICATED_POOL_PORTS, DEFAULT_POOL_PORTS, Device,
-    DnsCheck, Fallback, Http, HttpCheck, HttpMethod, Idle, Layer7, Layer7Timeouts, Mode, OnFailure,
-    Persistence, PoolRange, PortRange, Probe, Protocol, ProxyProtocol, Queue, Record, Scheduler,
-    Source, State, Timeouts, TlsCheck, Tunnel, TunnelKind, parse,
+    AccessLog, AddressRecord, CommandCheck, Config, Cookie, DEDICATED_POOL_PORTS,
+    DEFAULT_POOL_PORTS, Device, DnsCheck, ErrorPage, Fallback, Http, HttpCheck, HttpMethod, Idle,
+    Layer7, Layer7Timeouts, LogFormat, LogTarget, Mode, OnFailure, Persistence, PoolRange,
+    PortRange, Probe, Protocol, ProxyProtocol, Queue, Record, Scheduler, Source, State,
+    SyslogAddress, SyslogHeader, Timeouts, TlsCheck, Tunnel, TunnelKind, parse,
 };
 use std::net::IpAddr;
 use std::time::Duration;
@@ -346,6 +347,7 @@ fn layer7_says_nothing_and_everything() {
     assert_eq!((layer7.max_connections, layer7.retries), (0, 3));
     assert_eq!(layer7.queue, Queue { length: 1_024, timeout: Duration::from_secs(5) });
     assert_eq!((layer7.proxy_protocol, layer7.source), (ProxyProtocol::None, Source::Own));
+    assert_eq!(layer7.access_log, None);
 
     let all = r#"
         mode = "l7-tcp"
@@ -359,6 +361,7 @@ fn layer7_says_nothing_and_everything() {
         server_timeout = "5ms"
         connect_timeout = "4s"
         tunnel_timeout = "1h"
+        access_log = { format = "json", to = "udp://10.0.0.9", header = "rfc3164", facility = 23 }
     "#;
     let config = read(&LEAST.replace("mode = \"l4-nat\"", all));
     let expected = Layer7 {
@@ -376,6 +379,14 @@ fn layer7_says_nothing_and_everything() {
         drain_timeout: Some(Duration::ZERO),
         tls: None,
         reencrypt: None,
+        access_log: Some(AccessLog {
+            format: LogFormat::Json,
+            to: LogTarget::Syslog {
+                to: SyslogAddress::Udp("10.0.0.9:514".parse().unwrap()),
+                header: SyslogHeader::Rfc3164,
+                facility: 23,
+            },
+        }),
     };
     assert_eq!(config.services[0].mode, Mode::L7Tcp(expected));
 }
@@ -391,11 +402,13 @@ fn http_says_nothing_and_everything() {
     assert_eq!((default.max_body, default.forwarded_proto, default.cookie), (0, true, None));
     let records = (default.forwarded_for, default.forwarded);
     assert_eq!(records, (AddressRecord::Append, AddressRecord::Keep));
+    assert_eq!((default.request_id, default.error_pages), (None, Vec::new()));
 
     let all = r#"
         mode = "l7-http"
         retries = 1
-        http = { head_timeout = "1s", keep_alive_timeout = "2s", reuse_timeout = "0s", max_body = 9, forwarded_for = "replace", forwarded = "remove", forwarded_proto = false, cookie = "SRV", cookie_max_age = "1d", cookie_secure = true, cookie_http_only = false }
+        http = { head_timeout = "1s", keep_alive_timeout = "2s", reuse_timeout = "0s", max_body = 9, forwarded_for = "replace", forwarded = "remove", forwarded_proto = false, cookie = "SRV", cookie_max_age = "1d", cookie_secure = true, cookie_http_only = false, request_id = "X-Id", error_pages = [{ status = 400, body = "no" }, { status = 503, body = "later", content_type = "text/plain" }] }
+        access_log = { to = "/var/log/a.log" }
     "#;
     let config = read(&LEAST.replace("mode = \"l4-nat\"", all));
     let expected = Http {
@@ -412,7 +425,18 @@ fn http_says_nothing_and_everything() {
             secure: true,
             http_only: false,
         }),
+        request_id: Some("X-Id".into()),
+        error_pages: vec![
+            ErrorPage {
+                status: 400,
+                content_type: "text/html; charset=utf-8".into(),
+                body: "no".into(),
+            },
+            ErrorPage { status: 503, content_type: "text/plain".into(), body: "later".into() },
+        ],
     };
-    let layer7 = Layer7 { retries: 1, ..Layer7::default() };
+    let to = LogTarget::File("/var/log/a.log".into());
+    let access_log = Some(AccessLog { format: LogFormat::Http, to });
+    let layer7 = Layer7 { retries: 1, access_log, ..Layer7::default() };
     assert_eq!(config.services[0].mode, Mode::L7Http(layer7, expected));
 }

@@ -148,6 +148,7 @@ impl Changes {
         self.field(Some(service), None, "proxy_protocol", field.0, field.1);
         self.field(Some(service), None, "source", &old.source, &new.source);
         self.field(Some(service), None, "drain_timeout", &old.drain_timeout, &new.drain_timeout);
+        self.field(Some(service), None, "access_log", &old.access_log, &new.access_log);
     }
 
     fn real_server(&mut self, service: &Service, old: &RealServer, new: &RealServer) {

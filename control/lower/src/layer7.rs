@@ -1,6 +1,7 @@
 //! The snapshot for the layer 7 proxy. Its numbers come from the same [`Ids`] as the data plane's,
 //! so that counters of both speak of one and the same real server.
 
+use crate::access;
 use crate::credentials::Credentials;
 use crate::ids::{BackendKey, Ids};
 use crate::observed::{Observed, RealServerKey};
@@ -97,6 +98,7 @@ impl Lowering<'_> {
             on_removal,
             tls: layer7.tls.as_ref().map(|rule| tls::termination(rule, self.credentials())),
             reencrypt: self.reencryption(layer7),
+            access_log: layer7.access_log.as_ref().map(access::log),
             ..self.plain(service)?
         })
     }
@@ -176,6 +178,8 @@ fn http(keys: &config::Http, default: l7_api::Http) -> l7_api::Http {
             secure: cookie.secure,
             http_only: cookie.http_only,
         }),
+        request_id: keys.request_id.clone(),
+        error_pages: keys.error_pages.iter().map(access::page).collect(),
         ..default
     }
 }

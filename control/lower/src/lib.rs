@@ -3,6 +3,7 @@
 //! a clock or remembers.
 #![forbid(unsafe_code)]
 
+mod access;
 mod change;
 mod credentials;
 mod cut;

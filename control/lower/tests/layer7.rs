@@ -211,7 +211,9 @@ fn an_edit_is_told_key_by_key() {
 fn http_is_brought_over() {
     let keys = "http = { head_timeout = \"1s\", keep_alive_timeout = \"2s\", reuse_timeout = \"3s\", \
                 max_body = 9, forwarded_for = \"replace\", forwarded = \"append\", \
-                forwarded_proto = false, cookie = \"SRV\", cookie_max_age = \"1d\" }";
+                forwarded_proto = false, cookie = \"SRV\", cookie_max_age = \"1d\", \
+                request_id = \"X-Id\", error_pages = [{ status = 503, body = \"later\" }] }\n\
+                access_log = { format = \"json\", to = \"unix:/dev/log\", header = \"rfc3164\" }";
     let text = edited("mode = \"l7-tcp\"", &format!("mode = \"l7-http\"\n{keys}"));
     let config = read(&text);
     let layer7 = lowered(&config, &Observed::default(), &Ids::default()).layer7;
@@ -225,10 +227,21 @@ fn http_is_brought_over() {
     let cookie = http.cookie.as_ref().expect("a cookie");
     assert_eq!((&*cookie.name, cookie.max_age_s), ("SRV", Some(86_400)));
     assert_eq!((cookie.secure, cookie.http_only), (false, true));
+    assert_eq!(http.request_id.as_deref(), Some("X-Id"));
+    let page = &http.error_pages[0];
+    assert_eq!((page.status, &*page.content_type), (503, "text/html; charset=utf-8"));
+    assert_eq!(page.body, b"later");
+    let to = l7_api::SyslogAddress::Unix("/dev/log".into());
+    let header = l7_api::SyslogHeader::Rfc3164;
+    let to = l7_api::LogTarget::Syslog { to, header, facility: 16 };
+    let log = l7_api::AccessLog { format: l7_api::LogFormat::Json, to };
+    assert_eq!(service.access_log, Some(log));
     // None is kept, and nothing else is otherwise than it was.
     let none = text.replace("reuse_timeout = \"3s\"", "reuse_timeout = \"0s\"");
     let none = lowered(&read(&none), &Observed::default(), &Ids::default()).layer7;
     assert_eq!(none.services[0].http.reuse.per_server, 0);
     let told = changes(&config, &read(&text.replace("max_body = 9", "max_body = 8")));
     assert!(told.iter().any(|change| change.what.starts_with("http ")), "{told:?}");
+    let told = changes(&config, &read(&text.replace("unix:/dev/log", "unix:/dev/other")));
+    assert!(told.iter().any(|change| change.what == "access_log changed"), "{told:?}");
 }

@@ -7,6 +7,7 @@
 //! A new key is one entry here and one line in the reader; after the first release the entry says
 //! `Key { since: "...", ..Key::optional(...) }`.
 
+mod access;
 mod check;
 mod file;
 mod interface;
@@ -16,6 +17,7 @@ mod syslog;
 pub mod text;
 mod tls;
 
+pub use access::{ACCESS_LOG, ERROR_PAGE};
 pub use check::CHECK;
 pub use file::{API, DATAPLANE, FILE, NODE};
 pub use interface::{INTERFACE, NEIGHBOUR};

@@ -1,6 +1,10 @@
 //! `[[service]]` and its small tables.
 
-use super::{CHECK, Key, Kind, Object, PORT, REAL_SERVER, REENCRYPT, TLS, integer, text};
+use super::{
+    ACCESS_LOG, CHECK, ERROR_PAGE, Key, Kind, Object, PORT, REAL_SERVER, REENCRYPT, TLS, integer,
+    text,
+};
+use crate::access::MAX_ERROR_PAGES;
 use crate::layer7::MAX_QUEUE;
 use crate::types::MAX_REAL_SERVERS;
 
@@ -90,6 +94,10 @@ pub static SERVICE: Object = Object {
             .example("\"1h\"")
             .only("mode", LAYER_7)
             .help("After how long connections of a removed service or real server are cut."),
+        Key::optional("access_log", Kind::Table(&ACCESS_LOG), "none is written")
+            .example("{ format = \"json\", to = \"udp://192.168.100.9:514\" }")
+            .only("mode", LAYER_7)
+            .help("Where a line is written of each request, or connection of TCP."),
         Key::optional("check", Kind::Table(&CHECK), "every key of it has its default")
             .example("{ type = \"connect\", port = 443 }")
             .help("How it is found out whether a real server is up."),
@@ -204,12 +212,19 @@ pub static HTTP: Object = Object {
             .help("Whether the client sends the cookie over TLS only."),
         Key::with_default("http.cookie_http_only", Kind::Boolean, "true")
             .help("Whether the cookie is hidden from scripts."),
+        Key::optional("http.request_id", Kind::Text(&text::FIELD_NAME), "they are not told")
+            .example("\"X-Request-ID\"")
+            .help("The field in which real servers are told a request's id, which the access log has as well."),
+        Key::optional("http.error_pages", ERROR_PAGES, "our own")
+            .example("[{ status = 503, body = \"<h1>Back soon</h1>\" }]")
+            .help("Pages for answers in a real server's place."),
     ],
     example: "\
 http = { forwarded_for = \"replace\", cookie = \"SERVER\" }
 ",
 };
 
+const ERROR_PAGES: Kind = Kind::Tables { of: &ERROR_PAGE, most: MAX_ERROR_PAGES };
 const RECORD: &[(&str, &str)] = &[
     ("append", "the client's address behind those that came"),
     ("replace", "the client's address alone: what came is not trusted"),

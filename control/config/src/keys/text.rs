@@ -40,6 +40,34 @@ macro_rules! range {
     };
 }
 
+/// The name of a field of HTTP.
+pub static FIELD_NAME: Text = Text {
+    name: "field-name",
+    help: "the name of a field of HTTP, 1 to 64 letters, digits and `-`",
+    pattern: "^[0-9A-Za-z-]{1,64}$",
+    longest: None,
+};
+
+/// The value of a field of HTTP.
+pub static FIELD_VALUE: Text = Text {
+    name: "field-value",
+    help: "the value of a field of HTTP, plain ASCII",
+    pattern: "^[!-~]([ -~]{0,254}[!-~])?$",
+    longest: None,
+};
+
+/// Where an access log goes.
+pub static LOG_TARGET: Text = Text {
+    name: "log-target",
+    help: "the absolute path of a file, `udp://ADDRESS:PORT`, or `unix:PATH`",
+    pattern: "^(/[^\\x00]+|udp://[0-9A-Fa-f:.%\\[\\]]+|unix:/[^\\x00]+)$",
+    longest: Some(4_095),
+};
+
+/// An error page.
+pub static PAGE: Text =
+    Text { name: "page", help: "1 to 65,536 bytes", pattern: "^[\\s\\S]+$", longest: Some(65_536) };
+
 /// The name of a cookie.
 pub static COOKIE: Text = Text {
     name: "cookie",

@@ -1,5 +1,6 @@
 //! The keys that only services of layer 7 have.
 
+use super::access;
 use super::table::{Table, choose};
 use super::tls;
 use crate::cx::{Cx, Scope};
@@ -22,6 +23,7 @@ pub(super) fn read(cx: &mut Cx<'_>, scope: Scope, service: &Table<'_, '_>) -> La
         drain_timeout: service.duration(cx, "drain_timeout"),
         tls: tls::tls(cx, scope, service),
         reencrypt: tls::service(cx, scope, service),
+        access_log: access::log(cx, scope, service),
     }
 }
 

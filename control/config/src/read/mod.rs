@@ -2,6 +2,7 @@
 //! goes on with a harmless value in the wrong one's place, so that one run finds everything; the
 //! rules between objects ask [`crate::cx::Cx::ok`] before they reason with a value.
 
+mod access;
 mod check;
 mod http;
 mod interface;

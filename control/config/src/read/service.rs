@@ -100,7 +100,7 @@ fn mode(cx: &mut Cx<'_>, scope: Scope, table: &Table<'_, '_>) -> Mode {
         Some(Ok(ModeWord::Tun)) => Mode::Tun(parts::tunnel(cx, scope, table)),
         Some(Ok(ModeWord::L7Tcp)) => Mode::L7Tcp(layer7::read(cx, scope, table)),
         Some(Ok(ModeWord::L7Http)) => {
-            Mode::L7Http(layer7::read(cx, scope, table), http::read(cx, table))
+            Mode::L7Http(layer7::read(cx, scope, table), http::read(cx, scope, table))
         }
         Some(Err(problem)) => {
             cx.error(scope, "mode", problem.what, problem.write);

@@ -1,5 +1,6 @@
 //! What a service of layer 7 can and cannot do.
 
+use crate::access::LogFormat;
 use crate::cx::{Cx, Scope};
 use crate::duration::show;
 use crate::layer7::{Http, LONGEST_TIMEOUT, Layer7, Layer7Timeouts, MAX_LISTENERS, Source};
@@ -74,6 +75,11 @@ fn choices(cx: &mut Cx<'_>, scope: Scope, service: &Service) {
     if !known && cx.ok(scope, "scheduler") {
         let what = format!("mode {mode} has no scheduler \"{}\"", service.scheduler.text());
         cx.error(scope, "scheduler", what, "\"wlc\", \"wrr\" or \"sh\" (a consistent hash)");
+    }
+    let log = service.mode.layer7().and_then(|layer7| layer7.access_log.as_ref());
+    if log.is_some_and(|log| log.format == LogFormat::Combined) && service.mode.http().is_none() {
+        let what = format!("mode {mode} has no requests, which format \"combined\" is about");
+        cx.error(scope, "access_log.format", what, "\"tcp\" or \"json\"");
     }
     if service.on_failure == OnFailure::Move {
         let what = "a connection of layer 7 cannot move: the other real server knows nothing of it";
