@@ -93,7 +93,7 @@ fn ports(plane: Option<&Status>, counters: Option<&Counters>) -> Vec<Port> {
 
 fn service(service: types::Service, told: bool) -> Service {
     Service {
-        sees_replies: matches!(&*service.mode, "l4-nat" | "l4-snat" | "l7-tcp"),
+        sees_replies: matches!(&*service.mode, "l4-nat" | "l4-snat" | "l7-tcp" | "l7-http"),
         name: service.name,
         mode: service.mode,
         address: service.address,
@@ -178,6 +178,8 @@ impl<'a> Relayed<'a> {
                 ("queue-full", row.queue_full),
                 ("queue-timeout", row.queue_timeout),
             ],
+            logged: row.logged,
+            log_lost: row.log_lost,
         });
         for real_server in &mut service.real_servers {
             if let Some(row) = self.servers.get(&(&*service.name, &*real_server.name)) {

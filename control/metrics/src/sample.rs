@@ -150,6 +150,10 @@ pub struct Layer7 {
     pub queued: u64,
     /// Connections ended before their time, by reason.
     pub failed: Vec<(&'static str, u64)>,
+    /// Lines of its access log that were written.
+    pub logged: u64,
+    /// Lines of its access log that could not be.
+    pub log_lost: u64,
 }
 
 /// Whether a service's real servers take connections.

@@ -41,6 +41,8 @@ fn layer_7_counts_no_packets_and_says_what_failed() {
     assert!(!scraped.order.iter().any(|family| family.contains("packets")), "{:#?}", scraped.order);
     let text = render(&sample, &Filter::default(), Format::Text);
     for line in [
+        "fulcrum_service_access_log_lines_total{service=\"NFS\",mode=\"l7-tcp\",result=\"lost\"} 10",
+        "fulcrum_service_access_log_lines_total{service=\"NFS\",mode=\"l7-tcp\",result=\"written\"} 690",
         "fulcrum_service_queued_connections{service=\"NFS\",mode=\"l7-tcp\"} 3",
         "fulcrum_service_failed_connections_total{service=\"NFS\",mode=\"l7-tcp\",reason=\"no-server\"} 2",
         "fulcrum_service_reply_bytes_total{service=\"NFS\",mode=\"l7-tcp\"} 35000",

@@ -10,8 +10,19 @@ impl Subject for Service {
     }
 }
 
-pub(super) fn families() -> [Family<Service>; 11] {
+pub(super) fn families() -> [Family<Service>; 12] {
     [
+        Family {
+            name: "fulcrum_service_access_log_lines",
+            help: "Lines of the access log of layer 7: written, or lost because they were not taken.",
+            kind: Kind::Counter,
+            series: |service, out| {
+                if let Some(layer7) = &service.layer7 {
+                    out.labelled(&[("result", "lost")], layer7.log_lost);
+                    out.labelled(&[("result", "written")], layer7.logged);
+                }
+            },
+        },
         Family {
             name: "fulcrum_service_client_bytes",
             help: "Layer 3 bytes (layer 7: payload) from clients to real servers.",

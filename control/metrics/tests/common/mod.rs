@@ -127,7 +127,12 @@ pub fn nfs() -> Service {
     Service {
         sees_replies: true,
         traffic: Some(traffic(700)),
-        layer7: Some(Layer7 { queued: 3, failed: vec![("no-server", 2), ("queue-full", 1)] }),
+        layer7: Some(Layer7 {
+            queued: 3,
+            failed: vec![("no-server", 2), ("queue-full", 1)],
+            logged: 690,
+            log_lost: 10,
+        }),
         ..service("NFS", "l7-tcp", vec![real_server])
     }
 }
