@@ -1,5 +1,6 @@
 //! The end-to-end tests.
 
+mod access_log;
 mod api;
 mod bed;
 mod changes;
@@ -46,6 +47,7 @@ pub fn all() -> Vec<Test> {
     keeps::add(&mut tests);
     changes::add(&mut tests);
     hostile::add(&mut tests);
+    access_log::add(&mut tests);
     deployments::add(&mut tests);
     offload::add(&mut tests);
     storage::add(&mut tests);
