@@ -185,3 +185,23 @@ fn an_answer_of_ours_is_read_whole_by_a_client_that_still_sends() {
         assert_eq!(client.response(false).unwrap().status(), 413);
     }
 }
+
+#[test]
+fn the_operators_page_is_shown_with_the_status_that_ours_would_have() {
+    let page = |status, body: &str| l7_api::ErrorPage {
+        status,
+        content_type: "text/plain".to_owned(),
+        body: body.as_bytes().to_vec(),
+    };
+    let service = with(http_service(1, Vec::new()), |http| {
+        http.error_pages = vec![page(502, "other"), page(503, "back soon")];
+    });
+    let _relay = relay_of(1, &service);
+    let answer = Peer::connect(address(&service)).get("/").unwrap();
+    assert_eq!((answer.status(), answer.text()), (503, "back soon"));
+    assert_eq!(answer.values("Content-Type"), ["text/plain"]);
+    let mut peer = Peer::connect(address(&service));
+    peer.send(b"nonsense\r\n\r\n").unwrap();
+    let answer = peer.response(false).unwrap();
+    assert!(answer.status() == 400 && answer.text().contains("<h1>400"), "ours, for any other");
+}
