@@ -135,4 +135,13 @@ mod tests {
         let words: std::collections::HashSet<_> = Cause::ALL.iter().map(|c| c.word()).collect();
         assert_eq!(words.len(), Cause::ALL.len());
     }
+
+    #[test]
+    fn the_reference_tells_of_every_cause() {
+        let reference = include_str!("../../../../docs/access-log.md");
+        for cause in Cause::ALL {
+            let row = format!("| `{}` | `{}` | ", cause.letter() as char, cause.word());
+            assert!(reference.contains(&row), "{row}");
+        }
+    }
 }
