@@ -67,6 +67,26 @@ pub struct ServiceCounters {
     pub logged: u64,
     /// Lines of the access log that their destination did not take.
     pub log_lost: u64,
+    /// HTTP/2: connections of clients. They are among `accepted`.
+    pub h2_connections: u64,
+    /// HTTP/2: streams on which a request came. They are among `requests`.
+    pub h2_streams: u64,
+    /// HTTP/2: those that the client reset before they were answered whole.
+    pub h2_resets: u64,
+    /// HTTP/2: streams that were reset because their request was malformed.
+    pub h2_malformed: u64,
+    /// HTTP/2: streams that were refused because the client had too many open.
+    pub h2_refused: u64,
+    /// HTTP/2: connections ended because the client broke the protocol.
+    pub h2_errors: u64,
+    /// HTTP/2: connections ended because the client let too many streams be reset, itself or by
+    /// what it sent (CVE-2023-44487, CVE-2025-8671).
+    pub h2_reset_floods: u64,
+    /// HTTP/2: connections ended because of a head without end, or too large (CVE-2024-27316).
+    pub h2_head_floods: u64,
+    /// HTTP/2: connections ended because of too many frames that do nothing: SETTINGS, PING,
+    /// empty DATA, WINDOW_UPDATE, PRIORITY and unknown ones.
+    pub h2_frame_floods: u64,
 }
 
 /// One real server.

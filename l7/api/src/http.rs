@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub struct Http {
     /// Bounds on what a peer sends.
     pub limits: HttpLimits,
+    /// HTTP/2 with clients; `None`: HTTP/1 alone.
+    pub http2: Option<Http2>,
     /// Milliseconds in which a request's head has to be there as a whole, from the accepted
     /// connection or from its first octet on; 0 is "never".
     pub head_ms: u32,
@@ -52,6 +54,21 @@ pub struct HttpLimits {
     pub fields: u16,
     /// A request's body; a longer one is answered 413. 0 is unlimited.
     pub body: u64,
+}
+
+/// HTTP/2 with clients (RFC 9113). Over TLS they choose it by ALPN, if [`crate::Termination`]
+/// offers `h2`; without TLS they begin with its preface. Limits of heads and bodies are those of
+/// [`HttpLimits`].
+///
+/// A client's connection holds no place; each of its streams is a request and holds one. Octets
+/// from and to clients are counted as HTTP/1.1 would have sent them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Http2 {
+    /// Requests of one connection at a time, 1 to [`crate::MAX_STREAMS`].
+    pub streams: u16,
+    /// Octets of one request's body that may come before the real server has taken any,
+    /// 1 to [`crate::MAX_WINDOW_BYTES`].
+    pub window: u32,
 }
 
 /// Idle connections to real servers. Connections on which a client's own address appears (PROXY
@@ -96,6 +113,7 @@ impl Default for Http {
     fn default() -> Self {
         Self {
             limits: HttpLimits::default(),
+            http2: Some(Http2::default()),
             head_ms: 10_000,
             keep_alive_ms: 60_000,
             reuse: Reuse::default(),
@@ -109,6 +127,12 @@ impl Default for Http {
             request_id: None,
             error_pages: Vec::new(),
         }
+    }
+}
+
+impl Default for Http2 {
+    fn default() -> Self {
+        Self { streams: 100, window: 65_535 }
     }
 }
 

@@ -16,12 +16,12 @@ mod tls;
 
 pub use access::{AccessLog, ErrorPage, LogFormat, LogTarget, SyslogAddress, SyslogHeader};
 pub use counters::{Counters, ServerCounters, ServiceCounters};
-pub use http::{AddressRecord, CookiePersistence, Http, HttpLimits, Reuse};
+pub use http::{AddressRecord, CookiePersistence, Http, Http2, HttpLimits, Reuse};
 pub use limits::{
     MAX_CERTIFICATES, MAX_COOKIE_NAME_BYTES, MAX_ERROR_PAGE_BYTES, MAX_ERROR_PAGES,
     MAX_FRAME_BYTES, MAX_HEAD_BYTES, MAX_HEAD_FIELDS, MAX_LISTENERS, MAX_NAME_BYTES,
     MAX_PATH_BYTES, MAX_PERSISTENCE_ENTRIES, MAX_QUEUE, MAX_RULE_PARTS, MAX_RULES, MAX_SERVERS,
-    MAX_SERVICES, MAX_TRUSTED, MAX_UPGRADES,
+    MAX_SERVICES, MAX_STREAMS, MAX_TRUSTED, MAX_UPGRADES, MAX_WINDOW_BYTES,
 };
 pub use message::{
     FrameError, HEADER_BYTES, PersistenceRow, Problem, Reply, Request, SocketKey, Status, VERSION,

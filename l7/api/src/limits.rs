@@ -32,6 +32,12 @@ pub const MAX_HEAD_BYTES: u16 = 16 << 10;
 /// Fields of a head of HTTP/1.
 pub const MAX_HEAD_FIELDS: u16 = 128;
 
+/// Streams of one HTTP/2 connection at a time.
+pub const MAX_STREAMS: u16 = 1_000;
+
+/// Octets of a stream's window.
+pub const MAX_WINDOW_BYTES: u32 = 16 << 20;
+
 /// Bytes of the name of a cookie.
 pub const MAX_COOKIE_NAME_BYTES: usize = 64;
 
