@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::net::{IpAddr, SocketAddr};
 
 /// Version of the contract. It changes whenever a message's encoding does.
-pub const VERSION: u8 = 4;
+pub const VERSION: u8 = 5;
 
 /// Bytes before each body.
 pub const HEADER_BYTES: usize = 8;

@@ -2,11 +2,11 @@
 //! nothing per event.
 
 use crate::core::Core;
-use crate::http::Session;
+use crate::http::{Becomes, Front, Session};
 use crate::plan::{Plan, Service};
 use crate::slab::{End, Key};
 use crate::tcp::{Fate, NEVER, Pair};
-use crate::transport::{Arrival, Client, Outcome};
+use crate::transport::{Arrival, Client, News, Outcome};
 use l7_api::Mode;
 use rustix::event::epoll::EventFlags;
 use rustix::fd::OwnedFd;
@@ -20,8 +20,10 @@ pub enum Connection {
     Arriving(Box<Arrival>),
     /// TCP mode.
     Tcp(Box<Pair>),
-    /// HTTP mode.
+    /// HTTP mode: a client that speaks HTTP/1, or a stream of one that speaks HTTP/2.
     Http(Box<Session>),
+    /// HTTP mode: a client that speaks HTTP/2.
+    Http2(Box<Front>),
     /// Between two of the others: within one call only.
     Changing,
 }
@@ -33,8 +35,10 @@ pub enum Happening<'a> {
     Accepted,
     /// An edge of one of its sockets.
     Event(End, EventFlags),
-    /// It had more to do than its last turn allowed.
+    /// It had more to do than its last turn allowed, or somebody has fed it.
     Resumed,
+    /// One of its streams has something for the client.
+    Stream(News),
     /// A place that it waits for may be free.
     Called,
     /// Its deadline may have come.
@@ -74,7 +78,7 @@ impl Connection {
                 Happening::Called => pair.retry(core),
                 Happening::Expired => pair.expired(core),
                 Happening::Replanned(plan) => pair.replan(core, plan),
-                Happening::Retired => Fate::Stays,
+                Happening::Retired | Happening::Stream(_) => Fate::Stays,
                 Happening::CutFrom(moment) => {
                     pair.cut_from(moment);
                     pair.expired(core)
@@ -95,19 +99,44 @@ impl Connection {
                         session.expired(core)
                     }
                     Happening::Cut => session.cut(core),
+                    Happening::Stream(_) => Fate::Stays,
                 };
-                if session.is_upgraded() && fate == Fate::Stays { self.change(core) } else { fate }
+                match session.becomes() {
+                    Some(becomes) if fate == Fate::Stays => self.change(core, becomes),
+                    _ => fate,
+                }
             }
+            Self::Http2(front) => match what {
+                // A session becomes one, or an arrival.
+                Happening::Accepted => Fate::Stays,
+                Happening::Event(_, flags) => front.event(core, flags),
+                Happening::Resumed => front.resume(core),
+                Happening::Stream(news) => front.hear(core, news),
+                // Its sessions wait for places, not it.
+                Happening::Called => Fate::Stays,
+                Happening::Expired => front.expired(core),
+                Happening::Replanned(plan) => front.replan(core, plan),
+                Happening::Retired => front.retire(core),
+                Happening::CutFrom(moment) => {
+                    front.cut_from(moment);
+                    front.expired(core)
+                }
+                Happening::Cut => front.cut(core),
+            },
             Self::Arriving(_) => self.arrive(core, what),
             Self::Changing => Fate::Over,
         }
     }
 
-    /// An upgraded session goes on in TCP mode.
-    fn change(&mut self, core: &mut Core) -> Fate {
+    /// A session goes on as something else.
+    fn change(&mut self, core: &mut Core, becomes: Becomes) -> Fate {
         let Self::Http(session) = std::mem::replace(self, Self::Changing) else {
             return Fate::Over;
         };
+        if becomes == Becomes::Http2 {
+            let (client, said) = session.into_front(core);
+            return self.speak_http2(core, client, said);
+        }
         match session.into_pair(core) {
             Some(mut pair) => {
                 let fate = pair.resume(core);
@@ -118,11 +147,27 @@ impl Connection {
         }
     }
 
+    fn speak_http2(&mut self, core: &mut Core, client: Client, said: Vec<u8>) -> Fate {
+        let mut front = Box::new(Front::new(client, core));
+        let fate = front.begin(core, said);
+        *self = Self::Http2(front);
+        fate
+    }
+
+    /// What the connection that carries a session's stream has to hear of it.
+    pub fn news(&mut self) -> Option<News> {
+        match self {
+            Self::Http(session) => session.news(),
+            _ => None,
+        }
+    }
+
     /// When it has to hear [`Happening::Expired`]; `u64::MAX` is never.
-    pub fn deadline(&self) -> u64 {
+    pub fn deadline(&mut self) -> u64 {
         match self {
             Self::Tcp(pair) => pair.deadline(),
             Self::Http(session) => session.deadline(),
+            Self::Http2(front) => front.deadline(),
             Self::Arriving(arrival) => arrival.deadline(),
             Self::Changing => NEVER,
         }
@@ -133,6 +178,7 @@ impl Connection {
         match self {
             Self::Tcp(pair) => pair.dispose(core),
             Self::Http(session) => session.dispose(core),
+            Self::Http2(front) => front.dispose(core),
             Self::Arriving(arrival) => arrival.dispose(core),
             Self::Changing => {}
         }
@@ -154,7 +200,7 @@ impl Connection {
             Happening::Accepted => arrival.begin(core),
             Happening::Event(_, flags) => arrival.event(core, flags),
             // A client that arrives after a successor took over ends by its idle timeout.
-            Happening::Resumed | Happening::Called | Happening::Retired => {
+            Happening::Resumed | Happening::Called | Happening::Retired | Happening::Stream(_) => {
                 Outcome::Pending(arrival)
             }
             Happening::Expired => arrival.expired(core),
@@ -175,12 +221,15 @@ impl Connection {
                 Fate::Over
             }
             Outcome::Arrived(client) => {
+                if client.has_chosen_http2() {
+                    return self.speak_http2(core, client, Vec::new());
+                }
                 *self = Self::of(client, core.now);
                 match self {
                     Self::Tcp(pair) => pair.start(core),
                     // What it says may have come with the last of the handshake.
                     Self::Http(session) => session.resume(core),
-                    Self::Arriving(_) | Self::Changing => Fate::Over,
+                    Self::Http2(_) | Self::Arriving(_) | Self::Changing => Fate::Over,
                 }
             }
         }

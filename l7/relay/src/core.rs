@@ -1,13 +1,16 @@
 //! What all connections of a worker use: the poll set, the clock of this turn, timers, pools,
 //! the plan and the schedulers.
 
-use crate::http::Desk;
+use crate::connection::{Connection, Happening};
+use crate::http::{Desk, Session};
 use crate::journal::Clerk;
 use crate::mailbox::Mailboxes;
 use crate::plan::{Plan, Service};
 use crate::pools::Pools;
 use crate::schedule::{Candidate, Schedule};
-use crate::slab::{Key, Token};
+use crate::slab::{Key, Slab, Token};
+use crate::tcp::{Fate, NEVER};
+use crate::transport::{News, Transport};
 use crate::wheel::Wheel;
 use l7_api::ServiceId;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
@@ -28,6 +31,12 @@ pub struct Core {
     pub worker: usize,
     /// Milliseconds of the monotonic clock, read once per turn.
     pub now: u64,
+    /// Everything open: clients' connections, and the sessions of HTTP/2 streams.
+    pub connections: Slab<Connection>,
+    /// Those among them that are no client's connection.
+    pub streams: usize,
+    /// What sessions of HTTP/2 streams have for the connections that carry them.
+    pub news: Vec<News>,
     pub wheel: Wheel,
     pub pools: Pools,
     pub mailboxes: Arc<Mailboxes>,
@@ -56,6 +65,9 @@ impl Core {
         Ok(Self {
             worker,
             now,
+            connections: Slab::new(),
+            streams: 0,
+            news: Vec::new(),
             wheel: Wheel::new(now),
             pools: Pools::default(),
             mailboxes,
@@ -69,6 +81,53 @@ impl Core {
         })
     }
 
+    /// Tells a connection what happened, and then either drops it or sets its timer. Meanwhile
+    /// it is not to be found by its key: it may tell others, and they cannot tell it.
+    pub fn tell(&mut self, key: Key, what: Happening<'_>) {
+        let Some(mut connection) = self.connections.take(key) else { return };
+        match connection.tell(self, what) {
+            Fate::Stays => {
+                match connection.deadline() {
+                    NEVER => self.wheel.clear(key.index),
+                    due => self.wheel.set(key.index, due),
+                }
+                self.news.extend(connection.news());
+                self.connections.restore(key, connection);
+            }
+            Fate::Over => {
+                self.connections.vacate(key);
+                self.wheel.clear(key.index);
+                connection.dispose(self);
+            }
+        }
+    }
+
+    /// Ends a session of an HTTP/2 stream, of which nothing more is wanted.
+    pub fn dismiss(&mut self, key: Key) {
+        if let Some(connection) = self.connections.remove(key) {
+            self.wheel.clear(key.index);
+            connection.dispose(self);
+        }
+    }
+
+    /// The session of an HTTP/2 stream, unless it has gone.
+    pub fn session(&mut self, key: Key) -> Option<&mut Session> {
+        match self.connections.get_mut(key)? {
+            Connection::Http(session) => Some(session),
+            _ => None,
+        }
+    }
+
+    /// Clients' connections.
+    pub fn clients(&self) -> usize {
+        self.connections.len() - self.streams
+    }
+
+    /// Whether something is listed that is to be done before the next wait.
+    pub fn has_more_to_do(&self) -> bool {
+        !self.again.is_empty() || !self.news.is_empty()
+    }
+
     /// The poll set.
     pub fn poll(&self) -> &OwnedFd {
         &self.poll
@@ -80,10 +139,16 @@ impl Core {
         epoll::add(&self.poll, fd, EventData::new_u64(token.pack()), edges)
     }
 
-    /// The same for a socket that is watched already, under another token.
-    pub fn watch_again(&self, fd: impl AsFd, token: Token) -> Result<(), Errno> {
+    /// The same for whatever socket a transport has.
+    pub fn watch_transport(&self, transport: &Transport, token: Token) -> Result<(), Errno> {
+        transport.side().map_or(Ok(()), |side| self.watch(side, token))
+    }
+
+    /// The same for one that is watched already, under another token.
+    pub fn watch_again(&self, transport: &Transport, token: Token) -> Result<(), Errno> {
         let edges = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
-        epoll::modify(&self.poll, fd, EventData::new_u64(token.pack()), edges)
+        let Some(side) = transport.side() else { return Ok(()) };
+        epoll::modify(&self.poll, side, EventData::new_u64(token.pack()), edges)
     }
 
     /// Descriptors or memory have run out: lets go of what is idle, and accepts nothing for a

@@ -359,6 +359,11 @@ fn check_service(service: &l7_api::Service) -> Result<(), String> {
     }
     if service.mode == Mode::Http {
         http::check(&service.http)?;
+        let offers =
+            service.tls.as_ref().is_some_and(|tls| tls.protocols.iter().any(|p| p == "h2"));
+        if offers && service.http.http2.is_none() {
+            return Err(format!("service {:?} offers h2 and does not speak HTTP/2", service.name));
+        }
     }
     if service
         .proxy_in

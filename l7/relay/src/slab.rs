@@ -108,9 +108,35 @@ impl<T> Slab<T> {
             return None;
         }
         let value = entry.value.take()?;
-        entry.generation = entry.generation.wrapping_add(1);
-        self.free.push(key.index);
+        self.vacate(key);
         Some(value)
+    }
+
+    /// Takes the value out for a moment: the key stays its own until [`Self::restore`] or
+    /// [`Self::vacate`].
+    pub fn take(&mut self, key: Key) -> Option<T> {
+        let entry = self.entries.get_mut(key.index as usize)?;
+        if entry.generation == key.generation { entry.value.take() } else { None }
+    }
+
+    /// Puts back what was taken.
+    pub fn restore(&mut self, key: Key, value: T) {
+        if let Some(entry) = self.entries.get_mut(key.index as usize)
+            && entry.generation == key.generation
+        {
+            entry.value = Some(value);
+        }
+    }
+
+    /// Nothing is put back: the key is past.
+    pub fn vacate(&mut self, key: Key) {
+        if let Some(entry) = self.entries.get_mut(key.index as usize)
+            && entry.generation == key.generation
+        {
+            entry.value = None;
+            entry.generation = entry.generation.wrapping_add(1);
+            self.free.push(key.index);
+        }
     }
 
     /// The key that now has this index.
@@ -145,6 +171,23 @@ mod tests {
         assert_eq!(slab.remove(old), None);
         assert_eq!(slab.get_mut(new), Some(&mut 'b'));
         assert_eq!((slab.len(), slab.keys()), (1, vec![new]));
+    }
+
+    #[test]
+    fn what_is_taken_keeps_its_key() {
+        let mut slab = Slab::new();
+        let key = slab.insert(|_| 'a');
+        assert_eq!(slab.take(key), Some('a'));
+        assert_eq!((slab.take(key), slab.len()), (None, 1));
+        let other = slab.insert(|_| 'b');
+        assert_ne!(key.index, other.index);
+        slab.restore(key, 'c');
+        assert_eq!(slab.take(key), Some('c'));
+        slab.vacate(key);
+        slab.restore(key, 'd');
+        assert_eq!(slab.get_mut(key), None);
+        assert_eq!(slab.len(), 1);
+        assert_eq!(slab.insert(|_| 'e').index, key.index);
     }
 
     #[test]

@@ -175,7 +175,8 @@ impl Pair {
     pub fn begin(&mut self, core: &mut Core) -> Fate {
         self.begin_trace(core);
         self.service.shared.cells(core.worker).accepted.add(1);
-        if let Err(e) = core.watch(self.client.side(), Token::Connection(self.key, End::Client)) {
+        if let Err(e) = core.watch_transport(&self.client, Token::Connection(self.key, End::Client))
+        {
             return self.fail_ourselves(core, e);
         }
         self.start(core)
@@ -401,7 +402,7 @@ impl Pair {
         if !upstream.side.is_writable() {
             return Fate::Stays;
         }
-        if upstream.side.side().connect_error().is_some() {
+        if upstream.side.side().and_then(Side::connect_error).is_some() {
             return self.failed(core, Failure::Refused);
         }
         upstream.server.shared.cells(core.worker).connected.add(1);

@@ -9,8 +9,7 @@ use crate::dial::is_shortage;
 use crate::listen::Socket;
 use crate::mailbox::Command;
 use crate::plan::{Plan, Service};
-use crate::slab::{End, Key, Slab, Token};
-use crate::tcp::{Fate, NEVER};
+use crate::slab::{End, Key, Token};
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
 use rustix::fd::{AsFd, OwnedFd};
@@ -52,7 +51,6 @@ pub struct Gauges {
 #[derive(Debug)]
 pub struct Worker {
     core: Core,
-    connections: Slab<Connection>,
     listeners: Vec<Option<Listener>>,
     accepting: bool,
     most_connections: usize,
@@ -82,7 +80,6 @@ impl Worker {
     ) -> Self {
         Self {
             core,
-            connections: Slab::new(),
             listeners: Vec::new(),
             accepting: true,
             most_connections,
@@ -110,15 +107,15 @@ impl Worker {
             self.resume();
             self.core.wheel.expire(self.core.now, &mut due);
             for index in due.drain(..) {
-                if let Some(key) = self.connections.key_at(index) {
+                if let Some(key) = self.core.connections.key_at(index) {
                     self.tell(key, Happening::Expired);
                 }
             }
             self.core.desk.pool.sweep(self.core.now);
             self.core.clerk.flush();
             self.set_accepting();
-            self.core.clerk.connections = self.connections.len() as u32;
-            self.gauges.connections.store(self.connections.len() as u64, Relaxed);
+            self.core.clerk.connections = self.core.clients() as u32;
+            self.gauges.connections.store(self.core.clients() as u64, Relaxed);
         }
         Ok(())
     }
@@ -147,7 +144,7 @@ impl Worker {
 
     /// Milliseconds that there is nothing to do of our own.
     fn patience(&self) -> Option<u64> {
-        if !self.core.again.is_empty() {
+        if self.core.has_more_to_do() {
             return Some(0);
         }
         let resume = (!self.accepting).then_some(self.core.accept_from);
@@ -173,25 +170,15 @@ impl Worker {
         }
     }
 
-    /// Tells a connection what happened, and then either drops it or sets its timer.
     fn tell(&mut self, key: Key, what: Happening<'_>) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        match connection.tell(&mut self.core, what) {
-            Fate::Stays => match connection.deadline() {
-                NEVER => self.core.wheel.clear(key.index),
-                due => self.core.wheel.set(key.index, due),
-            },
-            Fate::Over => {
-                self.core.wheel.clear(key.index);
-                if let Some(connection) = self.connections.remove(key) {
-                    connection.dispose(&mut self.core);
-                }
-            }
-        }
+        self.core.tell(key, what);
     }
 
     fn resume(&mut self) {
         // What is listed while this goes on has its turn after the next wait.
+        for news in std::mem::take(&mut self.core.news) {
+            self.tell(news.front, Happening::Stream(news));
+        }
         for key in std::mem::take(&mut self.core.again) {
             self.tell(key, Happening::Resumed);
         }
@@ -223,9 +210,9 @@ impl Worker {
 
     fn welcome(&mut self, fd: OwnedFd, from: SocketAddr, vip: SocketAddr, service: Arc<Service>) {
         let now = self.core.now;
-        let key =
-            self.connections.insert(|key| Connection::new(key, fd, (from, vip), service, now));
-        self.core.clerk.connections = self.connections.len() as u32;
+        let make = |key| Connection::new(key, fd, (from, vip), service, now);
+        let key = self.core.connections.insert(make);
+        self.core.clerk.connections = self.core.clients() as u32;
         self.tell(key, Happening::Accepted);
     }
 
@@ -235,7 +222,8 @@ impl Worker {
     }
 
     fn may_accept(&self) -> bool {
-        self.connections.len() < self.most_connections && self.core.accept_from <= self.core.now
+        self.core.connections.len() < self.most_connections
+            && self.core.accept_from <= self.core.now
     }
 
     /// Takes the listening sockets out of the poll set when nothing may be accepted, and back in
@@ -341,7 +329,7 @@ impl Worker {
     }
 
     fn tell_all(&mut self, what: Happening<'_>) {
-        for key in self.connections.keys() {
+        for key in self.core.connections.keys() {
             self.tell(key, what);
         }
     }

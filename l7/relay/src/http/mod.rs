@@ -12,10 +12,12 @@
 //!
 //! What the bytes mean is decided by [`http1::Exchange`]; here are sockets, buffers, time and
 //! places. `session.rs` is a client's connection and what can happen to it, `request.rs` the way
-//! to the server, `securing.rs` TLS on it, `response.rs` the way back, `lane.rs` the bytes on either way, `pool.rs` the
-//! idle connections to real servers, each of one `route.rs`, `rules/` what the operator wants of certain requests,
-//! `record.rs` what the access log is told.
+//! to the server, `securing.rs` TLS on it, `response.rs` the way back, `lane.rs` the bytes on
+//! either way, `pool.rs` the idle connections to real servers, each of one `route.rs`, `front/` a
+//! client's connection of HTTP/2, whose streams are sessions each, `rules/` what the operator
+//! wants of certain requests, `record.rs` what the access log is told.
 
+mod front;
 mod lane;
 mod pages;
 mod pool;
@@ -29,9 +31,10 @@ mod securing;
 mod session;
 mod timeouts;
 
+pub use front::Front;
 pub use pool::Pool;
 pub use recipe::{Recipe, check};
-pub use session::Session;
+pub use session::{Becomes, Session};
 
 use http1::{RequestHead, ResponseHead};
 
@@ -42,6 +45,8 @@ pub struct Desk {
     request: RequestHead,
     /// The response head, likewise.
     response: ResponseHead,
+    /// The field section of HTTP/2, likewise.
+    section: http2::Head,
     /// Connections to real servers.
     pub pool: Pool,
 }
@@ -52,6 +57,7 @@ impl Desk {
         Self {
             request: RequestHead::default(),
             response: ResponseHead::default(),
+            section: http2::Head::default(),
             pool: Pool::new(),
         }
     }

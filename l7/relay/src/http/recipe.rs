@@ -9,7 +9,7 @@ use http1::{
 };
 use l7_api::{
     AddressRecord, ErrorPage, Http, MAX_COOKIE_NAME_BYTES, MAX_ERROR_PAGE_BYTES, MAX_ERROR_PAGES,
-    MAX_HEAD_BYTES, MAX_HEAD_FIELDS, MAX_UPGRADES,
+    MAX_HEAD_BYTES, MAX_HEAD_FIELDS, MAX_STREAMS, MAX_UPGRADES, MAX_WINDOW_BYTES,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -141,6 +141,14 @@ pub fn check(http: &Http) -> Result<(), String> {
     }
     if http.upgrades.len() > MAX_UPGRADES {
         return Err(format!("at most {MAX_UPGRADES} protocols to change to are accepted"));
+    }
+    if let Some(http2) = http.http2
+        && (!(1..=MAX_STREAMS).contains(&http2.streams)
+            || !(1..=MAX_WINDOW_BYTES).contains(&http2.window))
+    {
+        return Err(format!(
+            "HTTP/2 has 1 to {MAX_STREAMS} streams, and windows of 1 to {MAX_WINDOW_BYTES} bytes"
+        ));
     }
     Rules::new(&http.rules, &http.servers)?;
     check_pages(&http.error_pages)?;

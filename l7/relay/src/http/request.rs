@@ -1,10 +1,11 @@
 //! From the client to the server: a head comes, a server is found, the request passes.
 
+use super::front::{Preface, preface};
 use super::lane::Flushed;
 use super::record::cookie_letter;
 use super::route::Route;
 use super::rules::{Answer, Decision, Question};
-use super::session::{Asked, Over, Phase, Session, Step, Upstream};
+use super::session::{Asked, Becomes, Over, Phase, Session, Step, Upstream};
 use crate::core::Core;
 use crate::dial::{dial, is_ours};
 use crate::journal::Cause;
@@ -45,7 +46,17 @@ impl Session {
         }
         if matches!(self.phase, Phase::Active) {
             self.up.begin_text(&mut core.pools);
-        } else if !self.up.rest().is_empty() {
+        } else if self.may_be_http2() {
+            match preface(self.up.rest()) {
+                Preface::None => {}
+                Preface::Begun => return self.read_client(core),
+                Preface::Whole => {
+                    self.becomes = Some(Becomes::Http2);
+                    return Ok(true);
+                }
+            }
+        }
+        if !matches!(self.phase, Phase::Active) && !self.up.rest().is_empty() {
             self.begin_trace(core);
         }
         let (bytes, text) = self.up.split();
@@ -68,6 +79,11 @@ impl Session {
                 self.refuse(core, refusal.status())
             }
         }
+    }
+
+    /// Whether a client may begin with HTTP/2: by prior knowledge, without TLS.
+    fn may_be_http2(&self) -> bool {
+        !self.has_served && self.client.is_bare() && self.service.config.http.http2.is_some()
     }
 
     /// Broken is said once; from then on the server takes nothing.
@@ -318,7 +334,7 @@ impl Session {
         if !upstream.side.is_writable() {
             return Ok(false);
         }
-        if let Some(e) = upstream.side.side().connect_error() {
+        if let Some(e) = upstream.side.side().and_then(Side::connect_error) {
             return self.failed(core, e);
         }
         upstream.server.shared.cells(core.worker).connected.add(1);

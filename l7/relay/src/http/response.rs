@@ -2,7 +2,7 @@
 //! request, or end.
 
 use super::lane::Flushed;
-use super::session::{Asked, Over, Phase, Session, Step};
+use super::session::{Asked, Becomes, Over, Phase, Session, Step};
 use crate::core::Core;
 use crate::journal::Cause;
 use crate::side::Read;
@@ -259,7 +259,7 @@ impl Session {
         self.up.release();
         self.up.settle(&mut core.pools);
         self.down.settle(&mut core.pools);
-        self.upgraded = true;
+        self.becomes = Some(Becomes::Tunnel);
         Ok(true)
     }
 }

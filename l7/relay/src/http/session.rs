@@ -12,7 +12,7 @@ use crate::shared::{Queued, ServerPlace, ServicePlace};
 use crate::side::Read;
 use crate::slab::{End, Key, Token};
 use crate::tcp::{Fate, NEVER, Pair, Parts};
-use crate::transport::{Client, Transport};
+use crate::transport::{Client, News, Stream, Transport};
 use http1::{AddressText, Exchange, Version};
 use l7_api::{OnDown, Removal, ServerId, ServerState};
 use rustix::event::epoll::EventFlags;
@@ -61,14 +61,23 @@ pub struct Session {
     pub(super) is_silent: bool,
     /// It is in the list of those that have more to do.
     listed: bool,
-    /// The protocol has changed: what is left is a pair in TCP mode.
-    pub(super) upgraded: bool,
     /// When the client was accepted.
     pub(super) accepted: u64,
     /// What the access log is told of the request.
     pub(super) trace: Option<Box<Trace>>,
     /// The answer is decided, and not all of it written.
     pub(super) concluded: bool,
+    /// It is no session any more.
+    pub(super) becomes: Option<Becomes>,
+}
+
+/// What a session turns into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Becomes {
+    /// A pair in TCP mode: see [`Session::into_pair`].
+    Tunnel,
+    /// A connection of HTTP/2: see [`Session::into_front`].
+    Http2,
 }
 
 /// What has to be remembered of a request.
@@ -136,7 +145,7 @@ impl Session {
             service,
             client_address,
             address_text: client_address.into(),
-            is_secure: !transport.is_bare(),
+            is_secure: transport.is_secure(),
             vip,
             destination,
             client: transport,
@@ -155,17 +164,17 @@ impl Session {
             has_served: false,
             is_silent: false,
             listed: false,
-            upgraded: false,
             accepted,
             trace: None,
             concluded: false,
+            becomes: None,
         }
     }
 
     /// Waits for the first request.
     pub fn begin(&mut self, core: &mut Core) -> Fate {
         self.service.shared.cells(core.worker).accepted.add(1);
-        match core.watch(self.client.side(), Token::Connection(self.key, End::Client)) {
+        match core.watch_transport(&self.client, Token::Connection(self.key, End::Client)) {
             Ok(()) => Fate::Stays,
             Err(e) => {
                 self.count_our_fault(core, e);
@@ -263,16 +272,46 @@ impl Session {
         Fate::Stays
     }
 
-    /// Whether it goes on as a pair in TCP mode: see [`Self::into_pair`].
-    pub fn is_upgraded(&self) -> bool {
-        self.upgraded
+    /// The stream of HTTP/2 that it serves, if it does.
+    pub fn stream(&mut self) -> Option<&mut Stream> {
+        self.client.stream()
+    }
+
+    /// Whether it waits for a request, with nothing left of the one before.
+    pub fn is_between_requests(&self) -> bool {
+        matches!(self.phase, Phase::Head)
+            && self.exchange.is_idle()
+            && self.up.rest().is_empty()
+            && self.down.is_flushed()
+            && !self.last
+    }
+
+    /// What it goes on as, if it is no session any more.
+    pub fn becomes(&self) -> Option<Becomes> {
+        self.becomes
+    }
+
+    /// The connection of a client that speaks HTTP/2, and what it has said.
+    pub fn into_front(mut self, core: &mut Core) -> (Client, Vec<u8>) {
+        let mut said = core.pools.text();
+        said.extend_from_slice(self.up.rest());
+        self.up.discard(&mut core.pools);
+        let client = Client {
+            key: self.key,
+            transport: self.client,
+            address: self.client_address,
+            vip: self.vip,
+            destination: self.destination,
+            service: self.service,
+        };
+        (client, said)
     }
 
     /// Two sides between which bytes pass unread from now on; nothing, if there are not two.
     pub fn into_pair(mut self, core: &mut Core) -> Option<Pair> {
         let upstream = self.upstream.take()?;
         core.desk.pool.leave(upstream.seat);
-        core.watch_again(upstream.side.side(), Token::Connection(self.key, End::Server)).ok()?;
+        core.watch_again(&upstream.side, Token::Connection(self.key, End::Server)).ok()?;
         let (mut up, mut down) = (Flow::new(), Flow::new());
         for (flow, lane) in [(&mut up, &mut self.up), (&mut down, &mut self.down)] {
             flow.begin_with(&mut core.pools, lane.rest());
@@ -303,6 +342,15 @@ impl Session {
         self.down.discard(&mut core.pools);
         self.client.discard(&mut core.pools);
         self.hang_up(core);
+        if let Some(stream) = self.client.stream() {
+            core.streams -= 1;
+            core.news.push(stream.last_news(self.key));
+        }
+    }
+
+    /// What the connection that carries its client's stream has to hear.
+    pub fn news(&mut self) -> Option<News> {
+        self.client.stream()?.news(self.key)
     }
 
     /// Goes on until neither side can.
@@ -311,7 +359,7 @@ impl Session {
             let moved = self.turn(core);
             match moved {
                 Err(Over) => return Fate::Over,
-                Ok(_) if self.upgraded => return Fate::Stays,
+                Ok(_) if self.becomes.is_some() => return Fate::Stays,
                 Ok(true) => {}
                 Ok(false) => {
                     self.up.settle(&mut core.pools);
@@ -329,7 +377,7 @@ impl Session {
 
     fn turn(&mut self, core: &mut Core) -> Step {
         let back = self.serve_server(core)?;
-        if self.upgraded {
+        if self.becomes.is_some() {
             return Ok(true);
         }
         Ok(self.serve_client(core)? || back)
@@ -390,7 +438,10 @@ impl Session {
         }
         if let Phase::Closing(None) = self.phase {
             self.client.finish(true);
-            self.phase = Phase::Closing(Some(linger_until(core.now)));
+            // A stream ends when its client has taken everything: see `front`.
+            let is_stream = self.client.side().is_none();
+            let until = if is_stream { NEVER } else { linger_until(core.now) };
+            self.phase = Phase::Closing(Some(until));
         }
         self.up.discard(&mut core.pools);
         match self.up.read(&mut self.client, &mut core.pools) {
@@ -441,8 +492,8 @@ impl Session {
 
     /// Its service is gone: what is open ends by the service's rule, what is idle ends now.
     fn leave(&mut self, core: &Core, rule: Removal) -> Fate {
-        if matches!(self.phase, Phase::Head) && self.up.rest().is_empty() && self.down.is_flushed()
-        {
+        let is_idle = matches!(self.phase, Phase::Head) && self.up.rest().is_empty();
+        if is_idle && self.down.is_flushed() && self.client.is_drained() {
             return Fate::Over;
         }
         self.last = true;

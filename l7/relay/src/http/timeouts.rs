@@ -85,6 +85,10 @@ impl Session {
         if !self.down.is_flushed() {
             return self.patience();
         }
+        if self.client.side().is_none() {
+            // Its head comes at once; that none comes is for the connection to notice.
+            return NEVER;
+        }
         if !self.has_served || !self.up.rest().is_empty() {
             return after(self.since, http.head_ms);
         }

@@ -75,7 +75,7 @@ impl Arrival {
     pub fn begin(self: Box<Self>, core: &mut Core) -> Outcome {
         self.client.service.shared.cells(core.worker).accepted.add(1);
         let token = Token::Connection(self.client.key, End::Client);
-        if core.watch(self.client.transport.side(), token).is_err() {
+        if core.watch_transport(&self.client.transport, token).is_err() {
             core.run_short();
             return self.fail_ourselves(core);
         }

@@ -1,4 +1,5 @@
-//! What carries a side's bytes: a socket as it is, or TLS over one.
+//! What carries a side's bytes: a socket as it is, TLS over one, or a stream of an HTTP/2
+//! connection.
 //!
 //! ```text
 //!  accepted ─► Arrival: PROXY protocol header, TLS handshake ─► Client ─► a mode's connection
@@ -15,15 +16,18 @@
 mod arrival;
 mod credentials;
 mod secure;
+mod stream;
 
 pub use arrival::{Arrival, Outcome};
 pub use credentials::{Credentials, Reencrypt, Terminate};
 pub use secure::{Progress, Secure};
+pub use stream::{News, Stream};
 
 use crate::plan::Service;
 use crate::pools::Pools;
 use crate::side::{Read, Side, Written};
 use crate::slab::Key;
+use l7_api::Mode;
 use rustix::event::epoll::EventFlags;
 use rustix::fd::OwnedFd;
 use std::io::IoSlice;
@@ -37,6 +41,8 @@ pub enum Transport {
     Plain(Side),
     /// TLS.
     Tls(Box<Secure>),
+    /// A stream, whose client's socket is elsewhere.
+    Stream(Box<Stream>),
 }
 
 /// A client whose first own byte is next.
@@ -70,6 +76,12 @@ impl Client {
         let transport = Transport::Plain(Side::new(fd, now));
         Self { key, transport, address, vip, destination: vip, service, accepted: now }
     }
+
+    /// Whether the TLS handshake has agreed on HTTP/2, in a service that speaks it.
+    pub fn has_chosen_http2(&self) -> bool {
+        self.service.config.mode == Mode::Http
+            && self.transport.tls().is_some_and(|tls| tls.protocol() == Some(b"h2"))
+    }
 }
 
 impl Transport {
@@ -78,14 +90,14 @@ impl Transport {
     pub fn encrypt(self, connection: impl Into<rustls::Connection>) -> Self {
         match self {
             Self::Plain(side) => Self::Tls(Box::new(Secure::new(side, connection.into()))),
-            tls @ Self::Tls(_) => tls,
+            other => other,
         }
     }
 
     /// What is known of the TLS connection; its handshake must be done.
     pub fn tls(&self) -> Option<&Secure> {
         match self {
-            Self::Plain(_) => None,
+            Self::Plain(_) | Self::Stream(_) => None,
             Self::Tls(secure) => Some(secure),
         }
     }
@@ -95,7 +107,7 @@ impl Transport {
     pub fn bare(&mut self) -> Option<&mut Side> {
         match self {
             Self::Plain(side) => Some(side),
-            Self::Tls(_) => None,
+            Self::Tls(_) | Self::Stream(_) => None,
         }
     }
 
@@ -104,23 +116,43 @@ impl Transport {
         matches!(self, Self::Plain(_))
     }
 
-    /// The socket.
-    pub fn side(&self) -> &Side {
+    /// Whether the client's own connection is encrypted.
+    pub fn is_secure(&self) -> bool {
         match self {
-            Self::Plain(side) => side,
-            Self::Tls(secure) => secure.side(),
+            Self::Plain(_) => false,
+            Self::Tls(_) => true,
+            Self::Stream(stream) => stream.is_secure,
+        }
+    }
+
+    /// The socket, if it is its own.
+    pub fn side(&self) -> Option<&Side> {
+        match self {
+            Self::Plain(side) => Some(side),
+            Self::Tls(secure) => Some(secure.side()),
+            Self::Stream(_) => None,
+        }
+    }
+
+    /// The stream, if it is one.
+    pub fn stream(&mut self) -> Option<&mut Stream> {
+        match self {
+            Self::Stream(stream) => Some(stream),
+            Self::Plain(_) | Self::Tls(_) => None,
         }
     }
 
     /// What the kernel says.
     pub fn note(&mut self, flags: EventFlags) {
-        self.side_mut().note(flags);
+        if let Some(side) = self.side_mut() {
+            side.note(flags);
+        }
     }
 
     /// Goes on with a handshake, and sends what is left from before. To be called after each edge.
     pub fn advance(&mut self, pools: &mut Pools) -> Progress {
         match self {
-            Self::Plain(_) => Progress::Done,
+            Self::Plain(_) | Self::Stream(_) => Progress::Done,
             Self::Tls(secure) => secure.advance(pools),
         }
     }
@@ -130,6 +162,7 @@ impl Transport {
         match self {
             Self::Plain(side) => side.is_readable(),
             Self::Tls(secure) => secure.is_readable(),
+            Self::Stream(stream) => stream.is_readable(),
         }
     }
 
@@ -138,6 +171,7 @@ impl Transport {
         match self {
             Self::Plain(side) => side.is_writable(),
             Self::Tls(secure) => secure.is_writable(),
+            Self::Stream(stream) => stream.is_writable(),
         }
     }
 
@@ -146,6 +180,7 @@ impl Transport {
         match self {
             Self::Plain(side) => side.is_reset(),
             Self::Tls(secure) => secure.is_reset(),
+            Self::Stream(_) => false,
         }
     }
 
@@ -170,6 +205,7 @@ impl Transport {
         match self {
             Self::Plain(side) => side.read(buffer),
             Self::Tls(secure) => secure.read(buffer, pools),
+            Self::Stream(stream) => stream.read(buffer),
         }
     }
 
@@ -178,6 +214,7 @@ impl Transport {
         match self {
             Self::Plain(side) => side.write(bytes),
             Self::Tls(secure) => secure.write(bytes),
+            Self::Stream(stream) => stream.write(bytes),
         }
     }
 
@@ -186,6 +223,7 @@ impl Transport {
         match self {
             Self::Plain(side) => side.write_all_of(parts),
             Self::Tls(secure) => secure.write_all_of(parts),
+            Self::Stream(stream) => stream.write_all_of(parts),
         }
     }
 
@@ -195,6 +233,10 @@ impl Transport {
         match self {
             Self::Plain(side) => side.finish(),
             Self::Tls(secure) => secure.finish(whole),
+            Self::Stream(stream) => {
+                stream.finish();
+                true
+            }
         }
     }
 
@@ -204,12 +246,19 @@ impl Transport {
         match self {
             Self::Plain(_) => true,
             Self::Tls(secure) => secure.close(whole),
+            // It is dropped when its client has taken everything.
+            Self::Stream(stream) => {
+                stream.finish();
+                false
+            }
         }
     }
 
     /// What is known may be old: [`Self::is_quiet`] asks the kernel.
     pub fn doubt(&mut self) {
-        self.side_mut().doubt();
+        if let Some(side) = self.side_mut() {
+            side.doubt();
+        }
     }
 
     /// Whether the peer has neither said anything nor ended, as far as is known here.
@@ -217,22 +266,42 @@ impl Transport {
         match self {
             Self::Plain(side) => side.is_quiet(),
             Self::Tls(secure) => secure.is_quiet(),
+            Self::Stream(stream) => !stream.is_readable(),
         }
     }
 
-    /// Makes closing the socket a reset.
+    /// Whether nothing that was written would be lost with it.
+    pub fn is_drained(&self) -> bool {
+        match self {
+            Self::Plain(_) | Self::Tls(_) => true,
+            Self::Stream(stream) => stream.said().is_empty(),
+        }
+    }
+
+    /// Makes closing the socket a reset. A stream of which the session did not say that it is
+    /// whole is reset anyway.
     pub fn abort(&self) {
-        self.side().abort();
+        if let Some(side) = self.side() {
+            side.abort();
+        }
     }
 
     /// When the last byte went in or out.
     pub fn seen(&self) -> u64 {
-        self.side().seen
+        match self {
+            Self::Plain(side) => side.seen,
+            Self::Tls(secure) => secure.side().seen,
+            Self::Stream(stream) => stream.seen,
+        }
     }
 
     /// A byte went in or out.
     pub fn touch(&mut self, now: u64) {
-        self.side_mut().seen = now;
+        match self {
+            Self::Plain(side) => side.seen = now,
+            Self::Tls(secure) => secure.side_mut().seen = now,
+            Self::Stream(stream) => stream.seen = now,
+        }
     }
 
     /// Gives back what it holds.
@@ -242,10 +311,11 @@ impl Transport {
         }
     }
 
-    fn side_mut(&mut self) -> &mut Side {
+    fn side_mut(&mut self) -> Option<&mut Side> {
         match self {
-            Self::Plain(side) => side,
-            Self::Tls(secure) => secure.side_mut(),
+            Self::Plain(side) => Some(side),
+            Self::Tls(secure) => Some(secure.side_mut()),
+            Self::Stream(_) => None,
         }
     }
 }

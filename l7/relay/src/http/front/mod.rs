@@ -1,0 +1,274 @@
+//! A client that speaks HTTP/2, and its streams.
+//!
+//! ```text
+//!            frames             HTTP/1.1 in memory
+//!  client ◄─────────► Front ◄─── Stream (transport) ───► Session ──► real server
+//!            HPACK      │  one for each stream; between two streams they wait here
+//!            windows    └─ finds them by key, they it; neither owns the other
+//! ```
+//!
+//! A session cannot tell a stream from a connection of HTTP/1.1: rules, persistence, places,
+//! queues, retries, reuse, timeouts and counters are one machine. That a head is written as text
+//! and read once more costs half a microsecond; a second machine would cost every rule twice, and
+//! the text is the same grammar that refuses whatever two readers could understand in two ways.
+//!
+//! A session that reads nothing closes the window of its stream alone; a client that reads
+//! nothing stops its sessions, each with a bounded amount on its way. What many sessions say in
+//! one turn is written at once.
+//!
+//! `answer.rs` reads what sessions say, `requests.rs` is the way to them, `replies.rs` the way
+//! back, `life.rs` time and ends.
+
+mod answer;
+mod life;
+mod replies;
+mod requests;
+
+use crate::core::Core;
+use crate::plan::Service;
+use crate::pools::Buffer;
+use crate::side::Read;
+use crate::slab::Key;
+use crate::tcp::{Fate, NEVER};
+use crate::transport::{Client, News, Transport};
+use answer::Answer;
+use rustix::event::epoll::EventFlags;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// What a client who speaks HTTP/2 begins with (RFC 9113 section 3.4), up to where no request of
+/// HTTP/1 is left that it could be.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
+/// Reads of one connection in one turn before others have theirs.
+const TURN_READS: u32 = 8;
+
+/// Whether bytes are the beginning of HTTP/2.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Preface {
+    None,
+    Begun,
+    Whole,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Front {
+    key: Key,
+    service: Arc<Service>,
+    client_address: SocketAddr,
+    vip: SocketAddr,
+    destination: SocketAddr,
+    client: Transport,
+    http2: http2::Connection,
+    /// What came and is not looked at, while the output is full.
+    incoming: Option<(Buffer, usize, usize)>,
+    open: Vec<Option<Open>>,
+    /// Numbers of `open` that are free.
+    free: Vec<u32>,
+    /// Numbers of those that have something to say and no room in the output.
+    waiting: VecDeque<u32>,
+    /// Sessions between two streams.
+    idle: Vec<Key>,
+    /// Since when no stream has been open.
+    since: u64,
+    has_served: bool,
+    /// Since when a head has been coming.
+    head_since: Option<u64>,
+    /// Requests refused as malformed, as too many, as too large, that are counted already.
+    counted: [u16; 3],
+    /// When the client was last allowed some more frames that do nothing.
+    refilled: u64,
+    /// When it is cut because what it belongs to was removed.
+    cut_at: u64,
+    ending: Ending,
+    /// It is in the list of those that have more to do.
+    listed: bool,
+}
+
+/// A stream that is open.
+#[derive(Debug)]
+struct Open {
+    id: http2::StreamId,
+    session: Key,
+    answer: Answer,
+    /// Octets of its body that the session has not read: the window is smaller by so many.
+    owed: usize,
+    /// Its body comes in chunks of our making.
+    in_chunks: bool,
+    /// The client has said all of it.
+    asked: bool,
+    /// It is in `waiting`.
+    listed: bool,
+    /// Since when the client leaves no window for it.
+    stalled: Option<u64>,
+}
+
+/// How far the end of a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    NotYet,
+    /// The client was asked then to open no further stream.
+    Announced(u64),
+    /// Everything is said; what still comes is dropped until then.
+    Lingering(u64),
+}
+
+/// The connection has come to its end.
+#[derive(Debug)]
+struct Over;
+
+/// Looks for the preface.
+pub fn preface(bytes: &[u8]) -> Preface {
+    if bytes.starts_with(PREFACE) {
+        Preface::Whole
+    } else if PREFACE.starts_with(bytes) && bytes.len() > 2 {
+        Preface::Begun
+    } else {
+        Preface::None
+    }
+}
+
+impl Front {
+    /// A client that has chosen HTTP/2; [`Self::begin`] is next.
+    pub fn new(client: Client, core: &Core) -> Self {
+        let Client { key, transport, address, vip, destination, service } = client;
+        Self {
+            key,
+            client_address: address,
+            vip,
+            destination,
+            client: transport,
+            http2: http2::Connection::server(requests::settings(&service)),
+            service,
+            incoming: None,
+            open: Vec::new(),
+            free: Vec::new(),
+            waiting: VecDeque::new(),
+            idle: Vec::new(),
+            since: core.now,
+            has_served: false,
+            head_since: None,
+            counted: [0; 3],
+            refilled: core.now,
+            cut_at: NEVER,
+            ending: Ending::NotYet,
+            listed: false,
+        }
+    }
+
+    /// Begins with what the client has said already.
+    pub fn begin(&mut self, core: &mut Core, said: Vec<u8>) -> Fate {
+        self.service.shared.cells(core.worker).h2_connections.add(1);
+        let mut buffer = core.pools.buffer();
+        let end = said.len().min(buffer.len());
+        buffer[..end].copy_from_slice(&said[..end]);
+        core.pools.put_text(said);
+        self.incoming = Some((buffer, 0, end));
+        self.go_on(core)
+    }
+
+    /// The kernel reports an edge of its socket.
+    pub fn event(&mut self, core: &mut Core, flags: EventFlags) -> Fate {
+        self.client.note(flags);
+        let _ = self.client.advance(&mut core.pools);
+        if flags.contains(EventFlags::ERR) {
+            self.service.shared.cells(core.worker).client_reset.add(1);
+            self.client.abort();
+            return Fate::Over;
+        }
+        self.go_on(core)
+    }
+
+    /// It has more to do than its last turn allowed, or something to write.
+    pub fn resume(&mut self, core: &mut Core) -> Fate {
+        self.listed = false;
+        match self.write(core) {
+            Ok(()) => self.go_on(core),
+            Err(Over) => Fate::Over,
+        }
+    }
+
+    /// One of its sessions has something for the client, has read, or is over.
+    pub fn hear(&mut self, core: &mut Core, news: News) -> Fate {
+        let of_stream = |open: &Open| open.session == news.session;
+        match self.open.get(news.number as usize) {
+            Some(Some(open)) if of_stream(open) => self.serve(core, news.number),
+            // It was idle, and has gone.
+            _ if core.session(news.session).is_none() => {
+                self.idle.retain(|key| *key != news.session);
+            }
+            _ => {}
+        }
+        self.list(core);
+        Fate::Stays
+    }
+
+    /// Reads what it may, and has what is to be written written when all have spoken.
+    fn go_on(&mut self, core: &mut Core) -> Fate {
+        match self.read(core) {
+            Ok(()) => {
+                self.list(core);
+                Fate::Stays
+            }
+            Err(Over) => Fate::Over,
+        }
+    }
+
+    fn read(&mut self, core: &mut Core) -> Result<(), Over> {
+        for _ in 0..TURN_READS {
+            // A client that reads nothing is asked for nothing.
+            if self.is_full() {
+                break;
+            }
+            let Some((buffer, start, end)) = self.receive(core)? else { break };
+            let taken = self.take(core, buffer.get(start..end).unwrap_or_default());
+            match taken {
+                Ok(count) if start + count < end => {
+                    self.incoming = Some((buffer, start + count, end));
+                }
+                _ => core.pools.put_buffer(buffer),
+            }
+            taken?;
+        }
+        Ok(())
+    }
+
+    /// What came and is not looked at, and where it lies.
+    fn receive(&mut self, core: &mut Core) -> Result<Option<(Buffer, usize, usize)>, Over> {
+        if let Some(incoming) = self.incoming.take() {
+            return Ok(Some(incoming));
+        }
+        if !self.client.is_readable() {
+            return Ok(None);
+        }
+        let mut buffer = core.pools.buffer();
+        let read = self.client.read(&mut buffer[..], &mut core.pools);
+        if let Read::Bytes(count) = read {
+            self.client.touch(core.now);
+            return Ok(Some((buffer, 0, count)));
+        }
+        core.pools.put_buffer(buffer);
+        match read {
+            Read::Bytes(_) | Read::Nothing => Ok(None),
+            Read::End => Err(Over),
+            Read::Reset => {
+                self.service.shared.cells(core.worker).client_reset.add(1);
+                Err(Over)
+            }
+        }
+    }
+
+    /// Has its turn when all others of this turn have spoken.
+    fn list(&mut self, core: &mut Core) {
+        let (full, output) = (self.is_full(), self.has_output());
+        let writes = output && self.client.is_writable();
+        let came = self.incoming.is_some() || self.client.is_readable();
+        let goes_on = !full && (came || !self.waiting.is_empty());
+        let ends = self.is_to_end() && !output;
+        if !self.listed && (writes || goes_on || ends) {
+            self.listed = true;
+            core.again.push(self.key);
+        }
+    }
+}
