@@ -19,6 +19,8 @@ use table::{ANSWERS, Expect, REQUESTS};
 /// A service that adds nothing, with a connection for each request.
 fn bare(real: &RealServer) -> Service {
     with(http_service(1, vec![common::server(1, real.address)]), |http| {
+        // Its preface is one of the streams.
+        http.http2 = None;
         http.forwarded_for = AddressRecord::AsItCame;
         http.forwarded_proto = false;
         http.reuse.per_server = 0;

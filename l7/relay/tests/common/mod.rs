@@ -2,6 +2,7 @@
 #![allow(dead_code)] // Each test binary uses its own part.
 
 pub mod encrypted;
+pub mod h2;
 pub mod http;
 
 use l7_api::{Counters, Listen, PortRange, Server, ServerId, Service, Snapshot};
