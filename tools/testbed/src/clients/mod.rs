@@ -103,10 +103,19 @@ fn tally_names(text: &str, requests: u64) -> Tally {
 
 /// Fetches the big file and compares its hash. Gives the bytes per second.
 pub fn http_big(client: &Host, vip: IpAddr, port: u16, big: &BigFile) -> Result<f64> {
+    fetch_big(client, "", vip, port, big)
+}
+
+/// The same by HTTP/2, of which the client knows beforehand.
+pub fn http2_big(client: &Host, vip: IpAddr, port: u16, big: &BigFile) -> Result<f64> {
+    fetch_big(client, "--http2-prior-knowledge", vip, port, big)
+}
+
+fn fetch_big(client: &Host, options: &str, vip: IpAddr, port: u16, big: &BigFile) -> Result<f64> {
     let url = format!("http://{}/big", authority(vip, port));
     let speed = client.folder().join("speed");
     let line = format!(
-        "curl --silent --show-error --globoff --max-time 300 --write-out '%{{stderr}}%{{speed_download}}' '{url}' 2>{} | openssl dgst -sha256 -r",
+        "curl {options} --silent --show-error --globoff --max-time 300 --write-out '%{{stderr}}%{{speed_download}}' '{url}' 2>{} | openssl dgst -sha256 -r",
         speed.display()
     );
     let found = client.shell(&line, Duration::from_secs(310))?;

@@ -1,5 +1,7 @@
 //! Services of layer 7: the client's connection ends at the balancer, and its bytes go on.
 
+mod http2;
+
 use crate::balancer::Balancer;
 use crate::clients::{self, Swarm};
 use crate::harness::{Scale, Test};
@@ -25,6 +27,7 @@ pub fn add(tests: &mut Vec<Test>) {
     tests.push(Test::new("l7::http::requests", requests));
     tests.push(Test::new("l7::http::cookie", cookie));
     tests.push(Test::new("l7::http::edits", http_edits));
+    http2::add(tests);
 }
 
 pub const VIP: &str = "192.168.100.100";
@@ -122,9 +125,8 @@ pub fn http(name: &str, ports: &str, lines: &str, servers: &[usize]) -> String {
 
 /// What curl gets for so many requests over one connection.
 fn curl(client: &Host, options: &str, requests: usize) -> Result<Vec<String>> {
-    let line = format!(
-        "curl --silent --show-error --max-time 20 {options} 'http://{VIP}/[1-{requests}]'"
-    );
+    let line =
+        format!("curl --silent --show-error --max-time 20 {options} 'http://{VIP}/[1-{requests}]'");
     Ok(client.shell(&line, LIMIT)?.lines().map(str::to_owned).collect())
 }
 
