@@ -364,3 +364,18 @@ fn lengths_agree_with_data() {
         assert_eq!(answer(&bytes), expected, "{what}");
     }
 }
+
+#[test]
+fn a_window_below_zero_opens_when_it_is_above() {
+    let mut server = Server::greeted(Settings::default());
+    server.hear(&get(1));
+    let (stream, _) = server.connection.streams().next().unwrap();
+    server.connection.respond(stream, 200, [] as [http2::Field; 0], false).unwrap();
+    assert_eq!(server.connection.send_data(stream, &[0; 1_000], false), Ok(1_000));
+    server.hear(&settings(4, 500));
+    assert_eq!(server.connection.send_data(stream, b"abc", true), Ok(0));
+    assert_eq!(server.hear(&window(1, 500)).events, []);
+    assert_eq!(server.connection.room(stream), 0);
+    assert_eq!(server.hear(&window(1, 1)).events, [Event::Room { stream: Some(stream) }]);
+    assert_eq!(server.connection.send_data(stream, b"abc", true), Ok(1));
+}

@@ -46,8 +46,8 @@ impl Connection {
         Ok(None)
     }
 
-    /// Section 6.10. What is held is bounded: a section that is larger coded than it may be
-    /// decoded will not be taken.
+    /// Section 6.10. What is held is bounded: by twice of what a head may be, so that most of
+    /// those that are too large are decoded and answered, and do not cost the connection.
     pub(super) fn continuation(
         &mut self,
         header: Header,
@@ -57,7 +57,7 @@ impl Connection {
         let section = self.section.as_mut().ok_or(Reason::Continuation)?;
         section.pieces += 1;
         let (stream, end) = (section.stream, section.end);
-        let bound = frame::MIN_MAX_LEN.max(self.settings.head as usize);
+        let bound = 2 * frame::MIN_MAX_LEN.max(self.settings.head as usize);
         if section.pieces > MAX_PIECES || self.block.len() + payload.len() > bound {
             return Err(Reason::ContinuationFlood);
         }

@@ -185,6 +185,11 @@ mod tests {
         assert_eq!(CODES[usize::from(b'0')], 0);
         assert_eq!(CODES[usize::from(b'\\')], 0x7fff0);
         assert_eq!(CODES[END_OF_STRING], 0x3fff_ffff);
+        // All of them, each with its place: the codes as the appendix lists them sum up to this.
+        let sum = (1u32..)
+            .zip(CODES)
+            .fold(0u32, |sum, (nth, code)| sum.wrapping_add(nth.wrapping_mul(code)));
+        assert_eq!(sum, 2_693_137_461);
     }
 
     #[test]

@@ -207,6 +207,21 @@ fn a_bomb_is_cut_and_the_table_stays_right() {
 }
 
 #[test]
+fn a_new_table_size_is_said_with_the_least_before_it() {
+    let (mut encoder, mut out) = (Encoder::default(), Vec::new());
+    let mut said = |sizes: &[u32]| {
+        sizes.iter().for_each(|&size| encoder.resize(size));
+        out.clear();
+        encoder.begin(&mut out);
+        out.clone()
+    };
+    assert_eq!(said(&[]), [0u8; 0]);
+    assert_eq!(said(&[64]), octets("3f21"));
+    assert_eq!(said(&[64]), [0u8; 0]);
+    assert_eq!(said(&[100, 0, 4_000_000]), octets("20 3fe11f"));
+}
+
+#[test]
 fn what_is_encoded_is_decoded_while_the_table_changes() {
     let (mut encoder, mut decoder) = (Encoder::default(), Decoder::new(4096));
     let (mut head, mut out) = (Head::default(), Vec::new());
