@@ -303,6 +303,7 @@ impl Session {
             vip: self.vip,
             destination: self.destination,
             service: self.service,
+            accepted: self.accepted,
         };
         (client, said)
     }

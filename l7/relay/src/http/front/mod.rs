@@ -60,6 +60,8 @@ pub struct Front {
     vip: SocketAddr,
     destination: SocketAddr,
     client: Transport,
+    /// When it was accepted.
+    accepted: u64,
     http2: http2::Connection,
     /// What came and is not looked at, while the output is full.
     incoming: Option<(Buffer, usize, usize)>,
@@ -132,13 +134,14 @@ pub fn preface(bytes: &[u8]) -> Preface {
 impl Front {
     /// A client that has chosen HTTP/2; [`Self::begin`] is next.
     pub fn new(client: Client, core: &Core) -> Self {
-        let Client { key, transport, address, vip, destination, service } = client;
+        let Client { key, transport, address, vip, destination, service, accepted } = client;
         Self {
             key,
             client_address: address,
             vip,
             destination,
             client: transport,
+            accepted,
             http2: http2::Connection::server(requests::settings(&service)),
             service,
             incoming: None,

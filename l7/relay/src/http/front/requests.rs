@@ -147,6 +147,7 @@ impl Front {
                 vip: self.vip,
                 destination: self.destination,
                 service: self.service.clone(),
+                accepted: self.accepted,
             };
             Connection::Http(Box::new(Session::new(client, now)))
         })
