@@ -264,3 +264,182 @@ fn rules_that_make_no_sense_are_refused() {
     assert!(Rules::new(&vec![Rule::default(); MAX_RULES + 1], &[]).is_err());
     assert!(Rules::new(&vec![Rule::default(); MAX_RULES], &[]).is_ok());
 }
+
+#[test]
+fn hosts_are_asked_for_without_their_ports() {
+    let host = |host: &str| {
+        let text = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        let (mut exchange, mut head) = (Exchange::new(Limits::default()), RequestHead::default());
+        exchange.client(text.as_bytes(), &mut head, &mut Vec::new()).unwrap();
+        let question = Question::new(&head, text.as_bytes(), CLIENT.parse().unwrap(), false);
+        let (name, port) = question.host();
+        [name, port].map(|part| String::from_utf8(part.to_vec()).unwrap())
+    };
+    assert_eq!(host("a.example"), ["a.example", ""]);
+    assert_eq!(host("a.example:80"), ["a.example", ":80"]);
+    assert_eq!(host("[2001:db8::1]"), ["[2001:db8::1]", ""]);
+    assert_eq!(host("[2001:db8::1]:8080"), ["[2001:db8::1]", ":8080"]);
+}
+
+#[test]
+fn parameters_are_known_by_their_whole_name() {
+    let has = |name: &str, target: &str| {
+        meets(Subject::Parameter(name.into()), Test::Present, target, "")
+    };
+    assert!(has("a", "/?a") && has("a", "/?a=") && has("a", "/?b&a=1"));
+    assert!(!has("a", "/?ab") && !has("a", "/?ab=1") && !has("a", "/?b=a") && !has("a", "/a"));
+}
+
+#[test]
+fn sources_of_the_other_family_and_in_its_clothes() {
+    let within = |client: &str, prefix: &str, length| {
+        let prefix = Prefix { address: prefix.parse().unwrap(), length };
+        let test = Test::Within(vec![prefix]);
+        let condition = Condition { subject: Subject::Source, test, not: false };
+        let (mut exchange, mut head) = (Exchange::new(Limits::default()), RequestHead::default());
+        let text = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        exchange.client(text, &mut head, &mut Vec::new()).unwrap();
+        Question::new(&head, text, client.parse().unwrap(), false).meets(&condition)
+    };
+    assert!(within("2001:db8:1::7", "2001:db8::", 32) && within("2001:db8::7", "2001:db8::7", 128));
+    assert!(!within("2001:db9::7", "2001:db8::", 32));
+    assert!(!within("2001:db8::6", "2001:db8::7", 128));
+    assert!(within("::ffff:192.0.2.7", "192.0.2.7", 32), "a socket of both families");
+    assert!(!within("2001:db8::1", "32.1.13.184", 0) && !within("192.0.2.7", "::", 0));
+    assert!(within("192.0.2.7", "192.0.2.6", 31) && !within("192.0.2.8", "192.0.2.6", 31));
+}
+
+#[test]
+fn a_scheme_is_how_the_client_came() {
+    let https = Condition {
+        subject: Subject::Scheme,
+        test: Test::Is(words(&["https"])),
+        not: false,
+    };
+    assert!(ask("/", "", true, |question| question.meets(&https)));
+    assert!(!ask("/", "", false, |question| question.meets(&https)));
+}
+
+#[test]
+fn the_last_path_prevails_and_begins_with_one_slash() {
+    let line = |actions: &[Action], target: &str| {
+        let rules: Vec<_> = actions.iter().map(|act| rule(None, vec![act.clone()])).collect();
+        forwarded(&rules, target, "").lines().next().unwrap().to_owned()
+    };
+    let prefix = |from: &str, to: &str| Action::PathPrefix { from: from.into(), to: to.into() };
+    let path = |to: &str| Action::Path(to.into());
+    assert_eq!(line(&[path("/one"), path("/two")], "/"), "GET /two HTTP/1.1");
+    // One that does not change the path does not undo what changed it.
+    assert_eq!(line(&[path("/one"), prefix("/none", "/two")], "/"), "GET /one HTTP/1.1");
+    assert_eq!(line(&[prefix("/api", "")], "/api/x"), "GET /x HTTP/1.1");
+    assert_eq!(line(&[prefix("/api", "")], "/api"), "GET / HTTP/1.1");
+    assert_eq!(line(&[prefix("/api", "/v2")], "/apix"), "GET /v2x HTTP/1.1");
+    assert_eq!(line(&[path("{path}/y")], "/x"), "GET /x/y HTTP/1.1");
+    // Behind other words the path is as it came.
+    assert_eq!(line(&[path("/a{path}")], "//x"), "GET /a//x HTTP/1.1");
+}
+
+#[test]
+fn fields_of_a_response_are_added_deleted_and_replaced() {
+    let bytes = b"X-One: a b a\r\nX-Two: c\r\n";
+    let text = format!("HTTP/1.1 200 OK\r\n{}\r\n", str::from_utf8(bytes).unwrap());
+    let mut exchange = Exchange::new(Limits::default());
+    let (mut head, mut out) = (RequestHead::default(), Vec::new());
+    let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    exchange.client(request, &mut head, &mut out).unwrap();
+    exchange.forward_request(&head, request, &RequestEdits::default(), &mut out);
+    let mut head = http1::ResponseHead::default();
+    exchange.server(text.as_bytes(), &mut head, &mut out).unwrap();
+    let changed = |change: FieldChange| {
+        let rules = compiled(&[rule(None, vec![Action::Response(change)])]);
+        let changes = rules.response(1, head.fields(), text.as_bytes());
+        assert_eq!(rules.response(0, head.fields(), text.as_bytes()), [], "not matched");
+        assert_eq!(ask("/", "", false, |question| rules.request(1, question).len()), 0);
+        changes.iter().map(|change| format!("{change:?}")).collect::<Vec<_>>()
+    };
+    let name = |name: &str| FieldName::new(name.to_owned()).unwrap();
+    let value = |value: &str| FieldValue::new(value.to_owned()).unwrap();
+    let shown = |changes: &[Change]| changes.iter().map(|c| format!("{c:?}")).collect::<Vec<_>>();
+    let add = FieldChange::Add { name: "X".into(), value: "y".into() };
+    assert_eq!(changed(add), shown(&[Change::Add(name("X"), value("y"))]));
+    let empty = FieldChange::Set { name: "X".into(), value: String::new() };
+    assert_eq!(changed(empty), shown(&[Change::Set(name("X"), value(""))]));
+    let delete = FieldChange::Delete { name: "x-two".into() };
+    assert_eq!(changed(delete), shown(&[Change::Delete(name("x-two"))]));
+    let replace = |find: &str| FieldChange::Replace {
+        name: "X-One".into(),
+        find: find.into(),
+        with: "z".into(),
+    };
+    let both = [Change::Delete(name("X-One")), Change::Add(name("X-One"), value("z b z"))];
+    assert_eq!(changed(replace("a")), shown(&both));
+    assert_eq!(changed(replace("c")), [""; 0], "it is in another field");
+}
+
+#[test]
+fn limits_and_statuses_hold_to_the_last() {
+    let new = |action: Action| Rules::new(&[rule(None, vec![action])], &[]).is_ok();
+    for (status, good) in [(399, false), (400, true), (599, true), (600, false)] {
+        assert_eq!(new(Action::Deny { status }), good, "{status}");
+    }
+    for status in 298..312 {
+        let good = [301, 302, 303, 307, 308].contains(&status);
+        assert_eq!(new(Action::Redirect { status, to: "/".into() }), good, "{status}");
+    }
+    let prefix = |from: &str, to: &str| new(Action::PathPrefix { from: from.into(), to: to.into() });
+    assert!(prefix("/a", "") && prefix("/a", "/b") && new(Action::Path("{path}".into())));
+    for to in ["b", "/b#", "/b c", "/ä"] {
+        assert!(!prefix("/a", to), "{to}");
+    }
+    let named = |name: &str| FieldChange::Delete { name: name.into() };
+    assert!(new(Action::Request(named("X"))) && !new(Action::Request(named("Host"))));
+    let add = |name: &str, value: &str| FieldChange::Add { name: name.into(), value: value.into() };
+    assert!(new(Action::Request(add("X", "{host}"))) && !new(Action::Response(add("X", "{host}"))));
+    assert!(!new(Action::Request(add("a b", "x"))) && !new(Action::Request(add("X", "\u{7f}"))));
+    let replace = |name: &str, with: &str| FieldChange::Replace {
+        name: name.into(),
+        find: "a".into(),
+        with: with.into(),
+    };
+    assert!(new(Action::Request(replace("X", ""))) && !new(Action::Request(replace("X", "\n"))));
+    assert!(!new(Action::Request(replace("Te", "b"))));
+    let within = |address: &str, length| {
+        let prefix = Prefix { address: address.parse().unwrap(), length };
+        Rules::new(&[rule(Some((Subject::Source, Test::Within(vec![prefix]))), vec![])], &[]).is_ok()
+    };
+    assert!(within("10.0.0.0", 32) && within("::", 128) && !within("::", 129));
+    let absent = Some((Subject::Source, Test::Present));
+    assert!(Rules::new(&[rule(absent, vec![])], &[]).is_ok());
+}
+
+#[test]
+fn parts_are_counted_all_together() {
+    let prefix = Prefix { address: CLIENT.parse().unwrap(), length: 32 };
+    // A condition, its words, and an action: 1 + 9 + 1, and 1 + 4 + 1, and 1 + 1.
+    let listed = rule(Some((Subject::Path, Test::Ends(vec!["x".into(); 9]))), vec![deny()]);
+    let within = rule(Some((Subject::Source, Test::Within(vec![prefix; 4]))), vec![deny()]);
+    let present = rule(Some((Subject::Query, Test::Present)), vec![deny()]);
+    let others = [listed, within, present];
+    let filled = |more: usize| {
+        let is = Test::Is(vec![String::new(); MAX_RULE_PARTS - 11 - 6 - 2 - 1 + more]);
+        let mut all = others.to_vec();
+        all.push(rule(Some((Subject::Path, is)), vec![]));
+        Rules::new(&all, &[]).map(drop)
+    };
+    assert_eq!(filled(0), Ok(()));
+    assert!(filled(1).unwrap_err().contains("parts"), "one too many");
+}
+
+fn deny() -> Action {
+    Action::Deny { status: 403 }
+}
+
+#[test]
+fn every_rule_counts_up_to_the_last() {
+    let mut rules = vec![rule(begins("/none"), vec![Action::Servers(vec![1])]); MAX_RULES - 1];
+    rules.push(rule(None, vec![Action::Servers(vec![2])]));
+    let rules = compiled(&rules);
+    let decision = ask("/", "", false, |question| rules.decide(question));
+    assert_eq!((decision.matched, decision.answer), (1 << (MAX_RULES - 1), None));
+    assert_eq!(rules.servers(decision.matched), [2]);
+}
