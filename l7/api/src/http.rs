@@ -27,6 +27,8 @@ pub struct Http {
     pub forwarded: AddressRecord,
     /// Set X-Forwarded-Proto to the scheme the client used.
     pub forwarded_proto: bool,
+    /// By which address [`crate::Persistence`] and [`crate::Scheduler::SourceHash`] know a client.
+    pub known_by: KnownBy,
     /// Persistence by a cookie of ours; where a request brings none, [`crate::Persistence`] or
     /// the scheduler decides.
     pub cookie: Option<CookiePersistence>,
@@ -94,6 +96,16 @@ pub enum AddressRecord {
     Remove,
 }
 
+/// Which address stands for a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KnownBy {
+    /// The one that the connection comes from.
+    Source,
+    /// The last one in X-Forwarded-For, as the proxy before us has written it; without one that
+    /// can be read, the source.
+    ForwardedFor,
+}
+
 /// A cookie that the proxy sets and takes out again, so that a client stays at its real server.
 /// Its value tells nothing of the real server, and is the same on every node with the same
 /// [`crate::Snapshot::hash_seed`].
@@ -120,6 +132,7 @@ impl Default for Http {
             forwarded_for: AddressRecord::Append,
             forwarded: AddressRecord::AsItCame,
             forwarded_proto: true,
+            known_by: KnownBy::Source,
             cookie: None,
             upgrades: vec!["websocket".into()],
             rules: Vec::new(),

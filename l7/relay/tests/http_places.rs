@@ -4,7 +4,10 @@ mod common;
 
 use common::http::{Peer, http_service, ok, server, with};
 use common::{RealServer, address, nobody, relay_of, snapshot, until};
-use l7_api::{CookiePersistence, OnDown, Queue, Removal, Retries, Scheduler, ServerState, Service};
+use l7_api::{
+    CookiePersistence, KnownBy, OnDown, Persistence, Queue, Removal, Retries, Scheduler,
+    ServerState, Service,
+};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
@@ -280,4 +283,27 @@ fn a_halted_or_dead_server_and_a_removal_with_a_limit_cut_what_is_open() {
         go.store(true, SeqCst);
         assert_eq!(relay.counters().services[0].cut, 1, "case {case}");
     }
+}
+
+#[test]
+fn a_client_behind_a_proxy_is_known_by_what_the_proxy_says() {
+    let (one, two) = (named("one"), named("two"));
+    let mut service = with(service_of(&[&one, &two]), |http| http.known_by = KnownBy::ForwardedFor);
+    service.persistence =
+        Some(Persistence { timeout_s: 60, mask_v4: 32, mask_v6: 128, entries: 100 });
+    let relay = relay_of(1, &service);
+    let mut client = Peer::connect(address(&service));
+    let mut ask = |value: &str| {
+        let head = format!("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: {value}\r\n\r\n");
+        client.send(head.as_bytes()).unwrap();
+        client.response(false).unwrap().text().to_owned()
+    };
+    let names: Vec<_> = (0..20).map(|n| ask(&format!("203.0.113.{n}"))).collect();
+    assert!(names.contains(&"one".to_owned()) && names.contains(&"two".to_owned()));
+    for (n, name) in names.iter().enumerate() {
+        assert_eq!(ask(&format!("10.9.9.{n}, 203.0.113.{n}")), *name, "{n}");
+    }
+    let (rows, _) = relay.persistence(service.id, 0, 100);
+    assert_eq!(rows.len(), 20);
+    assert!(rows.iter().all(|row| row.client.to_string().starts_with("203.0.113.")), "{rows:?}");
 }

@@ -18,6 +18,7 @@
 //! wants of certain requests, `record.rs` what the access log is told.
 
 mod front;
+mod known;
 mod lane;
 mod pages;
 mod pool;

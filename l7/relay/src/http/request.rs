@@ -1,6 +1,7 @@
 //! From the client to the server: a head comes, a server is found, the request passes.
 
 use super::front::{Preface, preface};
+use super::known::known_as;
 use super::lane::Flushed;
 use super::record::cookie_letter;
 use super::route::Route;
@@ -214,7 +215,9 @@ impl Session {
             }
             let bound = self.bound(core);
             let among = self.service.recipe.rules.servers(self.asked.matched);
-            let wish = Wish { client: self.client_address.ip(), tried: &self.tried, among };
+            let (by, source) = (self.service.config.http.known_by, self.client_address.ip());
+            let client = known_as(by, source, &core.desk.request, self.up.rest());
+            let wish = Wish { client, tried: &self.tried, among };
             match place::find_bound(core, &self.service, wish, bound.as_ref()) {
                 Found::Server(server, place) => match self.reach(core, &server, place) {
                     Ok(step) => return Ok(step),

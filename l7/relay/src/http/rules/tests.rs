@@ -311,11 +311,8 @@ fn sources_of_the_other_family_and_in_its_clothes() {
 
 #[test]
 fn a_scheme_is_how_the_client_came() {
-    let https = Condition {
-        subject: Subject::Scheme,
-        test: Test::Is(words(&["https"])),
-        not: false,
-    };
+    let https =
+        Condition { subject: Subject::Scheme, test: Test::Is(words(&["https"])), not: false };
     assert!(ask("/", "", true, |question| question.meets(&https)));
     assert!(!ask("/", "", false, |question| question.meets(&https)));
 }
@@ -386,7 +383,8 @@ fn limits_and_statuses_hold_to_the_last() {
         let good = [301, 302, 303, 307, 308].contains(&status);
         assert_eq!(new(Action::Redirect { status, to: "/".into() }), good, "{status}");
     }
-    let prefix = |from: &str, to: &str| new(Action::PathPrefix { from: from.into(), to: to.into() });
+    let prefix =
+        |from: &str, to: &str| new(Action::PathPrefix { from: from.into(), to: to.into() });
     assert!(prefix("/a", "") && prefix("/a", "/b") && new(Action::Path("{path}".into())));
     for to in ["b", "/b#", "/b c", "/ä"] {
         assert!(!prefix("/a", to), "{to}");
@@ -405,7 +403,8 @@ fn limits_and_statuses_hold_to_the_last() {
     assert!(!new(Action::Request(replace("Te", "b"))));
     let within = |address: &str, length| {
         let prefix = Prefix { address: address.parse().unwrap(), length };
-        Rules::new(&[rule(Some((Subject::Source, Test::Within(vec![prefix]))), vec![])], &[]).is_ok()
+        Rules::new(&[rule(Some((Subject::Source, Test::Within(vec![prefix]))), vec![])], &[])
+            .is_ok()
     };
     assert!(within("10.0.0.0", 32) && within("::", 128) && !within("::", 129));
     let absent = Some((Subject::Source, Test::Present));
