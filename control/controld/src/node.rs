@@ -9,11 +9,11 @@ use crate::findings::told;
 use crate::measure;
 use crate::views::{self, View};
 use anyhow::Result;
-use api::{ConnectionRow, Reply, Request};
+use api::{ConnectionRow, PersistenceRow, Reply, Request};
 use lower::RealServerKey;
 use rest::types::*;
 use rest::{Caller, Control, Peer, Problem, Role};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 use syslog::Tee;
@@ -76,39 +76,30 @@ impl Control for Node {
 
     async fn connections(&self, page: Page) -> Result<Connections, Problem> {
         let mut core = self.core.lock().await;
-        let (cursor, limit) = (page.cursor.unwrap_or(0), page.limit.unwrap_or(PAGE));
+        let (cursor, limit) = (part(page.cursor.unwrap_or(0)), page.limit.unwrap_or(PAGE));
         let (rows, next) = rows(&mut core, cursor, limit).await?;
         Ok(views::connections(&core, &rows, next))
     }
 
     async fn persistence(&self, service: &str, page: Page) -> Result<Persistence, Problem> {
         let mut core = self.core.lock().await;
-        let number = number(&core, service)?;
         let (cursor, limit) = (page.cursor.unwrap_or(0), page.limit.unwrap_or(PAGE));
-        let request = Request::Persistence { service: number, cursor, limit };
-        match core.plane.ask(&request).await.map_err(unavailable)? {
-            Reply::Persistence { rows, next } => {
-                Ok(views::persistence(&core, service, &rows, next))
+        let (rows, next) = if is_layer7(&core, service) {
+            clients_of_proxy(&mut core, service, cursor, limit).await?
+        } else {
+            let number = number(&core, service)?;
+            let cursor = part(cursor);
+            let request = Request::Persistence { service: number, cursor, limit };
+            match core.plane.ask(&request).await.map_err(unavailable)? {
+                Reply::Persistence { rows, next } => (rows, next.map(u64::from)),
+                _ => return Err(Problem::unavailable("the data plane answered something else")),
             }
-            _ => Err(Problem::unavailable("the data plane answered something else")),
-        }
+        };
+        Ok(views::persistence(&core, service, &rows, next))
     }
 
     async fn forget(&self, who: &str, service: &str, which: Forget) -> Result<Forgotten, Problem> {
-        let (mut clients, mut next) = (0, Some(0));
-        while let Some(cursor) = next {
-            // Others have their turn between two parts of a large table.
-            let mut core = self.core.lock().await;
-            let number = number(&core, service)?;
-            let request = Request::Forget { service: number, client: which.client, cursor };
-            let reply = core.plane.ask(&request).await.map_err(unavailable)?;
-            let Reply::Forgotten { clients: some, next: at } = reply else {
-                return Err(Problem::unavailable("the data plane answered something else"));
-            };
-            clients += u64::from(some);
-            // A cursor that does not advance would never end.
-            next = at.filter(|at| *at > cursor);
-        }
+        let clients = self.forgotten(service, which.client).await?;
         let about = About { service: Some(service), real_server: None };
         let text = format!("{who} made it forget {clients} clients");
         self.core.lock().await.events.note("request", about, text);
@@ -458,6 +449,70 @@ async fn revision(core: &Core, number: u64) -> Result<RevisionText, Problem> {
 }
 
 /// A service's number in the data plane.
+impl Node {
+    /// Makes whoever runs the service forget a client, or all: how many were remembered.
+    async fn forgotten(&self, service: &str, client: Option<IpAddr>) -> Result<u64, Problem> {
+        let (mut clients, mut next) = (0, Some(0));
+        while let Some(cursor) = next {
+            // Others have their turn between two parts of a large table.
+            let mut core = self.core.lock().await;
+            if is_layer7(&core, service) {
+                let (number, _) = relayed(&core, service)?;
+                let forgotten = core.proxy.forget(number, client).await;
+                return Ok(forgotten.map_err(unavailable)?.into());
+            }
+            let number = number(&core, service)?;
+            let request = Request::Forget { service: number, client, cursor };
+            let reply = core.plane.ask(&request).await.map_err(unavailable)?;
+            let Reply::Forgotten { clients: some, next: at } = reply else {
+                return Err(Problem::unavailable("the data plane answered something else"));
+            };
+            clients += u64::from(some);
+            // A cursor that does not advance would never end.
+            next = at.filter(|at| *at > cursor);
+        }
+        Ok(clients)
+    }
+}
+
+/// Where to go on in a table that counts its places in 32 bits.
+fn part(cursor: u64) -> u32 {
+    u32::try_from(cursor).unwrap_or(u32::MAX)
+}
+
+fn is_layer7(core: &Core, service: &str) -> bool {
+    core.config.service(service).is_some_and(|it| it.mode.layer7().is_some())
+}
+
+/// The number of a service of layer 7 that the proxy runs, and after how many seconds it forgets.
+fn relayed(core: &Core, service: &str) -> Result<(l7_api::ServiceId, u32), Problem> {
+    let missing = || Problem::unavailable("the layer 7 proxy does not have it yet");
+    let found = core.proxy.service(service).ok_or_else(missing)?;
+    Ok((found.id, found.persistence.map_or(0, |rule| rule.timeout_s)))
+}
+
+/// Clients that the proxy remembers, as the data plane would tell them.
+async fn clients_of_proxy(
+    core: &mut Core,
+    service: &str,
+    after: u64,
+    limit: u32,
+) -> Result<(Vec<PersistenceRow>, Option<u64>), Problem> {
+    let (number, timeout_s) = relayed(core, service)?;
+    let asked = core.proxy.persistence(number, after, limit).await;
+    let (rows, next) = asked.map_err(unavailable)?;
+    let row = |row: l7_api::PersistenceRow| {
+        let expires_s = u32::try_from(row.expires_ms.div_ceil(1_000)).unwrap_or(u32::MAX);
+        PersistenceRow {
+            client: row.client,
+            backend: row.server,
+            idle_s: timeout_s.saturating_sub(expires_s),
+            expires_s,
+        }
+    };
+    Ok((rows.into_iter().map(row).collect(), next))
+}
+
 fn number(core: &Core, service: &str) -> Result<u16, Problem> {
     let applied = core.applied.as_ref().map_or(&[][..], |snapshot| &snapshot.services);
     let found = applied.iter().find(|it| it.name == service);

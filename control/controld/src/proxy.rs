@@ -3,8 +3,12 @@
 use crate::link::Link;
 use anyhow::{Context, Result, anyhow, bail};
 use api::BackendCounters;
-use l7_api::{Counters, Problem, Reply, Request, ServerCounters, ServerId, Snapshot, Status};
+use l7_api::{
+    Counters, PersistenceRow, Problem, Reply, Request, ServerCounters, ServerId, ServiceId,
+    Snapshot, Status,
+};
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -105,6 +109,42 @@ impl Proxy {
             Reply::Counters(counters) => Ok(*counters),
             other => self.link.nonsense(&other),
         }
+    }
+
+    /// Clients that a service remembers, changed after change number `after`, at most `limit`; and
+    /// the number to go on with, if there may be more.
+    ///
+    /// # Errors
+    /// When there is no proxy, or the connection breaks.
+    pub async fn persistence(
+        &mut self,
+        service: ServiceId,
+        after: u64,
+        limit: u32,
+    ) -> Result<(Vec<PersistenceRow>, Option<u64>)> {
+        match self.ask(&Request::Persistence { service, after, limit }).await? {
+            Reply::Persistence { rows, newest } => {
+                let last = rows.last().map(|row| row.change).filter(|last| *last < newest);
+                Ok((rows, last))
+            }
+            other => self.link.nonsense(&other),
+        }
+    }
+
+    /// Makes a service forget a client, or all. How many it had remembered.
+    ///
+    /// # Errors
+    /// When there is no proxy, or the connection breaks.
+    pub async fn forget(&mut self, service: ServiceId, client: Option<IpAddr>) -> Result<u32> {
+        match self.ask(&Request::ClearPersistence { service, client }).await? {
+            Reply::Cleared { clients } => Ok(clients),
+            other => self.link.nonsense(&other),
+        }
+    }
+
+    /// The service of this name, as the proxy runs it.
+    pub fn service(&self, name: &str) -> Option<&l7_api::Service> {
+        self.applied.iter().flat_map(|snapshot| &snapshot.services).find(|it| it.name == name)
     }
 
     /// Its own state; `None` without a proxy.

@@ -229,21 +229,26 @@ pub fn persistence(
     core: &Core,
     service: &str,
     rows: &[PersistenceRow],
-    next: Option<u32>,
+    next: Option<u64>,
 ) -> types::Persistence {
     let applied = core.applied.as_ref().map_or(&[][..], |s| &s.services);
+    let relayed = core.proxy.service(service);
     let service = applied.iter().find(|it| it.name == service);
     let masks = service.and_then(|it| it.persistence.as_ref()).map(|it| (it.mask_v4, it.mask_v6));
+    let rule = relayed.and_then(|it| it.persistence.as_ref());
+    let masks = masks.or(rule.map(|it| (it.mask_v4, it.mask_v6)));
     let (mask_v4, mask_v6) = masks.unwrap_or((32, 128));
     let client = |row: &PersistenceRow| match row.client {
         IpAddr::V4(address) if mask_v4 < 32 => format!("{address}/{mask_v4}"),
         IpAddr::V6(address) if mask_v6 < 128 => format!("{address}/{mask_v6}"),
         address => address.to_string(),
     };
-    let backends = service.map_or(&[][..], |it| &it.backends);
+    let backends = service.into_iter().flat_map(|it| &it.backends).map(|it| (it.id, &it.name));
+    let servers = relayed.into_iter().flat_map(|it| &it.servers).map(|it| (it.id, &it.name));
+    let names: HashMap<u32, &String> = backends.chain(servers).collect();
     let clients = rows.iter().map(|row| types::RememberedClient {
         client: client(row),
-        real_server: backends.iter().find(|it| it.id == row.backend).map(|it| it.name.clone()),
+        real_server: names.get(&row.backend).map(|name| (*name).clone()),
         idle_s: row.idle_s,
         expires_s: row.expires_s,
     });

@@ -249,8 +249,8 @@ pub struct RequestNoted {
 #[into_params(parameter_in = Query)]
 pub struct Page {
     /// `next` of the page before; 0 or nothing to begin.
-    #[param(value_type = Option<u64>, minimum = 0, maximum = 4_294_967_295_u64)]
-    pub cursor: Option<u32>,
+    #[param(minimum = 0)]
+    pub cursor: Option<u64>,
     /// Most rows of this page; services are all shown without it.
     #[param(minimum = 1, maximum = 10_000)]
     pub limit: Option<u32>,
@@ -300,7 +300,7 @@ pub struct Persistence {
     /// In no meaningful order. Where there is a `next`, there may be few or none, and more to come.
     pub clients: Vec<RememberedClient>,
     /// Where to go on (`cursor`), `null` at the end.
-    pub next: Option<u32>,
+    pub next: Option<u64>,
 }
 
 /// A client that stays with its real server.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::net::{IpAddr, SocketAddr};
 
 /// Version of the contract. It changes whenever a message's encoding does.
-pub const VERSION: u8 = 5;
+pub const VERSION: u8 = 6;
 
 /// Bytes before each body.
 pub const HEADER_BYTES: usize = 8;
@@ -36,10 +36,12 @@ pub enum Request {
         /// Rows wanted.
         limit: u32,
     },
-    /// Forget all clients of this service's persistence table. Answered with [`Reply::Done`].
+    /// Forget clients of this service's persistence table. Answered with [`Reply::Cleared`].
     ClearPersistence {
         /// Which service.
         service: ServiceId,
+        /// This one, and those that count as one with it; `None`: all.
+        client: Option<IpAddr>,
     },
     /// A successor asks for the listening sockets. Answered with [`Reply::Handover`], after
     /// which the descriptors follow.
@@ -84,6 +86,11 @@ pub enum Reply {
         rows: Vec<PersistenceRow>,
         /// Number of the table's last change. Rows up to the last one sent are complete.
         newest: u64,
+    },
+    /// See [`Request::ClearPersistence`].
+    Cleared {
+        /// Clients that were remembered, and are no longer.
+        clients: u32,
     },
     /// See [`Request::Handover`]. The descriptors of `sockets`, in this order, follow as
     /// `SCM_RIGHTS` of single bytes, at most 128 with each.

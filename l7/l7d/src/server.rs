@@ -117,9 +117,8 @@ fn reply(relay: &mut Relay, process: &Process, request: Request) -> Result<Reply
             let (rows, newest) = relay.persistence(service, after, limit.min(MAX_ROWS) as usize);
             Reply::Persistence { rows, newest }
         }
-        Request::ClearPersistence { service } => {
-            relay.clear_persistence(service);
-            Reply::Done
+        Request::ClearPersistence { service, client } => {
+            Reply::Cleared { clients: relay.clear_persistence(service, client) as u32 }
         }
         Request::Handover => Reply::Handover {
             snapshot: relay.snapshot().cloned().map(Box::new),

@@ -110,6 +110,22 @@ impl Table {
         self.change += 1;
     }
 
+    /// Forgets one client, or everybody. How many were remembered.
+    pub fn forget(&mut self, client: Option<IpAddr>, now: u64) -> usize {
+        self.expire(now);
+        let before = self.len();
+        match client {
+            None => self.clear(),
+            Some(client) => {
+                if let Some(slot) = self.slots.remove(&self.masked(client)) {
+                    self.unlink(slot);
+                    self.free.push(slot);
+                }
+            }
+        }
+        before - self.len()
+    }
+
     /// Entries that changed after change number `after`, oldest change first, at most `limit`;
     /// and the number of the last change of all.
     pub fn changes(&mut self, after: u64, limit: usize, now: u64) -> (Vec<PersistenceRow>, u64) {
@@ -304,6 +320,24 @@ mod tests {
         table.load(&row, 1_000_000);
         assert_eq!(table.find(client(1), 1_003_999), Some(7));
         assert_eq!(table.find(client(1), 1_004_000), None);
+    }
+
+    #[test]
+    fn one_client_is_forgotten_or_all() {
+        let mut table = Table::new(Persistence { mask_v4: 31, ..RULE });
+        for n in [1, 2, 4, 6] {
+            table.remember(client(n), n.into(), 0);
+        }
+        assert_eq!(table.forget(Some(client(9)), 0), 0);
+        assert_eq!(table.forget(Some(client(3)), 0), 1, "counts as one with 2");
+        assert_eq!((table.find(client(2), 0), table.find(client(4), 0)), (None, Some(4)));
+        let rows = |table: &mut Table| table.changes(0, 9, 0).0.len();
+        assert_eq!(rows(&mut table), 3);
+        table.remember(client(2), 7, 0);
+        assert_eq!((table.find(client(3), 0), rows(&mut table)), (Some(7), 4));
+        assert_eq!((table.forget(None, 0), table.forget(None, 0), table.len()), (4, 0, 0));
+        table.remember(client(1), 7, 0);
+        assert_eq!(table.forget(None, 10_000), 0, "it had expired");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use l7_api::{Counters, PersistenceRow, Problem, ServiceId, Snapshot, SocketKey};
 use rustix::fd::OwnedFd;
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -156,13 +156,14 @@ impl Relay {
         service.and_then(rows).unwrap_or_default()
     }
 
-    /// Forgets all clients of a service.
-    pub fn clear_persistence(&self, service: ServiceId) {
-        if let Some(service) = self.plan.as_ref().and_then(|plan| plan.service(service))
-            && let Some(table) = service.shared.lock_persistence().as_mut()
-        {
-            table.clear();
-        }
+    /// Forgets a client of a service and those that count as one with it, or all clients. How
+    /// many were remembered.
+    pub fn clear_persistence(&self, service: ServiceId, client: Option<IpAddr>) -> usize {
+        let Some(service) = self.plan.as_ref().and_then(|plan| plan.service(service)) else {
+            return 0;
+        };
+        let mut table = service.shared.lock_persistence();
+        table.as_mut().map_or(0, |table| table.forget(client, self.now()))
     }
 
     /// Accepts no more, because a successor does; open connections go on until they end, or
