@@ -8,12 +8,14 @@
 mod addresses;
 pub mod ask;
 mod links;
+mod local;
 mod mirror;
 mod neighbours;
 pub mod nft;
 mod routes;
 pub mod sysctl;
 
+pub use local::Answers;
 pub use mirror::{Address, Link, Mirror, Neighbour, Route};
 
 use std::io;

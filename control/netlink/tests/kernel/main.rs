@@ -3,6 +3,7 @@
 //! Each test makes three namespaces (the balancer, a peer, a real server), and runs its body by starting itself again in
 //! the balancer's. Without root it says so and does nothing.
 
+mod answers;
 mod lab;
 mod linux;
 mod rules;
@@ -26,6 +27,8 @@ in_lab! {
     links_are_set_and_mirrored => linux::links,
     routes_are_mirrored => linux::routes,
     what_is_not_there => linux::absent,
+    answers_to_any_address_are_taken => answers::taken,
+    answers_that_nobody_wants_are_let_go => answers::exactly,
     the_shield_blinds_only_the_kernel => rules::shield,
     outbound_traffic_is_masqueraded => rules::masquerade,
 }
