@@ -24,6 +24,10 @@ pub(crate) enum Scope {
     Service(usize),
     /// `[[service.real_server]]`
     RealServer(usize, usize),
+    /// `[[service.rule]]`
+    Rule(usize, usize),
+    /// A table of a rule: its service, the rule, its key there, and which of an array.
+    RulePart(usize, usize, &'static str, Option<usize>),
     /// One of `interface.neighbours`
     Neighbour(usize, usize),
 }
@@ -141,6 +145,14 @@ impl<'t> Cx<'t> {
             Scope::RealServer(i, j) => {
                 let service = self.label(Scope::Service(i), i);
                 format!("service[{service}].real_server[{}]", self.label(scope, j))
+            }
+            Scope::Rule(i, j) => {
+                let service = self.label(Scope::Service(i), i);
+                format!("service[{service}].rule[{}]", self.label(scope, j))
+            }
+            Scope::RulePart(i, j, part, index) => {
+                let index = index.map(|index| format!("[{index}]")).unwrap_or_default();
+                format!("{}{index}", self.path(Scope::Rule(i, j), part))
             }
         };
         match (object.is_empty(), key.is_empty()) {

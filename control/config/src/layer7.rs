@@ -1,6 +1,8 @@
 //! What only services of layer 7 have.
 
 use crate::access::{AccessLog, ErrorPage};
+use crate::net::Prefix;
+use crate::rule::Rule;
 use crate::tls::{Reencrypt, Tls};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -13,6 +15,18 @@ pub const MAX_QUEUE: u32 = 65_536;
 
 /// Longest timeout of layer 7: 30 days.
 pub const LONGEST_TIMEOUT: Duration = Duration::from_secs(30 * 86_400);
+
+/// Most networks that one service takes PROXY protocol headers from.
+pub const MAX_TRUSTED: usize = 256;
+
+/// Largest head of a request, in bytes.
+pub const LARGEST_HEAD: u16 = 16 << 10;
+
+/// Most headers of a request.
+pub const MAX_HEADERS: u16 = 128;
+
+/// Most protocols that clients of one service may change to.
+pub const MAX_UPGRADES: usize = 8;
 
 /// The keys of a service that ends its clients' connections and begins others to its real servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +41,9 @@ pub struct Layer7 {
     pub retries: u8,
     /// `proxy_protocol`: the header that real servers are sent first. Default `"none"`.
     pub proxy_protocol: ProxyProtocol,
+    /// `accept_proxy_from`: who must begin with a PROXY protocol header, which is believed.
+    /// Default nobody.
+    pub accept_proxy_from: Vec<Prefix>,
     /// `source`: our own end of the connections to real servers. Default `"own"`.
     pub source: Source,
     /// `drain_timeout`: how long connections of a removed service or real server may go on.
@@ -52,12 +69,25 @@ pub struct Http {
     pub reuse_timeout: Duration,
     /// `max_body`: bytes of a request's body; 0 is unrestricted. Default 0.
     pub max_body: u64,
+    /// `max_head`: bytes of a head, at most [`LARGEST_HEAD`]. Default 16,384.
+    pub max_head: u16,
+    /// `max_target`: bytes of a path with its query. Default 8,192.
+    pub max_target: u16,
+    /// `max_headers`: headers of a head, at most [`MAX_HEADERS`]. Default 100.
+    pub max_headers: u16,
+    /// `upgrades`: protocols that a client may change to, in lower case. Default `websocket`.
+    pub upgrades: Vec<String>,
     /// `forwarded_for`: what becomes of X-Forwarded-For. Default `"append"`.
     pub forwarded_for: AddressRecord,
     /// `forwarded`: what becomes of Forwarded (RFC 7239). Default `"keep"`.
     pub forwarded: AddressRecord,
     /// `forwarded_proto`: X-Forwarded-Proto says by which scheme the client came. Default true.
     pub forwarded_proto: bool,
+    /// `servers`: names of the real servers for requests that no rule sends to others; empty: all.
+    /// Default all.
+    pub servers: Vec<String>,
+    /// `[[service.rule]]`
+    pub rules: Vec<Rule>,
     /// `cookie`: the name of a cookie of ours by which a client stays with its real server.
     /// Default none.
     pub cookie: Option<Cookie>,
@@ -103,6 +133,9 @@ pub struct Layer7Timeouts {
     pub server: Duration,
     /// `connect_timeout`: one attempt to connect to a real server. Default 5 seconds.
     pub connect: Duration,
+    /// `handshake_timeout`: the PROXY protocol header and the TLS handshake of a client.
+    /// Default 10 seconds.
+    pub handshake: Duration,
     /// `tunnel_timeout`: no byte on either side of a TCP connection; takes the place of
     /// `client_timeout` and `server_timeout`. Default: those two hold.
     pub tunnel: Option<Duration>,
@@ -135,6 +168,9 @@ pub enum Source {
     Own,
     /// `"vip"`: the virtual address.
     Vip,
+    /// `"client"`: the client's own address. The real servers' answers must come back through
+    /// this node, as their gateway.
+    Client,
     /// One of our addresses.
     Address(IpAddr),
 }
@@ -162,9 +198,15 @@ impl Default for Http {
             keep_alive_timeout: Duration::from_secs(60),
             reuse_timeout: Duration::from_secs(4),
             max_body: 0,
+            max_head: LARGEST_HEAD,
+            max_target: 8_192,
+            max_headers: 100,
+            upgrades: vec!["websocket".into()],
             forwarded_for: AddressRecord::Append,
             forwarded: AddressRecord::Keep,
             forwarded_proto: true,
+            servers: Vec::new(),
+            rules: Vec::new(),
             cookie: None,
             request_id: None,
             error_pages: Vec::new(),
@@ -180,6 +222,7 @@ impl Default for Layer7 {
             queue: Queue::default(),
             retries: 3,
             proxy_protocol: ProxyProtocol::None,
+            accept_proxy_from: Vec::new(),
             source: Source::Own,
             drain_timeout: None,
             tls: None,
@@ -195,6 +238,7 @@ impl Default for Layer7Timeouts {
             client: Duration::from_secs(300),
             server: Duration::from_secs(300),
             connect: Duration::from_secs(5),
+            handshake: Duration::from_secs(10),
             tunnel: None,
         }
     }

@@ -18,6 +18,7 @@ mod layer7;
 mod net;
 mod ports;
 mod read;
+mod rule;
 mod rules;
 mod schema;
 mod service;
@@ -38,15 +39,17 @@ pub use device::Device;
 pub use finding::{Finding, Findings, MAX_FINDINGS, Problem, Severity};
 pub use known::{Known, KnownCertificate, What};
 pub use layer7::{
-    AddressRecord, Cookie, Http, Layer7, Layer7Timeouts, MAX_LISTENERS, MAX_QUEUE, ProxyProtocol,
-    Queue, Source,
+    AddressRecord, Cookie, Http, LARGEST_HEAD, Layer7, Layer7Timeouts, MAX_HEADERS, MAX_LISTENERS,
+    MAX_QUEUE, MAX_TRUSTED, MAX_UPGRADES, ProxyProtocol, Queue, Source,
 };
 pub use net::{Mac, Prefix, same_family};
 pub use ports::{MAX_PORT_RANGES, PortRange, Ports};
+pub use rule::{Action, Condition, HeaderChange, MAX_RULE_PARTS, MAX_RULES, Rule, Subject, Test};
 pub use schema::schema;
 pub use service::{
-    DEDICATED_POOL_PORTS, DEFAULT_POOL_PORTS, Fallback, Mode, OnFailure, Persistence, PoolRange,
-    Protocol, RealServer, Scheduler, Service, State, Timeouts, Tunnel, TunnelKind,
+    DEDICATED_POOL_PORTS, DEFAULT_POOL_PORTS, Fallback, Mode, OnFailure, Persistence,
+    PersistenceBy, PoolRange, Protocol, RealServer, Scheduler, Service, State, Timeouts, Tunnel,
+    TunnelKind,
 };
 pub use tls::{AskedName, ClientCertificates, RealServerTls, Reencrypt, Tls, TlsMode, Verify};
 pub use types::{

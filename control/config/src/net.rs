@@ -131,6 +131,15 @@ impl FromStr for Mac {
     }
 }
 
+/// A network, or one address.
+pub(crate) fn network(text: &str) -> Result<Prefix, Problem> {
+    let prefix: Prefix = match text.contains('/') {
+        true => text.parse()?,
+        false => Prefix::host(parse_ip(text)?),
+    };
+    Ok(prefix.network())
+}
+
 /// One address in text, IPv4 or IPv6, without prefix or zone. IPv4-mapped IPv6 is refused, because
 /// the packet path keeps IPv4 addresses in that form.
 pub(crate) fn parse_ip(text: &str) -> Result<IpAddr, Problem> {

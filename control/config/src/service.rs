@@ -134,15 +134,26 @@ pub enum Scheduler {
     NeverQueue,
 }
 
-/// `service.persistence`, `by = "source-ip"`.
+/// `service.persistence`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Persistence {
+    /// `by`: what a client is known by.
+    pub by: PersistenceBy,
     /// `timeout`: after the client's last new connection; whole seconds. Default 5 minutes.
     pub timeout: Duration,
     /// `mask`: prefix length of IPv4 clients that count as one. Default 32.
     pub mask: u8,
     /// `mask6`: prefix length of IPv6 clients that count as one. Default 128.
     pub mask6: u8,
+}
+
+/// `service.persistence.by`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PersistenceBy {
+    /// `"source-ip"`: its address.
+    SourceIp,
+    /// `"x-forwarded-for"`: the last address in that header, mode `l7-http` only.
+    ForwardedFor,
 }
 
 /// `service.timeouts`: whole seconds, at least one.

@@ -174,7 +174,8 @@ fn every_key() {
     assert_eq!((&service.mode, service.protocol), (&Mode::Tun(tunnel), Protocol::TcpUdp));
     assert_eq!(service.ports.to_string(), "80,5000-5100");
     let timeout = Duration::from_secs(3_600);
-    assert_eq!(service.persistence, Some(Persistence { timeout, mask: 24, mask6: 64 }));
+    let by = config::PersistenceBy::SourceIp;
+    assert_eq!(service.persistence, Some(Persistence { by, timeout, mask: 24, mask6: 64 }));
     assert_eq!(service.timeouts.tcp_established, Duration::from_secs(86_400));
     assert_eq!(
         (service.timeouts.tcp_opening, service.timeouts.udp),
@@ -360,8 +361,10 @@ fn layer7_says_nothing_and_everything() {
         client_timeout = "10m"
         server_timeout = "5ms"
         connect_timeout = "4s"
+        handshake_timeout = "6s"
         tunnel_timeout = "1h"
         access_log = { format = "json", to = "udp://10.0.0.9", header = "rfc3164", facility = 23 }
+        accept_proxy_from = ["10.1.2.3/8", "2001:db8::7"]
     "#;
     let config = read(&LEAST.replace("mode = \"l4-nat\"", all));
     let expected = Layer7 {
@@ -369,12 +372,14 @@ fn layer7_says_nothing_and_everything() {
             client: Duration::from_secs(600),
             server: Duration::from_millis(5),
             connect: Duration::from_secs(4),
+            handshake: Duration::from_secs(6),
             tunnel: Some(Duration::from_secs(3_600)),
         },
         max_connections: 9,
         queue: Queue { length: 8, timeout: Duration::from_secs(7) },
         retries: 6,
         proxy_protocol: ProxyProtocol::V2,
+        accept_proxy_from: ["10.0.0.0/8", "2001:db8::7/128"].map(|it| it.parse().unwrap()).into(),
         source: Source::Address(ip("10.0.0.10")),
         drain_timeout: Some(Duration::ZERO),
         tls: None,
@@ -400,6 +405,8 @@ fn http_says_nothing_and_everything() {
     let times = [default.head_timeout, default.keep_alive_timeout, default.reuse_timeout];
     assert_eq!(times.map(|time| time.as_secs()), [10, 60, 4]);
     assert_eq!((default.max_body, default.forwarded_proto, default.cookie), (0, true, None));
+    assert_eq!((default.max_head, default.max_target, default.max_headers), (16_384, 8_192, 100));
+    assert_eq!(default.upgrades, ["websocket"]);
     let records = (default.forwarded_for, default.forwarded);
     assert_eq!(records, (AddressRecord::Append, AddressRecord::Keep));
     assert_eq!((default.request_id, default.error_pages), (None, Vec::new()));
@@ -407,7 +414,7 @@ fn http_says_nothing_and_everything() {
     let all = r#"
         mode = "l7-http"
         retries = 1
-        http = { head_timeout = "1s", keep_alive_timeout = "2s", reuse_timeout = "0s", max_body = 9, forwarded_for = "replace", forwarded = "remove", forwarded_proto = false, cookie = "SRV", cookie_max_age = "1d", cookie_secure = true, cookie_http_only = false, request_id = "X-Id", error_pages = [{ status = 400, body = "no" }, { status = 503, body = "later", content_type = "text/plain" }] }
+        http = { head_timeout = "1s", keep_alive_timeout = "2s", reuse_timeout = "0s", max_body = 9, max_head = 256, max_target = 8, max_headers = 7, upgrades = ["X/1"], forwarded_for = "replace", forwarded = "remove", forwarded_proto = false, cookie = "SRV", cookie_max_age = "1d", cookie_secure = true, cookie_http_only = false, request_id = "X-Id", error_pages = [{ status = 400, body = "no" }, { status = 503, body = "later", content_type = "text/plain" }] }
         access_log = { to = "/var/log/a.log" }
     "#;
     let config = read(&LEAST.replace("mode = \"l4-nat\"", all));
@@ -416,6 +423,12 @@ fn http_says_nothing_and_everything() {
         keep_alive_timeout: Duration::from_secs(2),
         reuse_timeout: Duration::ZERO,
         max_body: 9,
+        max_head: 256,
+        max_target: 8,
+        max_headers: 7,
+        upgrades: vec!["x/1".into()],
+        servers: Vec::new(),
+        rules: Vec::new(),
         forwarded_for: AddressRecord::Replace,
         forwarded: AddressRecord::Remove,
         forwarded_proto: false,

@@ -172,6 +172,7 @@ impl Core {
     pub async fn replace(&mut self, config: Config) {
         let draining = self.draining(&config);
         self.host.forget(&self.config, &config, draining).await;
+        self.host.answers.drain(&self.config, self.proxy.applied.as_ref());
         self.config = config;
         told_if_new(&self.listen, self.config.api.listen.clone());
         told_if_new(&self.syslog, logging::servers(&self.config));
@@ -260,9 +261,9 @@ impl Core {
     }
 
     /// Leaves nothing behind in the kernel.
-    pub fn stop(&mut self) {
+    pub async fn stop(&mut self) {
         self.checks.stop();
-        self.host.clean_up();
+        self.host.clean_up().await;
     }
 
     /// What the host stack could not be given is returned when all else is done: an address that

@@ -1,6 +1,7 @@
 //! The host stack's side: addresses, routes, neighbours and rules of the companion interfaces are
 //! brought to what the configuration says, again and again; what is right already is left alone.
 
+use crate::answers::Taken;
 use anyhow::{Context, Result};
 use config::Config;
 use l7_api::ServerId;
@@ -20,6 +21,8 @@ pub struct Host {
     asking: Asking,
     stations: Stations,
     draining: Vec<Draining>,
+    /// Answers to clients' addresses.
+    pub answers: Taken,
 }
 
 /// An address that no configuration wants any more, and connections still do.
@@ -104,8 +107,10 @@ impl Host {
     /// # Errors
     /// When there is no netlink.
     pub fn new() -> Result<Self> {
+        let kernel = Kernel::connect()?;
         Ok(Self {
-            kernel: Kernel::connect()?,
+            answers: Taken::new(kernel.clone()),
+            kernel,
             managed: BTreeMap::new(),
             prepared: BTreeSet::new(),
             rules: None,
@@ -134,6 +139,7 @@ impl Host {
         }
         self.neighbours(config, &mirror, &mut trouble).await;
         trouble.note(self.ask(config, &mirror, asked));
+        trouble.note(self.answers.reconcile(config).await);
         self.stations.complete(&mut mirror, Instant::now());
         Ok((mirror, trouble.0))
     }
@@ -160,14 +166,15 @@ impl Host {
         }
     }
 
-    /// Whether there are addresses for the sake of connections alone.
+    /// Whether anything is there for the sake of connections alone.
     pub fn is_draining(&self) -> bool {
-        !self.draining.is_empty()
+        !self.draining.is_empty() || self.answers.is_draining()
     }
 
     /// Takes back addresses that drained: none of their real servers is `active`. Those that
     /// `config` wants again are its own from now on.
     pub async fn release(&mut self, active: &BTreeSet<ServerId>, config: &Config) {
+        self.answers.release(active);
         for draining in std::mem::take(&mut self.draining) {
             if !draining.servers.is_disjoint(active) {
                 self.draining.push(draining);
@@ -185,8 +192,9 @@ impl Host {
     }
 
     /// Takes back what outlives the companion interfaces.
-    pub fn clean_up(&mut self) {
+    pub async fn clean_up(&mut self) {
         nft::remove_all();
+        self.answers.clean_up().await;
     }
 
     /// Keeps the kernel off the frames that packet-socket ports take, and masquerades what real

@@ -2,6 +2,7 @@
 //! to the data plane and to the layer 7 proxy, and answers the API.
 #![forbid(unsafe_code)]
 
+mod answers;
 mod applying;
 mod certificates;
 mod checks;
@@ -122,7 +123,7 @@ async fn run(args: &Args, tee: &Arc<Tee>) -> Result<()> {
         task.abort();
     }
     served.abort();
-    core.lock().await.stop();
+    core.lock().await.stop().await;
     for file in [socket, args.runtime_dir.join(certificates::TICKETS)] {
         let _ = fs::remove_file(file);
     }

@@ -5,7 +5,7 @@ use crate::host::host_addresses;
 use crate::observed::RealServerKey;
 use crate::snapshot::FALLBACK_NAME;
 use api::{BackendId, BackendState, ConnectionRow, OnFailure, Protocols, Snapshot};
-use config::{Config, Layer7, Mode, RealServer, Service};
+use config::{Config, Http, Layer7, Mode, RealServer, Service};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
@@ -110,7 +110,7 @@ impl Changes {
             }
             (Mode::L7Http(old_keys, old_http), Mode::L7Http(new_keys, new_http)) => {
                 self.layer7(old, old_keys, new_keys);
-                self.field(Some(old), None, "http", old_http, new_http);
+                self.http(old, old_http, new_http);
             }
             _ if old.mode.text() == new.mode.text() => {
                 let name = if new.mode.text() == "l4-tun" { "tunnel" } else { "snat_pool" };
@@ -146,9 +146,18 @@ impl Changes {
         self.text(service, None, "retries", old.retries, new.retries);
         let field = (&old.proxy_protocol, &new.proxy_protocol);
         self.field(Some(service), None, "proxy_protocol", field.0, field.1);
+        let field = (&old.accept_proxy_from, &new.accept_proxy_from);
+        self.field(Some(service), None, "accept_proxy_from", field.0, field.1);
         self.field(Some(service), None, "source", &old.source, &new.source);
         self.field(Some(service), None, "drain_timeout", &old.drain_timeout, &new.drain_timeout);
         self.field(Some(service), None, "access_log", &old.access_log, &new.access_log);
+    }
+
+    fn http(&mut self, service: &Service, old: &Http, new: &Http) {
+        let without_rules = |http: &Http| Http { rules: Vec::new(), ..http.clone() };
+        let keys = (without_rules(old), without_rules(new));
+        self.field(Some(service), None, "http", &keys.0, &keys.1);
+        self.field(Some(service), None, "rules", &old.rules, &new.rules);
     }
 
     fn real_server(&mut self, service: &Service, old: &RealServer, new: &RealServer) {

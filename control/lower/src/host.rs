@@ -1,6 +1,6 @@
 //! Addresses that the host stack must have on the companion interfaces.
 
-use config::{Config, Interface, Mode, Prefix, same_family};
+use config::{Config, Fallback, Interface, Mode, Prefix, Service, Source, same_family};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -52,6 +52,43 @@ pub fn host_addresses(config: &Config) -> Vec<HostAddress> {
         addresses.push(HostAddress { interface, prefix, role });
     }
     addresses
+}
+
+/// Segments from a real server that are for a client's address, and for the proxy.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Answers {
+    /// The interface that they come in by.
+    pub interface: String,
+    /// The real server's address.
+    pub address: IpAddr,
+    /// Its ports: first and last.
+    pub ports: (u16, u16),
+}
+
+/// The answers of all real servers that the proxy speaks to by the client's own address.
+pub fn answers(config: &Config) -> BTreeSet<Answers> {
+    let services = config.services.iter();
+    let services =
+        services.filter(|s| s.mode.layer7().is_some_and(|it| it.source == Source::Client));
+    services.flat_map(|service| answers_to(config, service)).collect()
+}
+
+fn answers_to<'a>(config: &'a Config, service: &'a Service) -> impl Iterator<Item = Answers> + 'a {
+    let fallback = match service.fallback {
+        Fallback::Server { address, port } => Some((address, port)),
+        // Our own page is reached by our own address.
+        Fallback::None | Fallback::Local => None,
+    };
+    let servers = service.real_servers.iter().map(|it| (it.address, it.port)).chain(fallback);
+    servers.flat_map(move |(address, port)| {
+        let ranges: Vec<_> = match port {
+            Some(port) => vec![(port, port)],
+            None => service.ports.ranges().iter().map(|range| (range.first, range.last)).collect(),
+        };
+        let interface = home(config, address).map(|interface| interface.name.clone());
+        let one = move |ports| Some(Answers { interface: interface.clone()?, address, ports });
+        ranges.into_iter().filter_map(one)
+    })
 }
 
 fn pool(service: &config::Service) -> impl Iterator<Item = IpAddr> + '_ {

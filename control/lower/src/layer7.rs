@@ -5,14 +5,18 @@ use crate::access;
 use crate::credentials::Credentials;
 use crate::ids::{BackendKey, Ids};
 use crate::observed::{Observed, RealServerKey};
+use crate::rule;
 use crate::snapshot::{FALLBACK_NAME, FALLBACK_PORT, state, weight};
 use crate::tls;
 use api::BackendState;
-use config::{Config, Fallback, Layer7, ProxyProtocol, RealServer, RealServerTls, Service, Source};
+use config::{
+    Config, Fallback, Layer7, PersistenceBy, ProxyProtocol, RealServer, RealServerTls, Service,
+    Source,
+};
 use l7_api::{
-    AddressRecord, CookiePersistence, HttpLimits, Listen, OnDown, Persistence, PortRange, ProxyOut,
-    Queue, Reencryption, Removal, Retries, Reuse, Scheduler, Server, ServerState, ServerTls,
-    Snapshot, Timeouts,
+    AddressRecord, CookiePersistence, HttpLimits, KnownBy, Listen, OnDown, Persistence, PortRange,
+    Prefix, ProxyOut, Queue, Reencryption, Removal, Retries, Reuse, Scheduler, Server, ServerState,
+    ServerTls, Snapshot, Timeouts,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -73,7 +77,7 @@ impl Lowering<'_> {
                 server_ms: milliseconds(layer7.timeouts.server),
                 connect_ms: milliseconds(layer7.timeouts.connect),
                 tunnel_ms: layer7.timeouts.tunnel.map_or(0, milliseconds),
-                ..Timeouts::default()
+                handshake_ms: milliseconds(layer7.timeouts.handshake),
             },
             retries: Retries { attempts: layer7.retries, pause_ms: PAUSE_MS },
             max_connections: layer7.max_connections,
@@ -84,8 +88,10 @@ impl Lowering<'_> {
             source: match layer7.source {
                 Source::Own => l7_api::Source::Own,
                 Source::Vip => l7_api::Source::Vip,
+                Source::Client => l7_api::Source::Client,
                 Source::Address(address) => l7_api::Source::Given(address),
             },
+            proxy_in: layer7.accept_proxy_from.iter().map(prefix).collect(),
             proxy_out: match layer7.proxy_protocol {
                 ProxyProtocol::None => ProxyOut::None,
                 ProxyProtocol::V1 => ProxyOut::V1,
@@ -110,7 +116,21 @@ impl Lowering<'_> {
             None => l7_api::Service::tcp(id, &service.name),
             Some(keys) => {
                 let plain = l7_api::Service::http(id, &service.name);
-                l7_api::Service { http: http(keys, plain.http), ..plain }
+                let server = |name: &str| {
+                    let real_server = service.real_server(name)?;
+                    self.ids.backend(&BackendKey::real_server(service, real_server))
+                };
+                let by = service.persistence.map(|persistence| persistence.by);
+                let http = l7_api::Http {
+                    known_by: match by {
+                        Some(PersistenceBy::ForwardedFor) => KnownBy::ForwardedFor,
+                        Some(PersistenceBy::SourceIp) | None => KnownBy::Source,
+                    },
+                    rules: rule::rules(&keys.rules, server),
+                    servers: rule::servers(&keys.servers, server),
+                    ..http(keys, plain.http)
+                };
+                l7_api::Service { http, ..plain }
             }
         })
     }
@@ -162,7 +182,13 @@ impl Lowering<'_> {
 fn http(keys: &config::Http, default: l7_api::Http) -> l7_api::Http {
     let kept = !keys.reuse_timeout.is_zero();
     l7_api::Http {
-        limits: HttpLimits { body: keys.max_body, ..default.limits },
+        limits: HttpLimits {
+            head: keys.max_head,
+            target: keys.max_target,
+            fields: keys.max_headers,
+            body: keys.max_body,
+        },
+        upgrades: keys.upgrades.clone(),
         head_ms: milliseconds(keys.head_timeout),
         keep_alive_ms: milliseconds(keys.keep_alive_timeout),
         reuse: Reuse {
@@ -184,6 +210,11 @@ fn http(keys: &config::Http, default: l7_api::Http) -> l7_api::Http {
     }
 }
 
+/// As the proxy writes one.
+pub(crate) fn prefix(prefix: &config::Prefix) -> Prefix {
+    Prefix { address: prefix.address(), length: prefix.len() }
+}
+
 const fn record(record: config::AddressRecord) -> AddressRecord {
     match record {
         config::AddressRecord::Append => AddressRecord::Append,
@@ -196,7 +227,7 @@ const fn record(record: config::AddressRecord) -> AddressRecord {
 /// Our own page, at a loopback address of the family that the source has.
 fn local_page(service: &Service, layer7: &Layer7) -> IpAddr {
     let source = match layer7.source {
-        Source::Own | Source::Vip => service.address,
+        Source::Own | Source::Vip | Source::Client => service.address,
         Source::Address(address) => address,
     };
     match source {

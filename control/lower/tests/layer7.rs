@@ -2,8 +2,9 @@
 
 use config::Config;
 use l7_api::{
-    AddressRecord, Listen, Mode, OnDown, PortRange, ProxyOut, Queue, Removal, Scheduler,
-    ServerState, Source, Timeouts,
+    Action, AddressRecord, Condition, FieldChange, HttpLimits, Listen, Mode, OnDown, PortRange,
+    Prefix, ProxyOut, Queue, Removal, Rule, Scheduler, ServerState, Source, Subject, Test,
+    Timeouts,
 };
 use lower::{
     Carrying, Health, Ids, Lowered, Observed, RealServerKey, changes, cut, host_addresses, lower,
@@ -244,4 +245,113 @@ fn http_is_brought_over() {
     assert!(told.iter().any(|change| change.what.starts_with("http ")), "{told:?}");
     let told = changes(&config, &read(&text.replace("unix:/dev/log", "unix:/dev/other")));
     assert!(told.iter().any(|change| change.what == "access_log changed"), "{told:?}");
+}
+
+const RULES: &str = r#"
+  [[service.rule]]
+  path_begins = ["/api/", "/v2/"]
+  header = { name = "X-Env", is = "test", ends = "t" }
+  not = { source = "10.0.0.7/8", cookie = [{ name = "a" }] }
+  servers = ["N2"]
+  rewrite_prefix = { from = "/api", to = "/" }
+  set_header = { name = "X-One", value = "{client}" }
+  delete_response_header = ["Server", "Via"]
+  hsts = { max_age = "1h", include_subdomains = true }
+
+  [[service.rule]]
+  host = "OLD.example"
+  force_https = true
+  status = 308
+"#;
+
+#[test]
+fn rules_are_brought_over() {
+    let text = edited("mode = \"l7-tcp\"", "mode = \"l7-http\"\nhttp = { servers = [\"N1\"] }");
+    let config = read(&(text.clone() + RULES));
+    let layer7 = lowered(&config, &Observed::default(), &Ids::default()).layer7;
+    let service = &layer7.services[0];
+    let id = |name: &str| service.servers.iter().find(|s| s.name == name).unwrap().id;
+    assert_eq!(service.http.servers, [id("N1")]);
+    let met = |subject, test| Condition { subject, test, not: false };
+    let unmet = |subject, test| Condition { subject, test, not: true };
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let mut when = vec![
+        met(Subject::Path, Test::Begins(words(&["/api/", "/v2/"]))),
+        met(Subject::Field("X-Env".into()), Test::Is(words(&["test"]))),
+        met(Subject::Field("X-Env".into()), Test::Ends(words(&["t"]))),
+        unmet(Subject::Cookie("a".into()), Test::Present),
+        unmet(Subject::Source, Test::Within(vec![Prefix { address: ip("10.0.0.0"), length: 8 }])),
+    ];
+    let delete = |name: &str| Action::Response(FieldChange::Delete { name: name.into() });
+    let set = FieldChange::Set { name: "X-One".into(), value: "{client}".into() };
+    let then = vec![
+        Action::Servers(vec![id("N2")]),
+        Action::PathPrefix { from: "/api".into(), to: String::new() },
+        Action::Request(set),
+        delete("Server"),
+        delete("Via"),
+    ];
+    let main = Rule { when: when.clone(), then };
+    let hsts = Rule::strict_transport(3_600, true, false);
+    when.extend(hsts.when);
+    let forced = Rule::force_https(308);
+    let host = met(Subject::Host, Test::Is(words(&["old.example"])));
+    let forced = Rule { when: [vec![host], forced.when].concat(), ..forced };
+    assert_eq!(service.http.rules, [Rule { when, ..hsts }, main, forced]);
+    // What the file counts is what the proxy counts.
+    let cost = config.services[1].mode.http().unwrap().rules.iter().map(config::Rule::cost);
+    assert_eq!(cost.map(|(rules, _)| rules).sum::<usize>(), service.http.rules.len());
+    let told: Vec<_> = changes(&read(&text), &config).into_iter().map(|it| it.what).collect();
+    assert_eq!(told, ["rules changed"]);
+}
+
+#[test]
+fn bounds_are_those_of_the_proxy() {
+    assert_eq!(config::MAX_RULES, l7_api::MAX_RULES);
+    assert_eq!(config::MAX_RULE_PARTS, l7_api::MAX_RULE_PARTS);
+    assert_eq!(config::MAX_TRUSTED, l7_api::MAX_TRUSTED);
+    assert_eq!(config::MAX_UPGRADES, l7_api::MAX_UPGRADES);
+    assert_eq!(config::LARGEST_HEAD, l7_api::MAX_HEAD_BYTES);
+    assert_eq!(config::MAX_HEADERS, l7_api::MAX_HEAD_FIELDS);
+    assert_eq!(config::MAX_QUEUE, l7_api::MAX_QUEUE);
+    let http = l7_api::Http::default();
+    let text = edited("mode = \"l7-tcp\"", "mode = \"l7-http\"");
+    let layer7 = lowered(&read(&text), &Observed::default(), &Ids::default()).layer7;
+    assert_eq!(layer7.services[0].http, http, "what is not said");
+}
+
+#[test]
+fn who_is_trusted_and_what_is_taken() {
+    let keys = "mode = \"l7-http\"\naccept_proxy_from = [\"10.1.2.3/8\", \"2001:db8::1\"]\n\
+                handshake_timeout = \"3s\"\nhttp = { max_head = 1000, max_target = 500, \
+                max_headers = 20, max_body = 9, upgrades = [\"WebSocket\", \"x/1\"] }";
+    let text = edited("mode = \"l7-tcp\"", keys);
+    let layer7 = lowered(&read(&text), &Observed::default(), &Ids::default()).layer7;
+    let service = &layer7.services[0];
+    let prefix = |address: &str, length| Prefix { address: ip(address), length };
+    assert_eq!(service.proxy_in, [prefix("10.0.0.0", 8), prefix("2001:db8::1", 128)]);
+    assert_eq!(service.timeouts.handshake_ms, 3_000);
+    let limits = HttpLimits { head: 1_000, target: 500, fields: 20, body: 9 };
+    assert_eq!((service.http.limits, &service.http.upgrades[..]), (limits, &words()[..]));
+    fn words() -> Vec<String> {
+        vec!["websocket".into(), "x/1".into()]
+    }
+}
+
+#[test]
+fn answers_to_clients_are_those_of_their_services() {
+    let answers = |text: &str| {
+        let all = lower::answers(&read(text)).into_iter();
+        all.map(|it| (it.interface, it.address, it.ports)).collect::<Vec<_>>()
+    };
+    assert_eq!(answers(FILE), []);
+    let text = edited("mode = \"l7-tcp\"", "mode = \"l7-tcp\"\nsource = \"client\"");
+    let one = |last, port| ("eth0".to_owned(), ip(&format!("10.0.0.{last}")), (port, port));
+    assert_eq!(answers(&text), [one(11, 111), one(11, 2_049), one(12, 3_049)]);
+    let fallback = "ports = \"100-200\"\nfallback = { address = \"10.0.0.9\", port = 8 }";
+    let text = text.replace("ports = \"111,2049\"", fallback).replace("  port = 3049\n", "");
+    let range = |last| ("eth0".to_owned(), ip(&format!("10.0.0.{last}")), (100, 200));
+    assert_eq!(answers(&text), [one(9, 8), range(11), range(12)]);
+    let layer7 = lowered(&read(&text), &Observed::default(), &Ids::default()).layer7;
+    assert_eq!(layer7.services[0].source, Source::Client);
 }

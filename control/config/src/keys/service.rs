@@ -5,7 +5,7 @@ use super::{
     text,
 };
 use crate::access::MAX_ERROR_PAGES;
-use crate::layer7::MAX_QUEUE;
+use crate::layer7::{LARGEST_HEAD, MAX_HEADERS, MAX_QUEUE, MAX_TRUSTED, MAX_UPGRADES};
 use crate::types::MAX_REAL_SERVERS;
 
 /// Most entries of one `snat_pool`.
@@ -57,6 +57,9 @@ pub static SERVICE: Object = Object {
         Key::with_default("connect_timeout", MILLISECONDS, "\"5s\"")
             .only("mode", LAYER_7)
             .help("How long one attempt to connect to a real server may take."),
+        Key::with_default("handshake_timeout", MILLISECONDS, "\"10s\"")
+            .only("mode", LAYER_7)
+            .help("In what time a client's PROXY protocol header and TLS handshake have to be over."),
         Key::optional("tunnel_timeout", MILLISECONDS, "`client_timeout` and `server_timeout` hold")
             .example("\"1h\"")
             .only("mode", LAYER_7)
@@ -74,6 +77,10 @@ pub static SERVICE: Object = Object {
         Key::with_default("proxy_protocol", Kind::Word(PROXY_PROTOCOL), "\"none\"")
             .only("mode", LAYER_7)
             .help("The header that tells real servers the client's address."),
+        Key::with_default("accept_proxy_from", TRUSTED, "[]")
+            .example("[\"10.0.0.0/8\", \"192.168.100.9\"]")
+            .only("mode", LAYER_7)
+            .help("Who begins its connections with a header of the PROXY protocol (version 1 or 2), which is believed; whoever is listed and sends none is refused."),
         Key::with_default("source", SOURCES, "\"own\"")
             .example("\"192.168.100.10\"")
             .only("mode", LAYER_7)
@@ -102,6 +109,10 @@ pub static SERVICE: Object = Object {
             .example("{ type = \"connect\", port = 443 }")
             .help("How it is found out whether a real server is up."),
         Key::optional("real_server", REAL_SERVERS, "none").help("The servers behind it."),
+        Key::optional("rule", super::rule::RULES, "none")
+            .example("[{ host = \"a.example\", hsts = {} }]")
+            .only("mode", &["l7-http"])
+            .help("What is done with requests, in this order."),
     ],
     example: "\
 [[service]]
@@ -129,6 +140,7 @@ pub(super) const REENCRYPTION: Kind = Kind::Either(&[Kind::Boolean, Kind::Table(
 const MILLISECONDS: Kind = Kind::Duration { least_ms: 1, whole_seconds: false };
 const DRAIN: Kind = Kind::Duration { least_ms: 0, whole_seconds: false };
 const SOURCES: Kind = Kind::Either(&[Kind::Word(SOURCE_WORDS), Kind::Text(&text::HOST_ADDRESS)]);
+const TRUSTED: Kind = Kind::List { of: &Kind::Text(&text::NETWORK), least: 0, most: MAX_TRUSTED };
 const LAYER_4: &[&str] = &["l4-dr", "l4-nat", "l4-snat", "l4-tun"];
 const LAYER_7: &[&str] = &["l7-tcp", "l7-http"];
 
@@ -163,8 +175,16 @@ const FALLBACK_WORDS: &[(&str, &str)] = &[
 
 const PROXY_PROTOCOL: &[(&str, &str)] =
     &[("none", "none"), ("v1", "version 1, a line of text"), ("v2", "version 2, binary")];
-const SOURCE_WORDS: &[(&str, &str)] =
-    &[("own", "that of the interface that faces the real server"), ("vip", "the virtual address")];
+const SOURCE_WORDS: &[(&str, &str)] = &[
+    ("own", "that of the interface that faces the real server"),
+    ("vip", "the virtual address"),
+    (
+        "client",
+        "the client's own address: the real servers see it, and their default gateway must be this \
+         node, to which their answers have to come back; clients may not be in the real servers' \
+         own subnet",
+    ),
+];
 
 /// `service.queue`
 pub static QUEUE: Object = Object {
@@ -196,12 +216,26 @@ pub static HTTP: Object = Object {
         Key::with_default("http.max_body", integer(0, i64::MAX as u64, "bytes"), "0")
             .example("1_073_741_824")
             .help("Longest body of a request; 0 is unrestricted."),
+        Key::with_default("http.max_head", integer(256, LARGEST_HEAD as u64, "bytes"), "16384")
+            .example("8192")
+            .help("Largest head of a request or a response; a larger request is answered 431."),
+        Key::with_default("http.max_target", integer(1, LARGEST_HEAD as u64, "bytes"), "8192")
+            .example("2048")
+            .help("Longest path with query; a longer one is answered 414."),
+        Key::with_default("http.max_headers", integer(1, MAX_HEADERS as u64, "headers"), "100")
+            .example("50")
+            .help("Most headers of a request or a response; more are answered 431."),
+        Key::with_default("http.upgrades", UPGRADES, "[\"websocket\"]")
+            .help("Protocols that a client may change to; `[]` is none."),
         Key::with_default("http.forwarded_for", Kind::Word(RECORD), "\"append\"")
             .help("What becomes of X-Forwarded-For."),
         Key::with_default("http.forwarded", Kind::Word(RECORD), "\"keep\"")
             .help("What becomes of Forwarded (RFC 7239)."),
         Key::with_default("http.forwarded_proto", Kind::Boolean, "true")
             .help("Whether X-Forwarded-Proto tells real servers by which scheme the client came."),
+        Key::optional("http.servers", SERVERS, "all of them")
+            .example("[\"A1\"]")
+            .help("The real servers for requests that no rule sends to others."),
         Key::optional("http.cookie", Kind::Text(&text::COOKIE), "none")
             .example("\"SERVER\"")
             .help("A cookie of ours by which a client stays with its real server."),
@@ -225,6 +259,9 @@ http = { forwarded_for = \"replace\", cookie = \"SERVER\" }
 };
 
 const ERROR_PAGES: Kind = Kind::Tables { of: &ERROR_PAGE, most: MAX_ERROR_PAGES };
+const SERVERS: Kind =
+    Kind::List { of: &Kind::Text(&text::NAME), least: 1, most: super::rule::MOST };
+const UPGRADES: Kind = Kind::List { of: &Kind::Text(&text::UPGRADE), least: 0, most: MAX_UPGRADES };
 const RECORD: &[(&str, &str)] = &[
     ("append", "the client's address behind those that came"),
     ("replace", "the client's address alone: what came is not trusted"),
@@ -240,7 +277,14 @@ pub static PERSISTENCE: Object = Object {
     keys: &[
         Key::required(
             "persistence.by",
-            Kind::Word(&[("source-ip", "its address")]),
+            Kind::Word(&[
+                ("source-ip", "its address"),
+                (
+                    "x-forwarded-for",
+                    "the last address in that header, else its own: for proxies in front that \
+                     write it; mode `l7-http` only",
+                ),
+            ]),
             "\"source-ip\"",
         )
         .help("What a client is known by."),

@@ -283,3 +283,121 @@ pub static DOMAIN: Text = Text {
     pattern: "^(\\.|[A-Za-z0-9_-]{1,63}(\\.[A-Za-z0-9_-]{1,63})*\\.?)$",
     longest: Some(253),
 };
+
+/// The path, or the begin of one, that a rule asks for.
+pub static RULE_PATH: Text = Text {
+    name: "rule-path",
+    help: "a path, or the begin of one, without a query",
+    pattern: "^/[^\\x00-\\x1f\\x7f?]*$",
+    longest: Some(1_024),
+};
+
+/// Part of a path that a rule asks for.
+pub static PATH_PART: Text = Text {
+    name: "path-part",
+    help: "part of a path, without a query",
+    pattern: "^[^\\x00-\\x1f\\x7f?]+$",
+    longest: Some(1_024),
+};
+
+/// The begin of a path as it is written in a request.
+pub static PATH_BEGIN: Text = Text {
+    name: "path-begin",
+    help: "the begin of a path, percent-encoded, without a query",
+    pattern: "^/[!\"$->@-~]*$",
+    longest: Some(1_024),
+};
+
+/// A host that a rule asks for, or part of its name.
+pub static RULE_HOST: Text = Text {
+    name: "rule-host",
+    help: "a host's name or part of it, or an IPv6 address in brackets; without a port",
+    pattern: "^([A-Za-z0-9._-]{1,255}|\\[[0-9A-Fa-f:.]{2,45}\\])$",
+    longest: None,
+};
+
+/// A method.
+pub static METHOD: Text = Text {
+    name: "method",
+    help: "a method in capitals, such as `\"POST\"`",
+    pattern: "^[!#$%&'*+.^_`|~0-9A-Z-]{1,32}$",
+    longest: None,
+};
+
+/// A query.
+pub static QUERY: Text = Text {
+    name: "query",
+    help: "a query or part of it, percent-encoded, without the question mark",
+    pattern: "^[!\"$-~]+$",
+    longest: Some(1_024),
+};
+
+/// The name of a header, a parameter or a cookie.
+pub static MATCH_NAME: Text = Text {
+    name: "match-name",
+    help: "a name of 1 to 256 characters",
+    pattern: "^[!-%'-:<>-~]{1,256}$",
+    longest: None,
+};
+
+/// A value that a rule asks for.
+pub static VALUE: Text = Text {
+    name: "value",
+    help: "1 to 1,024 characters of a value",
+    pattern: "^[^\\x00-\\x08\\x0a-\\x1f\\x7f]+$",
+    longest: Some(1_024),
+};
+
+/// A network or one address.
+pub static NETWORK: Text = Text {
+    name: "network",
+    help: "an address with or without a prefix length, such as `\"10.0.0.0/8\"`",
+    pattern: concat!(
+        "^(",
+        v4!(),
+        "(/0*(3[0-2]|[12]?[0-9]))?|",
+        v6!(),
+        "(/0*(12[0-8]|1[01][0-9]|[1-9]?[0-9]))?)$"
+    ),
+    longest: None,
+};
+
+/// Where a redirect leads to.
+pub static LOCATION: Text = Text {
+    name: "location",
+    help: "a path or a URL, percent-encoded, with words of the request in braces",
+    pattern: "^(/|https?://|\\{scheme\\}://|\\{path\\})[!-~]*$",
+    longest: Some(2_048),
+};
+
+/// A path for the real server.
+pub static REWRITE: Text = Text {
+    name: "rewrite",
+    help: "a path, percent-encoded, without a query, with words of the request in braces",
+    pattern: "^(/|\\{path\\})[!\"$->@-~]*$",
+    longest: Some(2_048),
+};
+
+/// The name of a header.
+pub static HEADER_NAME: Text = Text {
+    name: "header-name",
+    help: "the name of a header, 1 to 256 characters",
+    pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$",
+    longest: None,
+};
+
+/// The value of a header.
+pub static HEADER_VALUE: Text = Text {
+    name: "header-value",
+    help: "1 to 2,048 characters of ASCII",
+    pattern: "^[ -~]+$",
+    longest: Some(2_048),
+};
+
+/// A protocol to change to.
+pub static UPGRADE: Text = Text {
+    name: "upgrade",
+    help: "the name of a protocol, such as `\"websocket\"`; not `h2c`",
+    pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}(/[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64})?$",
+    longest: None,
+};

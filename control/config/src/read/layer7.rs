@@ -6,7 +6,7 @@ use super::tls;
 use crate::cx::{Cx, Scope};
 use crate::finding::Problem;
 use crate::layer7::{Layer7, Layer7Timeouts, ProxyProtocol, Queue, Source};
-use crate::net::host_address;
+use crate::net::{host_address, network};
 
 pub(super) fn read(cx: &mut Cx<'_>, scope: Scope, service: &Table<'_, '_>) -> Layer7 {
     let default = Layer7::default();
@@ -19,6 +19,7 @@ pub(super) fn read(cx: &mut Cx<'_>, scope: Scope, service: &Table<'_, '_>) -> La
         queue: queue(cx, service),
         retries: retries.map_or(default.retries, |retries| retries as u8),
         proxy_protocol: proxy_protocol.unwrap_or(default.proxy_protocol),
+        accept_proxy_from: service.all_parsed(cx, "accept_proxy_from", network),
         source: service.parsed(cx, "source", source).unwrap_or(default.source),
         drain_timeout: service.duration(cx, "drain_timeout"),
         tls: tls::tls(cx, scope, service),
@@ -33,6 +34,7 @@ fn timeouts(cx: &mut Cx<'_>, service: &Table<'_, '_>) -> Layer7Timeouts {
         client: service.duration(cx, "client_timeout").unwrap_or(default.client),
         server: service.duration(cx, "server_timeout").unwrap_or(default.server),
         connect: service.duration(cx, "connect_timeout").unwrap_or(default.connect),
+        handshake: service.duration(cx, "handshake_timeout").unwrap_or(default.handshake),
         tunnel: service.duration(cx, "tunnel_timeout"),
     }
 }
@@ -49,12 +51,9 @@ fn queue(cx: &mut Cx<'_>, service: &Table<'_, '_>) -> Queue {
 }
 
 fn source(text: &str) -> Result<Source, Problem> {
-    const WORDS: &[(&str, Source)] = &[("own", Source::Own), ("vip", Source::Vip)];
+    const WORDS: &[(&str, Source)] =
+        &[("own", Source::Own), ("vip", Source::Vip), ("client", Source::Client)];
     match text {
-        "client" => Err(Problem::new(
-            "the client's own address as the source is not in this version",
-            "proxy_protocol = \"v2\", which tells the real server the client's address",
-        )),
         _ if text.contains(['.', ':']) => host_address(text).map(Source::Address),
         _ => choose(text, WORDS).map_err(|problem| {
             Problem::new(problem.what, format!("{}, or one of our addresses", problem.write))

@@ -11,6 +11,7 @@ mod node;
 mod parts;
 mod pool;
 mod real_server;
+mod rule;
 mod service;
 mod syslog;
 mod table;
@@ -18,6 +19,7 @@ mod tls;
 
 use crate::cx::{Cx, Scope};
 use crate::keys;
+use crate::rule::Rule;
 use crate::service::{RealServer, Service};
 use crate::syslog::Server;
 use crate::types::{Config, Interface};
@@ -45,6 +47,13 @@ impl Draft {
 
     pub(crate) fn services(&self) -> impl Iterator<Item = (Scope, &Service)> {
         self.config.services.iter().enumerate().map(|(i, it)| (Scope::Service(i), it))
+    }
+
+    /// The rules of each service, with the service's position.
+    pub(crate) fn rules(&self) -> impl Iterator<Item = (usize, &Service, &[Rule])> {
+        self.config.services.iter().enumerate().filter_map(|(i, service)| {
+            service.mode.http().map(|http| (i, service, &http.rules[..]))
+        })
     }
 
     pub(crate) fn real_servers(&self) -> impl Iterator<Item = (Scope, &Service, &RealServer)> {

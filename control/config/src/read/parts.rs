@@ -4,7 +4,9 @@ use super::table::{Table, choose};
 use crate::cx::{Cx, Scope};
 use crate::finding::Problem;
 use crate::net::host_address;
-use crate::service::{Fallback, Persistence, Protocol, Timeouts, Tunnel, TunnelKind};
+use crate::service::{
+    Fallback, Persistence, PersistenceBy, Protocol, Timeouts, Tunnel, TunnelKind,
+};
 use std::time::Duration;
 use toml::de::DeValue;
 
@@ -16,8 +18,8 @@ pub(super) fn persistence(
     let table = service.table(cx, "persistence")?;
     table.refuse_unknown(cx);
     table.require(cx, "persistence.by");
-    table.parsed(cx, "persistence.by", by);
     Some(Persistence {
+        by: table.parsed(cx, "persistence.by", by).unwrap_or(PersistenceBy::SourceIp),
         timeout: table.duration(cx, "persistence.timeout").unwrap_or(Duration::from_secs(300)),
         mask: mask(cx, scope, &table, "persistence.mask", 32),
         mask6: mask(cx, scope, &table, "persistence.mask6", 128),
@@ -85,17 +87,21 @@ pub(super) fn tunnel(cx: &mut Cx<'_>, scope: Scope, service: &Table<'_, '_>) -> 
     }
 }
 
-/// Persistence of the layer 7 kinds is known, and not for layer 4.
-fn by(text: &str) -> Result<(), Problem> {
+/// Other kinds are known by their names.
+fn by(text: &str) -> Result<PersistenceBy, Problem> {
+    const WORDS: &[(&str, PersistenceBy)] =
+        &[("source-ip", PersistenceBy::SourceIp), ("x-forwarded-for", PersistenceBy::ForwardedFor)];
     match text {
-        "source-ip" => Ok(()),
-        "cookie" | "app-cookie" | "x-forwarded-for" | "tls-session" | "rdp-cookie" => {
-            Err(Problem::new(
-                format!("persistence by \"{text}\" needs layer 7, which is not in this version"),
-                "\"source-ip\"",
-            ))
-        }
-        _ => super::table::choose(text, &[("source-ip", ())]),
+        "cookie" => Err(Problem::new(
+            "a cookie is a key of http, in mode l7-http",
+            "http = { cookie = \"SERVER\" }, alone or with persistence by \"source-ip\" for who \
+             has none",
+        )),
+        "app-cookie" | "tls-session" | "rdp-cookie" => Err(Problem::new(
+            format!("persistence by \"{text}\" is not in this version"),
+            "\"source-ip\"",
+        )),
+        _ => choose(text, WORDS),
     }
 }
 

@@ -45,7 +45,7 @@ pub(super) fn service(
         cx.name(scope, &name);
     }
     table.require(cx, "name");
-    let mode = mode(cx, scope, &table);
+    let mode = mode(cx, index, &table);
     table.refuse_unknown(cx);
     table.require(cx, "address");
     table.require(cx, "ports");
@@ -89,7 +89,8 @@ fn real_servers(
 
 /// The mode with what only it has. A wrong word is taken for NAT, the mode with the fewest rules,
 /// so that the rest of the service is read.
-fn mode(cx: &mut Cx<'_>, scope: Scope, table: &Table<'_, '_>) -> Mode {
+fn mode(cx: &mut Cx<'_>, index: usize, table: &Table<'_, '_>) -> Mode {
+    let scope = Scope::Service(index);
     table.require(cx, "mode");
     let word = table.string(cx, "mode");
     let chosen = word.map(|word| choose(word, MODES));
@@ -100,7 +101,7 @@ fn mode(cx: &mut Cx<'_>, scope: Scope, table: &Table<'_, '_>) -> Mode {
         Some(Ok(ModeWord::Tun)) => Mode::Tun(parts::tunnel(cx, scope, table)),
         Some(Ok(ModeWord::L7Tcp)) => Mode::L7Tcp(layer7::read(cx, scope, table)),
         Some(Ok(ModeWord::L7Http)) => {
-            Mode::L7Http(layer7::read(cx, scope, table), http::read(cx, scope, table))
+            Mode::L7Http(layer7::read(cx, scope, table), http::read(cx, index, table))
         }
         Some(Err(problem)) => {
             cx.error(scope, "mode", problem.what, problem.write);

@@ -171,6 +171,51 @@ impl<'a, 't> Table<'a, 't> {
         values
     }
 
+    /// The strings that `parse` accepts, of an array or one alone; at least one.
+    pub(crate) fn one_or_more<T>(
+        &self,
+        cx: &mut Cx<'_>,
+        key: &'static str,
+        parse: impl Fn(&str) -> Result<T, Problem>,
+    ) -> Option<Vec<T>> {
+        match self.value(cx, key)? {
+            DeValue::Array(array) if array.is_empty() => {
+                cx.error(self.scope, key, "names nothing", self.example(key));
+                None
+            }
+            DeValue::Array(_) => Some(self.all_parsed(cx, key, parse)),
+            _ => self.parsed(cx, key, parse).map(|one| vec![one]),
+        }
+    }
+
+    /// The strings that `parse` accepts, of an array that has at least one.
+    pub(crate) fn some<T>(
+        &self,
+        cx: &mut Cx<'_>,
+        key: &'static str,
+        parse: impl Fn(&str) -> Result<T, Problem>,
+    ) -> Option<Vec<T>> {
+        match self.value(cx, key)? {
+            DeValue::Array(_) => self.one_or_more(cx, key, parse),
+            other => self.mismatch(cx, key, other, "an array"),
+        }
+    }
+
+    /// A table, or those of an array with their positions.
+    pub(crate) fn one_or_more_tables(
+        &self,
+        cx: &mut Cx<'_>,
+        key: &'static str,
+    ) -> Vec<(Option<usize>, Placed<&'a DeTable<'t>>)> {
+        let Some(entry) = self.entry(key) else { return Vec::new() };
+        if let DeValue::Table(table) = entry.get_ref() {
+            cx.place(self.scope, key, entry.span());
+            return vec![(None, (entry.span(), table))];
+        }
+        let placed = self.tables(cx, key).enumerate();
+        placed.map(|(index, placed)| (Some(index), placed)).collect()
+    }
+
     /// The integers of an array.
     pub(crate) fn integers(&self, cx: &mut Cx<'_>, key: &'static str) -> Vec<u16> {
         let Some(array) = self.array(cx, key) else { return Vec::new() };
@@ -190,6 +235,19 @@ impl<'a, 't> Table<'a, 't> {
         let object = self.object.key(key)?.kind.object()?;
         match self.value(cx, key)? {
             DeValue::Table(entries) => Some(Table::new(entries, self.scope, object)),
+            other => self.mismatch(cx, key, other, "a table"),
+        }
+    }
+
+    /// The entries of a table within this one, and where it stands.
+    pub(crate) fn inside(
+        &self,
+        cx: &mut Cx<'_>,
+        key: &'static str,
+    ) -> Option<Placed<&'a DeTable<'t>>> {
+        let span = self.entry(key)?.span();
+        match self.value(cx, key)? {
+            DeValue::Table(entries) => Some((span, entries)),
             other => self.mismatch(cx, key, other, "a table"),
         }
     }

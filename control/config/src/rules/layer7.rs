@@ -32,6 +32,7 @@ pub(super) fn check(cx: &mut Cx<'_>, draft: &Draft) {
             continue;
         }
         source_family(cx, (outer, scope), "address", service, real_server.address);
+        answers_come_back(cx, (outer, scope), draft, service, real_server.address);
         if real_server.min_connections != 0 {
             let what = "layer 7 gives a place to whoever waits as soon as one is free";
             cx.error(scope, "min_connections", what, "max_connections alone");
@@ -41,7 +42,7 @@ pub(super) fn check(cx: &mut Cx<'_>, draft: &Draft) {
 
 /// The proxy counts milliseconds in 32 bits.
 fn times(cx: &mut Cx<'_>, scope: Scope, layer7: &Layer7, http: Option<&Http>) {
-    let Layer7Timeouts { client, server, connect, tunnel } = layer7.timeouts;
+    let Layer7Timeouts { client, server, connect, handshake, tunnel } = layer7.timeouts;
     let http = http.map(|http| (http.head_timeout, http.keep_alive_timeout, http.reuse_timeout));
     for (key, time) in [
         ("http.head_timeout", http.map(|(head, ..)| head)),
@@ -50,6 +51,7 @@ fn times(cx: &mut Cx<'_>, scope: Scope, layer7: &Layer7, http: Option<&Http>) {
         ("client_timeout", Some(client)),
         ("server_timeout", Some(server)),
         ("connect_timeout", Some(connect)),
+        ("handshake_timeout", Some(handshake)),
         ("tunnel_timeout", tunnel),
         ("queue.timeout", Some(layer7.queue.timeout)),
         ("drain_timeout", layer7.drain_timeout),
@@ -113,7 +115,7 @@ fn source(cx: &mut Cx<'_>, scope: Scope, draft: &Draft, service: &Service, layer
         return;
     }
     let address = match layer7.source {
-        Source::Own => return,
+        Source::Own | Source::Client => return,
         Source::Vip => service.address,
         Source::Address(address) => address,
     };
@@ -148,6 +150,39 @@ fn takes(other: &Service, address: IpAddr) -> bool {
     listens || pool.iter().any(|e| e.address == address && e.ports.intersects(&EPHEMERAL))
 }
 
+/// A real server that sees the client's address answers to it, by its default gateway: this node,
+/// which is on the link with it then.
+fn answers_come_back(
+    cx: &mut Cx<'_>,
+    (outer, scope): (Scope, Scope),
+    draft: &Draft,
+    service: &Service,
+    address: IpAddr,
+) {
+    let is_client = service.mode.layer7().is_some_and(|it| it.source == Source::Client);
+    if !is_client || !cx.ok(outer, "source") || !cx.ok(scope, "address") {
+        return;
+    }
+    match draft.config.on_link(address) {
+        None => {
+            let what = format!(
+                "{address} is not in a subnet of any interface, and with source = \"client\" this \
+                 node has to be its gateway"
+            );
+            cx.error(scope, "address", what, "an address on the link, or source = \"own\"");
+        }
+        Some((_, subnet)) if subnet.contains(service.address) => {
+            let what = format!(
+                "{address} is in the subnet {} of the virtual address: clients there would be \
+                 answered directly, and hear nothing",
+                subnet.network()
+            );
+            cx.warn(scope, "address", what, "a subnet of its own, whose gateway is this node");
+        }
+        Some(_) => {}
+    }
+}
+
 fn source_family(
     cx: &mut Cx<'_>,
     (outer, scope): (Scope, Scope),
@@ -156,7 +191,7 @@ fn source_family(
     address: IpAddr,
 ) {
     let source = match service.mode.layer7().map(|layer7| layer7.source) {
-        Some(Source::Vip) => service.address,
+        Some(Source::Vip | Source::Client) => service.address,
         Some(Source::Address(source)) => source,
         Some(Source::Own) | None => return,
     };

@@ -9,6 +9,7 @@ mod modes;
 mod names;
 mod overlap;
 mod pool;
+mod rule;
 mod tls;
 
 use crate::cx::Cx;
@@ -24,5 +25,6 @@ pub(crate) fn check(cx: &mut Cx<'_>, draft: &Draft, known: Option<&Known>) {
     pool::check(cx, draft);
     checks::check(cx, draft);
     overlap::check(cx, draft);
+    rule::check(cx, draft);
     tls::check(cx, draft, known);
 }

@@ -3,7 +3,7 @@
 use crate::cx::{Cx, Scope};
 use crate::net::same_family;
 use crate::read::Draft;
-use crate::service::{Fallback, Mode, Service, Tunnel};
+use crate::service::{Fallback, Mode, PersistenceBy, Service, Tunnel};
 use std::net::IpAddr;
 
 pub(super) fn check(cx: &mut Cx<'_>, draft: &Draft) {
@@ -23,6 +23,7 @@ pub(super) fn check(cx: &mut Cx<'_>, draft: &Draft) {
             tunnel_source(cx, scope, draft, tunnel);
         }
         all_idle(cx, scope, service);
+        known_by(cx, scope, service);
     }
     for (scope, service, real_server) in draft.real_servers() {
         let Scope::RealServer(position, _) = scope else { continue };
@@ -31,6 +32,15 @@ pub(super) fn check(cx: &mut Cx<'_>, draft: &Draft) {
             family(cx, outer, (scope, "address"), service, real_server.address);
             real_port(cx, outer, (scope, "port"), service, real_server.port);
         }
+    }
+}
+
+/// Packets and streams have no header.
+fn known_by(cx: &mut Cx<'_>, scope: Scope, service: &Service) {
+    let by = service.persistence.map(|persistence| persistence.by);
+    if by == Some(PersistenceBy::ForwardedFor) && service.mode.http().is_none() {
+        let what = "only requests have X-Forwarded-For";
+        cx.error(scope, "persistence.by", what, "\"source-ip\", or mode = \"l7-http\"");
     }
 }
 

@@ -48,6 +48,35 @@ impl Server {
         self.nginx(&server, ports)
     }
 
+    /// A page on `ports` that says what was asked for: the server's name, the request's first line
+    /// and the headers `X-One` and `X-Two`; `-` is none. The answer has the headers
+    /// `X-Secret: nginx` and `X-Back: http://inside/`.
+    pub fn web_mirror(&mut self, ports: &[u16]) -> Result<&mut Self> {
+        let mut server = String::from("    keepalive_timeout 60;\n");
+        for port in ports {
+            writeln!(server, "    listen {port} backlog=4096;")?;
+        }
+        server += "    set $one $http_x_one; if ($one = '') { set $one -; }\n";
+        server += "    set $two $http_x_two; if ($two = '') { set $two -; }\n";
+        server += "    add_header X-Secret nginx always;\n";
+        server += "    add_header X-Back http://inside/ always;\n";
+        let said = format!("{} $request_method $request_uri $one $two", self.name());
+        server += &format!("    location / {{ return 200 \"{said}\\n\"; }}");
+        self.nginx(&server, ports)
+    }
+
+    /// A page on `ports`, of both families, that says whom it sees: the server's name and the
+    /// address that the connection comes from.
+    pub fn web_seen(&mut self, ports: &[u16]) -> Result<&mut Self> {
+        let mut server = String::new();
+        for port in ports {
+            writeln!(server, "    listen {port};\n    listen [::]:{port};")?;
+        }
+        let said = format!("{} $remote_addr", self.name());
+        server += &format!("    location / {{ return 200 \"{said}\\n\"; }}");
+        self.nginx(&server, ports)
+    }
+
     /// A page on `ports` that says what the PROXY protocol told it: the client's address, who
     /// connected, and the port that the client came to.
     pub fn web_told(&mut self, ports: &[u16]) -> Result<&mut Self> {

@@ -19,6 +19,7 @@ pub fn add(tests: &mut Vec<Test>) {
     tests.push(Test::new("l7::tcp::proxy-protocol", proxy_protocol));
     tests.push(Test::new("l7::tcp::drain-and-halt", drain_and_halt));
     tests.push(Test::new("l7::tcp::limit-and-queue", limit_and_queue));
+    tests.push(Test::new("l7::tcp::persistence", persistence));
     tests.push(Test::new("l7::tcp::edits", edits));
     tests.push(Test::new("l7::tcp::removed-service-drains", removed_service_drains));
     tests.push(Test::new("l7::tcp::proxy-killed", proxy_killed));
@@ -31,7 +32,7 @@ pub fn add(tests: &mut Vec<Test>) {
 }
 
 pub const VIP: &str = "192.168.100.100";
-const LIMIT: Duration = Duration::from_secs(30);
+pub const LIMIT: Duration = Duration::from_secs(30);
 
 /// A client, a balancer with one arm, and real servers.
 pub struct Bed {
@@ -124,7 +125,7 @@ pub fn http(name: &str, ports: &str, lines: &str, servers: &[usize]) -> String {
 }
 
 /// What curl gets for so many requests over one connection.
-fn curl(client: &Host, options: &str, requests: usize) -> Result<Vec<String>> {
+pub fn curl(client: &Host, options: &str, requests: usize) -> Result<Vec<String>> {
     let line =
         format!("curl --silent --show-error --max-time 20 {options} 'http://{VIP}/[1-{requests}]'");
     Ok(client.shell(&line, LIMIT)?.lines().map(str::to_owned).collect())
@@ -323,6 +324,44 @@ pub fn metric(balancer: &Balancer, series: &str) -> Result<f64> {
     let text = balancer.metrics()?;
     let value = text.lines().find_map(|line| line.strip_prefix(series));
     value.with_context(|| format!("no {series}"))?.trim().parse().context("a number")
+}
+
+/// A client stays with its real server until it is forgotten; the table is read and cleared.
+fn persistence(_: Scale) -> Result<()> {
+    let bed = Bed::echo(3)?;
+    let lines = "persistence = { by = \"source-ip\", timeout = \"1h\" }";
+    let text = file(&[service("ECHO", "4444", lines, &[1, 2, 3])]);
+    let balancer = Balancer::start(&bed.host, &text)?;
+    let (mut one, mut other) = (bed.swarm()?, bed.second_swarm()?);
+    let place = |swarm: &mut Swarm| -> Result<String> {
+        let round = swarm.open(20)?;
+        let names: Vec<_> = round.must_be(20)?.ok.keys().cloned().collect();
+        ensure!(names.len() == 1, "one client went to {names:?}");
+        Ok(names[0].clone())
+    };
+    let (first, second) = (place(&mut one)?, place(&mut other)?);
+    let path = "/api/v1/services/ECHO/persistence";
+    let listed = balancer.get(path)?;
+    for (address, name) in [("192.168.100.50", &first), ("192.168.100.51", &second)] {
+        let clients = listed["clients"].as_array().context("clients")?;
+        let row =
+            clients.iter().find(|row| row["client"] == address).context(listed.to_string())?;
+        ensure!(row["real_server"] == **name, "{row}");
+        let expires = row["expires_s"].as_u64().unwrap_or_default();
+        ensure!((3_500..=3_600).contains(&expires), "{row}");
+    }
+    let paged = balancer.get(&format!("{path}?limit=1"))?;
+    ensure!(paged["clients"].as_array().is_some_and(|rows| rows.len() == 1), "{paged}");
+    let rest = balancer.get(&format!("{path}?limit=9&cursor={}", paged["next"]))?;
+    ensure!(rest["clients"].as_array().is_some_and(|rows| rows.len() == 1), "{rest}");
+    balancer.command(&["persistence", "clear", "ECHO", "192.168.100.50"])?;
+    let left = balancer.get(path)?;
+    ensure!(left["clients"][0]["client"] == "192.168.100.51", "{left}");
+    ensure!(place(&mut other)? == second, "the other one was moved");
+    balancer.command(&["persistence", "clear", "ECHO", "--all"])?;
+    ensure!(balancer.get(path)?["clients"] == json!([]));
+    drop((one, other));
+    bed.close(balancer)
 }
 
 /// Weights, new and removed real servers: none of the open sessions notices.

@@ -1,6 +1,7 @@
 //! The end-to-end tests.
 
 mod access_log;
+mod addresses;
 mod api;
 mod bed;
 mod changes;
@@ -20,6 +21,7 @@ mod load;
 pub mod modes;
 mod offload;
 mod packets;
+mod rules;
 mod scale;
 mod shares;
 mod smuggling;
@@ -48,6 +50,8 @@ pub fn all() -> Vec<Test> {
     changes::add(&mut tests);
     hostile::add(&mut tests);
     access_log::add(&mut tests);
+    rules::add(&mut tests);
+    addresses::add(&mut tests);
     deployments::add(&mut tests);
     offload::add(&mut tests);
     storage::add(&mut tests);
