@@ -106,7 +106,10 @@ fn formats(_: Scale) -> Result<()> {
         ensure!(line[key] == value, "{key}: {line}");
     }
     ensure!(line["status"] == status && line["bytes_out"] == bytes, "{line}");
-    ensure!(line["client_port"].as_u64() == port.parse().ok() && line["destination_port"] == 82, "{line}");
+    ensure!(
+        line["client_port"].as_u64() == port.parse().ok() && line["destination_port"] == 82,
+        "{line}"
+    );
 
     let (_, bytes, port) = curl(&bed.client, 83, "")?;
     let line = lines(&path("tcp"), 1)?.remove(0);
