@@ -325,7 +325,10 @@ fn cases_of_servers() -> Vec<Case> {
     let nobody = Service { retries: only_once(), ..http_service(1, vec![server(1, nobody())]) };
     let mut down = to(&unkind(never));
     down.servers[0].state = l7_api::ServerState::Down;
-    let mut tls = to(&unkind(never));
+    let silent = RealServer::new(|mut stream| {
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let mut tls = to(&silent);
     tls.reencrypt = Some(l7_api::Reencryption::new(l7_api::Verify::AcceptAnything));
     let no_tls = RealServer::new(|mut stream| {
         let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
