@@ -168,6 +168,10 @@ impl Side {
 
     /// Why a connection attempt failed; `None` when it did not.
     pub fn connect_error(&self) -> Option<Errno> {
+        // The kernel tells a failure as an error and a hang-up, never as writable alone.
+        if !self.hung_up {
+            return None;
+        }
         match sockopt::socket_error(&self.fd) {
             Ok(Ok(())) => None,
             Ok(Err(e)) | Err(e) => Some(e),
