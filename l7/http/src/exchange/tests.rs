@@ -272,3 +272,27 @@ fn out_of_turn_calls_do_nothing() {
     let twice = world.exchange.forward_response(&world.response, OK, &edits, &mut out);
     assert_eq!((again, twice, out.len()), (0, (Answered::Interim, 0), 0));
 }
+
+#[test]
+fn octets_that_pass_unseen_end_the_body_where_its_length_says() {
+    let mut world = World::asked(GET);
+    assert_eq!(world.exchange.unseen(), 0);
+    world.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n");
+    assert_eq!(world.exchange.unseen(), 10);
+    world.exchange.passed(4);
+    assert_eq!((world.exchange.unseen(), world.exchange.response_is_done()), (6, false));
+    world.exchange.passed(6);
+    assert_eq!((world.exchange.unseen(), world.exchange.response_is_done()), (0, true));
+    assert!(world.exchange.finish(b"").is_some_and(|outcome| outcome.server_stays));
+}
+
+#[test]
+fn only_a_body_of_known_length_passes_unseen() {
+    for fields in ["Transfer-Encoding: chunked\r\n", "Connection: close\r\n"] {
+        let mut world = World::asked(GET);
+        world.answer(format!("HTTP/1.1 200 OK\r\n{fields}\r\n").as_bytes());
+        assert_eq!(world.exchange.unseen(), 0, "{fields}");
+        world.exchange.passed(1);
+        assert!(!world.exchange.response_is_done(), "{fields}");
+    }
+}
