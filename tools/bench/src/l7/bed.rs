@@ -98,8 +98,9 @@ pub fn pin(cpu: usize) -> Result<()> {
 
 /// A command that stays on one processor; its process is the program's own.
 pub fn on(cpu: usize, program: &str) -> Command {
-    let mut command = Command::new("taskset");
-    command.args(["-c", &cpu.to_string(), program]);
+    // Killed with us, should we be killed.
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "taskset", "-c", &cpu.to_string(), program]);
     command
 }
 
