@@ -1,4 +1,4 @@
-//! Keeps the balancer running, and reaps whatever was left to PID 1.
+//! Keeps the consoles and the balancer running, and reaps whatever was left to PID 1.
 
 use crate::log;
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, wait};
@@ -9,7 +9,9 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-const PROGRAM: &str = "/usr/bin/fulcrum";
+const BALANCER: &str = "/usr/bin/fulcrum";
+/// Makes the first configuration, by answers in advance or at the consoles; then it is the menu.
+const WIZARD: &str = "/usr/bin/lbwizard";
 /// The balancer stops its own two programs within this, each.
 const GRACE: Duration = Duration::from_secs(25);
 /// Only bounds what a lost signal could do.
@@ -44,32 +46,41 @@ impl Keeper {
         Self { signals: receiver }
     }
 
-    /// Runs the balancer by `file` until the machine shall end. `proven` is called once, when it
-    /// has been seen to work.
+    /// Runs the wizard, and by `file`, once there is one, the balancer, until the machine shall
+    /// end. `proven` is called once, when what there is has been seen to work.
     pub fn run(self, file: &Path, proven: impl FnOnce()) -> End {
-        let mut program = Program::default();
+        let (mut wizard, mut balancer) = (Program::default(), Program::default());
         let mut proven = Some(proven);
         loop {
             let now = Instant::now();
-            program.keep(now, || start(file));
-            if program.age(now) >= WORKS && SOCKETS.iter().all(|path| Path::new(path).exists()) {
+            let is_configured = file.exists();
+            wizard.keep(now, || start("wizard", Command::new(WIZARD)));
+            if is_configured {
+                balancer.keep(now, || start("fulcrum", command(file)));
+            }
+            let works = match is_configured {
+                true => {
+                    balancer.age(now) >= WORKS && SOCKETS.iter().all(|it| Path::new(it).exists())
+                }
+                // Which is the operator's to change, and no fault of the system's.
+                false => wizard.age(now) >= WORKS,
+            };
+            if works {
                 proven.take().into_iter().for_each(|proven| proven());
             }
-            if let Some(end) = self.sleep(program.due(now)) {
-                self.stop(program);
+            let due = match is_configured {
+                true => wizard.due(now).min(balancer.due(now)),
+                false => wizard.due(now),
+            };
+            if let Some(end) = self.sleep(due) {
+                self.stop(balancer);
                 return end;
             }
-            reap(|pid, how| program.ended(pid, how, Instant::now()));
-        }
-    }
-
-    /// Does nothing until the machine shall end.
-    pub fn idle(self) -> End {
-        loop {
-            if let Some(end) = self.sleep(LONGEST_SLEEP) {
-                return end;
-            }
-            reap(|_, _| {});
+            reap(|pid, how| {
+                let now = Instant::now();
+                wizard.ended(pid, "the wizard", how, now);
+                balancer.ended(pid, "the balancer's supervisor", how, now);
+            });
         }
     }
 
@@ -93,12 +104,12 @@ impl Keeper {
                 return log::error("the balancer does not stop, and is killed");
             }
             let _ = self.signals.recv_timeout(left);
-            reap(|pid, how| program.ended(pid, how, Instant::now()));
+            reap(|pid, how| program.ended(pid, "the balancer's supervisor", how, Instant::now()));
         }
     }
 }
 
-/// The balancer's life, without the process: times are arguments.
+/// A program's life, without the process: times are arguments.
 #[derive(Debug)]
 enum Program {
     Waiting { until: Option<Instant>, pause: Duration },
@@ -151,12 +162,15 @@ impl Program {
     }
 
     /// `pid` is any child of PID 1.
-    fn ended(&mut self, pid: Pid, how: &str, now: Instant) {
+    fn ended(&mut self, pid: Pid, name: &str, how: &str, now: Instant) {
         let Self::Running { pid: own, since, pause } = *self else { return };
         if pid != own {
             return;
         }
-        log::error(&format!("the balancer's supervisor ended {how}"));
+        match how {
+            ORDERLY => log::line(&format!("{name} has done its part")),
+            _ => log::error(&format!("{name} ended {how}")),
+        }
         let pause = if now - since >= Self::PROVEN { Duration::ZERO } else { pause };
         *self = Self::pausing(now, pause);
     }
@@ -167,20 +181,24 @@ impl Program {
     }
 }
 
-fn start(file: &Path) -> Option<Pid> {
-    let mut command = Command::new(PROGRAM);
-    command.arg("run").arg(file).env("PATH", "/usr/bin:/usr/sbin").current_dir("/");
-    command.env("RUST_LOG", "info");
+fn command(file: &Path) -> Command {
+    let mut command = Command::new(BALANCER);
+    command.arg("run").arg(file).env("RUST_LOG", "info");
+    command
+}
+
+fn start(name: &'static str, mut command: Command) -> Option<Pid> {
+    command.env("PATH", "/usr/bin:/usr/sbin").current_dir("/");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     match command.spawn() {
         // The one reaper waits for it, nobody else.
         Ok(mut child) => {
-            child.stdout.take().into_iter().for_each(|pipe| log::follow("fulcrum", pipe));
-            child.stderr.take().into_iter().for_each(|pipe| log::follow("fulcrum", pipe));
+            child.stdout.take().into_iter().for_each(|pipe| log::follow(name, pipe));
+            child.stderr.take().into_iter().for_each(|pipe| log::follow(name, pipe));
             Some(Pid::from_child(&child))
         }
         Err(error) => {
-            log::error(&format!("{PROGRAM} cannot be started: {error}"));
+            log::error(&format!("{name} cannot be started: {error}"));
             None
         }
     }
@@ -191,6 +209,9 @@ fn reap(mut ended: impl FnMut(Pid, &str)) {
         ended(pid, &how(status));
     }
 }
+
+/// How a program ends that meant to.
+const ORDERLY: &str = "with exit code 0";
 
 fn how(status: WaitStatus) -> String {
     match (status.exit_status(), status.terminating_signal()) {
@@ -214,9 +235,9 @@ mod tests {
         let mut waits = Vec::new();
         for life in 0..9 {
             program.keep(now, || Some(pid(100 + life)));
-            program.ended(pid(99), "so", now);
+            program.ended(pid(99), "it", "so", now);
             assert_eq!(program.pid(), Some(pid(100 + life)), "somebody else's end");
-            program.ended(pid(100 + life), "so", now);
+            program.ended(pid(100 + life), "it", "so", now);
             waits.push(program.due(now).as_millis());
             program.keep(now - Duration::from_millis(1), || panic!("too early"));
             now += program.due(now);
@@ -224,7 +245,7 @@ mod tests {
         assert_eq!(waits, [0, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
         program.keep(now, || Some(pid(5)));
         now += Program::PROVEN;
-        program.ended(pid(5), "so", now);
+        program.ended(pid(5), "it", "so", now);
         assert_eq!(program.due(now), Duration::ZERO);
     }
 

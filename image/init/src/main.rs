@@ -8,7 +8,6 @@
 
 mod button;
 mod command_line;
-mod configuration;
 mod huge_pages;
 mod keep;
 mod log;
@@ -20,6 +19,7 @@ mod open_files;
 mod power;
 mod slots;
 mod state;
+mod wish;
 
 use command_line::CommandLine;
 use keep::{End, Keeper};
@@ -27,6 +27,8 @@ use std::path::Path;
 
 /// What the image was built with.
 const LISTS: &str = "/usr/lib/fulcrum";
+/// The operator's file, in the state folder.
+const CONFIGURATION: &str = "fulcrum.toml";
 
 fn main() {
     if !rustix::process::getpid().is_init() {
@@ -56,13 +58,7 @@ fn boot() -> End {
     mounts::seal();
     let keeper = Keeper::new();
     button::watch();
-    match configuration::settle(&line) {
-        Ok(file) => keeper.run(&file, || slots::mark_good(&line)),
-        Err(error) => {
-            log::error(&format!("nothing is balanced: {error:#}"));
-            // Which is the operator's to change, and no fault of the system's.
-            slots::mark_good(&line);
-            keeper.idle()
-        }
-    }
+    let folder = Path::new(state::FOLDER);
+    wish::fulfil(folder);
+    keeper.run(&folder.join(CONFIGURATION), || slots::mark_good(&line))
 }

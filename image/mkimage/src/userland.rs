@@ -11,12 +11,13 @@ use std::path::Path;
 use std::process::Command;
 
 /// Ours, and their place in the image.
-const PROGRAMS: [(&str, &str); 5] = [
+const PROGRAMS: [(&str, &str); 6] = [
     ("fulcrum-init", "/init"),
     ("fulcrum", "/usr/bin/fulcrum"),
     ("fulcrum-control", "/usr/bin/fulcrum-control"),
     ("fulcrum-dataplane", "/usr/bin/fulcrum-dataplane"),
     ("fulcrum-l7", "/usr/bin/fulcrum-l7"),
+    ("lbwizard", "/usr/bin/lbwizard"),
 ];
 /// Of the distribution: nothing that takes a script.
 const OTHERS: [&str; 1] = ["/usr/sbin/nft"];

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// What the image is made of, by, and tested by.
-const PACKAGES: [&str; 7] = ["cli", "controld", "dataplane", "init", "l7d", "mkimage", "testbed"];
+const PACKAGES: [&str; 8] =
+    ["cli", "controld", "dataplane", "init", "l7d", "mkimage", "testbed", "wizard"];
 /// Depends on the newest kernel of the hardware flavour.
 const KERNEL: &str = "linux-image-amd64";
 /// Parts of the package that are large and of no use to an appliance.
