@@ -66,14 +66,17 @@ impl Kernel {
         for module in &always.modules {
             text += &format!("{}\n", add(tree, module)?);
         }
-        for name in lines(WANTED).filter_map(|line| line.strip_prefix(ON_DEMAND)) {
+        for line in lines(WANTED).filter_map(|line| line.strip_prefix(ON_DEMAND)) {
             let mut chain = Chain { done: always.done.clone(), modules: Vec::new() };
-            self.follow(name, &mut chain)?;
+            let mut names = line.split_whitespace();
+            self.follow(names.next().unwrap_or_default(), &mut chain)?;
             let Some(last) = chain.modules.last() else { continue };
             let devices: Vec<String> = values(last.info()?, "alias=")
                 .filter(|alias| alias.contains(':'))
                 .map(str::to_owned)
                 .collect();
+            // For what may hang on that device, which appears only later.
+            names.try_for_each(|name| self.follow(name, &mut chain))?;
             let files: Result<Vec<String>> = chain.modules.iter().map(|m| add(tree, m)).collect();
             text += &format!("{} if {}\n", files?.join(" "), devices.join(" "));
         }
