@@ -8,6 +8,7 @@
 
 mod button;
 mod command_line;
+mod grow;
 mod huge_pages;
 mod keep;
 mod log;

@@ -1,6 +1,6 @@
 //! The folder of what outlives a reboot.
 
-use crate::log;
+use crate::{grow, log};
 use rustix::mount::{MountFlags, mount};
 use std::fs;
 
@@ -13,12 +13,18 @@ const PARTITION: &str = "FULCRUM-STATE";
 pub fn mount_folder() {
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     let partition = partition(PARTITION);
+    if let Some(device) = &partition {
+        grow::partition(device);
+    }
     let result = match &partition {
         Some(device) => mount(device, FOLDER, "ext4", flags, c"errors=remount-ro"),
         None => mount("state", FOLDER, "tmpfs", flags, c"mode=0700,size=25%"),
     };
     match (result, partition) {
-        (Ok(()), Some(device)) => log::line(&format!("state on {device}")),
+        (Ok(()), Some(device)) => {
+            grow::file_system(&device);
+            log::line(&format!("state on {device}"));
+        }
         (Ok(()), None) => log::line("no state partition: what is configured is lost at power-off"),
         (Err(error), _) => log::error(&format!("{FOLDER} is not mounted: {error}")),
     }

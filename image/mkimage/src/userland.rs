@@ -20,7 +20,8 @@ const PROGRAMS: [(&str, &str); 6] = [
     ("lbwizard", "/usr/bin/lbwizard"),
 ];
 /// Of the distribution: nothing that takes a script.
-const OTHERS: [&str; 1] = ["/usr/sbin/nft"];
+/// The latter two make the state partition as large as the disk.
+const OTHERS: [&str; 3] = ["/usr/sbin/nft", "/usr/sbin/resize2fs", "/usr/bin/resizepart"];
 /// Loaded by name while running, which no file says: a cancelled thread is unwound by it.
 const BY_NAME: [&str; 1] = ["/lib/x86_64-linux-gnu/libgcc_s.so.1"];
 /// Where something is mounted, or written before the root is sealed.
