@@ -17,6 +17,8 @@ const SECTORS: u64 = MIB / grub::SECTOR as u64;
 /// Sizes in MiB. Room for two slots that have grown by half.
 const ESP: u64 = 192;
 const STATE: u64 = 32;
+/// Bytes of a block of the state partition: what large file systems have, as it will be one.
+const BLOCK: u32 = 4_096;
 /// Before the first partition; the BIOS boot partition; the copy of the table at the end.
 const EDGE: u64 = 1;
 
@@ -41,15 +43,22 @@ pub struct Slot<'a> {
     pub version: &'a str,
 }
 
+/// The slots: the one that a new disk boots, and the one that stands by until the first has no
+/// tries left, or is overwritten by an update.
+const SLOTS: [(&str, &str); 2] = [("a", ""), ("b", STANDBY)];
+/// Behind a version, it makes it less than the version itself (UAPI group, "Version Format
+/// Specification"); systemd-boot begins with the highest.
+const STANDBY: &str = "~standby";
+
 impl Slot<'_> {
     /// One file for UEFI.
     ///
     /// # Errors
     /// When systemd's stub is not installed.
-    pub fn unified(&self) -> Result<Vec<u8>> {
+    fn unified(&self, (name, rank): (&str, &str)) -> Result<Vec<u8>> {
         let stub = read(Path::new(STUB), "systemd-boot-efi")?;
-        let version = self.version;
-        let command_line = format!("{} fulcrum.slot=a", self.command_line);
+        let version = format!("{}{rank}", self.version);
+        let command_line = format!("{} fulcrum.slot={name}", self.command_line);
         let release = format!(
             "ID=fulcrum\nNAME=Fulcrum\nPRETTY_NAME=\"Fulcrum {version}\"\nVERSION_ID={version}\n"
         );
@@ -66,7 +75,7 @@ impl Slot<'_> {
     }
 }
 
-/// Writes the disk, with its slot A, to `target`. It is sparse.
+/// Writes the disk, with both of its slots, to `target`. It is sparse.
 ///
 /// # Errors
 /// When something does not fit, or a tool is missing.
@@ -84,17 +93,22 @@ pub fn make(target: &Path, slot: &Slot, scratch: &Scratch) -> Result<()> {
     put(disk, 0, &grub.boot)?;
     put(disk, starts[0] * MIB, &grub.core)?;
 
-    let (unified, loader) = (slot.unified()?, read(Path::new(LOADER), "systemd-boot-efi")?);
+    let loader = read(Path::new(LOADER), "systemd-boot-efi")?;
+    let [first, second] = SLOTS.map(|it| slot.unified(it));
+    let (first, second) = (first?, second?);
     let menu = menu(slot.command_line);
     let environment = environment();
-    let files: [(&str, &[u8]); 7] = [
+    let files: [(&str, &[u8]); 10] = [
         ("EFI/BOOT/BOOTX64.EFI", &loader),
-        ("EFI/Linux/fulcrum-a+3.efi", &unified),
+        ("EFI/Linux/fulcrum-a+3.efi", &first),
+        ("EFI/Linux/fulcrum-b+3.efi", &second),
         ("loader/loader.conf", b"timeout 0\neditor no\n"),
         ("grub/grub.cfg", menu.as_bytes()),
         ("grub/grubenv", environment.as_bytes()),
         ("a/vmlinuz", slot.kernel),
         ("a/initramfs.zst", slot.initramfs),
+        ("b/vmlinuz", slot.kernel),
+        ("b/initramfs.zst", slot.initramfs),
     ];
     let system = scratch.path("esp.fat");
     esp::make(&system, ESP * MIB, &files, scratch)?;
@@ -163,12 +177,15 @@ fn ext4(target: &Path) -> Result<()> {
     let (_, _, id, _) = PARTITIONS[2];
     let path = target.to_str().context("a path that is no text")?;
     // The seed of hashed folders would be random.
-    let seed = format!("hash_seed={id},lazy_itable_init=0,lazy_journal_init=0,nodiscard");
-    run(
-        "mke2fs",
-        "e2fsprogs",
-        &["-q", "-t", "ext4", "-m", "0", "-U", id, "-L", "fulcrum-state", "-E", &seed, path],
-    )
+    // It grows to the size of the disk at the first boot: room for the groups of 2 TiB.
+    let grows = (2u64 << 40) / u64::from(BLOCK);
+    let seed =
+        format!("hash_seed={id},lazy_itable_init=0,lazy_journal_init=0,nodiscard,resize={grows}");
+    let block = BLOCK.to_string();
+    // Growing is one transaction with all that room: the journal of a disk so small has none for it.
+    let options = ["-q", "-t", "ext4", "-m", "0", "-b", &block, "-J", "size=8"];
+    let names = ["-U", id, "-L", "fulcrum-state", "-E", &seed, path];
+    run("mke2fs", "e2fsprogs", &[&options[..], &names].concat())
 }
 
 fn read(path: &Path, package: &str) -> Result<Vec<u8>> {
