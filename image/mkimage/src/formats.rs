@@ -1,5 +1,6 @@
 //! The disk in the formats of hypervisors.
 
+use crate::ova;
 use crate::tool::run;
 use anyhow::{Context, Result};
 use clap::ValueEnum;
@@ -21,6 +22,8 @@ pub enum Format {
     Vhdx,
     /// VirtualBox.
     Vdi,
+    /// VMware: a whole machine, with a streamOptimized disk.
+    Ova,
 }
 
 impl Format {
@@ -33,14 +36,16 @@ impl Format {
             Self::Vhd => "fulcrum.vhd",
             Self::Vhdx => "fulcrum.vhdx",
             Self::Vdi => "fulcrum.vdi",
+            Self::Ova => "fulcrum.ova",
         }
     }
 
+    /// Of `qemu-img`; an OVA is an archive around a VMDK.
     fn options(self) -> &'static [&'static str] {
         match self {
             Self::Raw => &["-O", "raw"],
             Self::Qcow2 => &["-c", "-O", "qcow2"],
-            Self::Vmdk => &["-O", "vmdk", "-o", "subformat=streamOptimized"],
+            Self::Vmdk | Self::Ova => &["-O", "vmdk", "-o", "subformat=streamOptimized"],
             Self::Vhd => &["-O", "vpc", "-o", "subformat=fixed,force_size=on"],
             Self::Vhdx => &["-O", "vhdx", "-o", "subformat=dynamic"],
             Self::Vdi => &["-O", "vdi"],
@@ -58,5 +63,9 @@ pub fn convert(from: &Path, format: Format, target: &Path) -> Result<()> {
     let mut words = vec!["convert".to_owned(), "-f".into(), "raw".into()];
     words.extend(format.options().iter().map(|word| word.to_string()));
     words.extend([text(from)?, text(target)?]);
-    run("qemu-img", "qemu-utils", &words)
+    run("qemu-img", "qemu-utils", &words)?;
+    match format {
+        Format::Vmdk => ova::fix_identifier(target),
+        _ => Ok(()),
+    }
 }

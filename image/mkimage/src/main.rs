@@ -10,6 +10,7 @@ mod esp;
 mod formats;
 mod grub;
 mod modules;
+mod ova;
 mod pack;
 mod tool;
 mod tree;
@@ -100,7 +101,10 @@ fn build(args: &Args) -> Result<()> {
     disk::make(&raw, &slot, &scratch)?;
     for format in &args.formats {
         let target = args.out.join(format.file_name());
-        formats::convert(&raw, *format, &target)?;
+        match format {
+            Format::Ova => ova::make(&raw, slot.version, &target, &scratch)?,
+            format => formats::convert(&raw, *format, &target)?,
+        }
         let size = fs::metadata(&target)?.blocks() * 512;
         println!("{:<28} {size:>12}", format.file_name());
     }
@@ -117,7 +121,7 @@ fn print_sizes(kernel: &Kernel, tree: &Tree, packed: &[(&str, usize)]) {
     println!("{:<28} {:>12}", "part", "bytes");
     let line = |name: &str, size: u64| println!("{name:<28} {size:>12}");
     let is = |path: &Path, prefix: &str| path.to_string_lossy().starts_with(prefix);
-    let own = |path: &Path| is(path, "init") || is(path, "usr/bin/fulcrum");
+    let own = |path: &Path| is(path, "init") || is(path, "usr/bin/");
     let modules = |path: &Path| is(path, "usr/lib/modules");
     let dpdk = |path: &Path| path.to_string_lossy().contains("librte_");
     line("our programs", tree.size(own));
