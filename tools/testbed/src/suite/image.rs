@@ -3,7 +3,7 @@
 use crate::clients;
 use crate::harness::{Scale, Test};
 use crate::lab::{Lab, Link, until};
-use crate::machine::{self, Boot, Hardware, Image, Machine};
+use crate::machine::{self, Boot, Given, Hardware, Image, Machine};
 use crate::servers::Server;
 use anyhow::{Context, Result, ensure};
 use std::net::IpAddr;
@@ -22,6 +22,7 @@ pub fn add(tests: &mut Vec<Test>) {
     boots("image::two-arm-nat::bios", Boot::Bios, false);
     boots("image::two-arm-nat::uefi", Boot::Uefi, false);
     boots("image::fallback", Boot::Bios, true);
+    super::first_boot::add(tests, &image);
     let listed = image.clone();
     tests.push(Test::new("image::contents", move |_| contents(&listed)).only_named());
     tests.push(Test::new("image::same-bytes", same_bytes).only_named());
@@ -32,6 +33,9 @@ const BOOT: Duration = Duration::from_secs(240);
 /// The balancer is believed to work after ten seconds, and then the slot is.
 const MARKED: Duration = Duration::from_secs(60);
 const VIP: &str = "10.100.0.100";
+
+/// Where QEMU puts the first two NICs.
+const PORTS: [&str; 2] = ["0000:00:02.0", "0000:00:03.0"];
 
 fn config(ports: [&str; 2]) -> String {
     let [outside, inside] = ports;
@@ -71,8 +75,7 @@ fn two_arm_nat(image: &Image, boot: Boot, broken: bool) -> Result<()> {
 
     let nics = [("lan", "virtio-net-pci"), ("inside", "virtio-net-pci")];
     let hardware = Hardware { boot, broken, memory: 1024, nics: &nics };
-    let mut machine =
-        Machine::start(&lab, image, &hardware, &config(["0000:00:02.0", "0000:00:03.0"]))?;
+    let mut machine = Machine::start(&lab, image, &hardware, &Given::Config(&config(PORTS)))?;
     let ask = format!("curl -s --connect-timeout 1 --max-time 2 http://{VIP}/name");
     let first = until("first balanced request", BOOT, || {
         machine.must_run()?;
@@ -117,14 +120,19 @@ fn stages(serial: &str) -> String {
 }
 
 /// Every program that may be started, each for a reason; all else with leave to run is a library.
-const PROGRAMS: [&str; 6] = [
+const PROGRAMS: [&str; 9] = [
     "init",
     "usr/bin/fulcrum",
     "usr/bin/fulcrum-control",
     "usr/bin/fulcrum-dataplane",
     "usr/bin/fulcrum-l7",
+    "usr/bin/lbwizard",
+    // Init's, as below.
+    "usr/bin/resizepart",
     // Control's packet filter.
     "usr/sbin/nft",
+    // Init's, for the state partition.
+    "usr/sbin/resize2fs",
 ];
 
 /// No shell, no interpreter, no package manager; nothing that gives more rights than one has.
@@ -150,11 +158,11 @@ fn same_bytes(_: Scale) -> Result<()> {
     let lab = Lab::new()?;
     let [first, second] = ["first", "second"].map(|name| lab.folder().join(name));
     for folder in [&first, &second] {
-        machine::build(folder, &["--compression", "1", "--formats", "raw,qcow2"])?;
+        machine::build(folder, &["--compression", "1", "--formats", "raw,qcow2,ova"])?;
     }
     let mut names: Vec<_> = std::fs::read_dir(&first)?.flatten().map(|e| e.file_name()).collect();
     names.sort();
-    ensure!(names.len() == 5, "built: {names:?}");
+    ensure!(names.len() == 6, "built: {names:?}");
     for name in names {
         let same = std::fs::read(first.join(&name))? == std::fs::read(second.join(&name))?;
         ensure!(same, "{} differs", name.to_string_lossy());

@@ -13,6 +13,7 @@ mod exchanges;
 mod failures;
 mod files;
 mod hostile;
+mod first_boot;
 mod image;
 mod keeps;
 mod layer7;
