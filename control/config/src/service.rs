@@ -40,6 +40,7 @@ pub struct Service {
 
 /// `service.mode`
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a service has one, and it is read, not moved")]
 pub enum Mode {
     /// `"l4-dr"`: direct routing; only the Ethernet addresses change.
     Dr,

@@ -223,7 +223,7 @@ impl Control for Node {
 
     async fn revisions(&self, page: Page) -> Result<Revisions, Problem> {
         let core = self.core.lock().await;
-        let before = page.cursor.filter(|cursor| *cursor > 0).map(u64::from);
+        let before = page.cursor.filter(|cursor| *cursor > 0);
         let limit = page.limit.map_or(store::MAX_PAGE, |limit| limit as usize);
         let rows = core.revisions(|r| r.list(store::Page { before, limit }));
         let last = rows.last().map_or(0, |row| row.number);

@@ -175,8 +175,14 @@ const RESPONSE: HeaderKeys = HeaderKeys {
 /// What a string has to be, and what is kept of it.
 type Form = fn(&str) -> Result<String, Problem>;
 
+/// How a test is made of its words.
+type Words = fn(Vec<String>) -> Test;
+
+/// How the part of a request that a condition is about is made of its name.
+type Part = fn(String) -> Subject;
+
 /// Conditions whose value is one or several strings.
-const PLAIN: [(&str, Subject, fn(Vec<String>) -> Test, Form); 10] = [
+const PLAIN: [(&str, Subject, Words, Form); 10] = [
     ("path", Subject::Path, Test::Is, forms::path),
     ("path_begins", Subject::Path, Test::Begins, forms::path),
     ("path_ends", Subject::Path, Test::Ends, forms::path_part),
@@ -190,7 +196,7 @@ const PLAIN: [(&str, Subject, fn(Vec<String>) -> Test, Form); 10] = [
 ];
 
 /// Conditions on what has a name: the key, the same in `not`, and the form of the name.
-const NAMED: [(&str, &str, fn(String) -> Subject, Form); 3] = [
+const NAMED: [(&str, &str, Part, Form); 3] = [
     ("parameter", "not.parameter", Subject::Parameter, forms::match_name),
     ("header", "not.header", Subject::Header, forms::asked_header),
     ("cookie", "not.cookie", Subject::Cookie, forms::asked_header),
@@ -216,7 +222,7 @@ fn named(
     placed: Placed<'_, '_>,
     form: Form,
 ) -> Option<(String, Vec<Test>)> {
-    const TESTS: [(&str, fn(Vec<String>) -> Test); 4] = [
+    const TESTS: [(&str, Words); 4] = [
         ("is", Test::Is),
         ("begins", Test::Begins),
         ("ends", Test::Ends),

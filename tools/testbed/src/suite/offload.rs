@@ -97,7 +97,7 @@ fn stop_in_mid_transfer(
         curl.arg(client.folder().join(format!("got{number}"))).arg("https://s3.example/big");
         client.start("curl", curl)
     };
-    let mut transfers = vec![start(0)?, start(1)?];
+    let mut transfers = [start(0)?, start(1)?];
     let has_begun = |number: usize| {
         let got = std::fs::metadata(client.folder().join(format!("got{number}")));
         got.is_ok_and(|got| got.len() > 1 << 20)
