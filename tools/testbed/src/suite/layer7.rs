@@ -354,11 +354,11 @@ fn persistence(_: Scale) -> Result<()> {
     ensure!(paged["clients"].as_array().is_some_and(|rows| rows.len() == 1), "{paged}");
     let rest = balancer.get(&format!("{path}?limit=9&cursor={}", paged["next"]))?;
     ensure!(rest["clients"].as_array().is_some_and(|rows| rows.len() == 1), "{rest}");
-    balancer.command(&["persistence", "clear", "ECHO", "192.168.100.50"])?;
+    balancer.command(&["persistence", "ECHO", "--clear", "--client", "192.168.100.50"])?;
     let left = balancer.get(path)?;
     ensure!(left["clients"][0]["client"] == "192.168.100.51", "{left}");
     ensure!(place(&mut other)? == second, "the other one was moved");
-    balancer.command(&["persistence", "clear", "ECHO", "--all"])?;
+    balancer.command(&["persistence", "ECHO", "--clear"])?;
     ensure!(balancer.get(path)?["clients"] == json!([]));
     drop((one, other));
     bed.close(balancer)

@@ -184,10 +184,10 @@ fn request(_: Scale) -> Result<()> {
         ("/other", "/other cat and cat b".into()),
     ] {
         let (_, answer) = ask(&bed.client, came, target)?;
-        ensure!(answer.ends_with(&format!("web1 GET {received}")), "{target}: {answer}");
+        ensure!(answer.trim_end().ends_with(&format!("web1 GET {received}")), "{target}: {answer}");
     }
     let (_, answer) = ask(&bed.client, "", "/add/")?;
-    ensure!(answer.ends_with("web1 GET /add/ http {2}"), "{answer}");
+    ensure!(answer.trim_end().ends_with("web1 GET /add/ http {2}"), "{answer}");
     bed.close(balancer)
 }
 
