@@ -94,7 +94,7 @@ fn every_error_says_what_is_wrong_and_what_to_do() {
             ("POST", "/api/v1/services/%FF/real-servers/one/drain", 400),
             ("GET", "/api/v1/connections?cursor=x", 400),
             ("GET", "/api/v1/connections?limit=-1", 400),
-            ("GET", "/api/v1/connections?cursor=99999999999", 400),
+            ("GET", "/api/v1/connections?cursor=99999999999999999999", 400),
         ] {
             let answer = http::call(&lab.socket(), method, path, b"").expect("an answer");
             let json: Option<serde_json::Value> = serde_json::from_slice(&answer.body).ok();

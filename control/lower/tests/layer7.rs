@@ -348,10 +348,10 @@ fn answers_to_clients_are_those_of_their_services() {
     let text = edited("mode = \"l7-tcp\"", "mode = \"l7-tcp\"\nsource = \"client\"");
     let one = |last, port| ("eth0".to_owned(), ip(&format!("10.0.0.{last}")), (port, port));
     assert_eq!(answers(&text), [one(11, 111), one(11, 2_049), one(12, 3_049)]);
-    let fallback = "ports = \"100-200\"\nfallback = { address = \"10.0.0.9\", port = 8 }";
+    let fallback = "ports = \"100-200\"\nfallback = { address = \"10.0.0.9\" }";
     let text = text.replace("ports = \"111,2049\"", fallback).replace("  port = 3049\n", "");
     let range = |last| ("eth0".to_owned(), ip(&format!("10.0.0.{last}")), (100, 200));
-    assert_eq!(answers(&text), [one(9, 8), range(11), range(12)]);
+    assert_eq!(answers(&text), [range(9), range(11), range(12)]);
     let layer7 = lowered(&read(&text), &Observed::default(), &Ids::default()).layer7;
     assert_eq!(layer7.services[0].source, Source::Client);
 }

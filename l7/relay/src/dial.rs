@@ -19,8 +19,8 @@ pub fn dial(to: SocketAddr, source: Source, client: IpAddr, vip: IpAddr) -> Resu
         Source::Own => {}
         Source::Vip => bind_to(&socket, vip, to)?,
         Source::Given(address) => bind_to(&socket, address, to)?,
-        // Our own page: nobody could answer a client's address from there.
-        Source::Client if to.ip().is_loopback() => {}
+        // Our own page: the kernel gives nobody an answer from there but a client of its own.
+        Source::Client if to.ip().is_loopback() && !client.is_loopback() => {}
         Source::Client => bind_to(&socket, client, to)?,
     }
     match connect(&socket, &to) {

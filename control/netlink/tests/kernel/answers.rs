@@ -23,6 +23,7 @@ fn is_ours(server: &str, port: u16, client: &str) -> bool {
 }
 
 fn prepare() {
+    sh("ip link set lo up");
     sh("sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.lb1.rp_filter=0");
     for (ours, ..) in FAMILIES {
         sh(&format!("ip address add {ours} dev lb1"));
