@@ -185,3 +185,14 @@ fn certificates_that_are_not_there_or_not_good_are_warned_of() {
     let text = file("l7-tcp", "tls = { certificates = [\"gone\"] }", "");
     assert!(config::parse(&text, "lb.toml").unwrap().findings.is_empty(), "nothing is known");
 }
+
+#[test]
+fn one_port_behind_ports_with_tls_and_without_is_as_it_should_be() {
+    let said = |keys: &str| {
+        let all = findings(&file("l7-http", keys, "port = 443"));
+        all.iter().filter(|it| it.contains("reach the one port")).count()
+    };
+    assert_eq!(said("tls = { certificates = [\"good\"], ports = \"443\" }"), 0);
+    assert_eq!(said("tls = { certificates = [\"good\"] }"), 1);
+    assert_eq!(said(""), 1);
+}

@@ -96,10 +96,17 @@ fn real_port(
     } else if ports.is_all() || ports.has_range() {
         let what = format!("the service's ports {ports} would all become the one port {port}");
         cx.error(scope, key, what, "nothing: leave port out, every port then stays as it is");
-    } else if ports.single().is_none() {
+    } else if ports.single().is_none() && !divides_by_tls(service) {
         let what = format!("clients of every port of {ports} reach the one port {port}");
         cx.warn(scope, key, what, "a service for each port, if that is not meant");
     }
+}
+
+/// Whether some of its ports are for TLS and the others are not: both are meant for one service
+/// behind them.
+fn divides_by_tls(service: &Service) -> bool {
+    let tls = service.mode.layer7().and_then(|layer7| layer7.tls.as_ref());
+    tls.is_some_and(|tls| tls.ports.is_some())
 }
 
 fn tunnel_source(cx: &mut Cx<'_>, scope: Scope, draft: &Draft, tunnel: Tunnel) {
