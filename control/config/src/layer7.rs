@@ -22,6 +22,9 @@ pub const MAX_TRUSTED: usize = 256;
 /// Largest head of a request, in bytes.
 pub const LARGEST_HEAD: u16 = 16 << 10;
 
+/// Most requests of one connection of HTTP/2 at a time.
+pub const MAX_STREAMS: u16 = 1_000;
+
 /// Most headers of a request.
 pub const MAX_HEADERS: u16 = 128;
 
@@ -69,6 +72,9 @@ pub struct Http {
     pub reuse_timeout: Duration,
     /// `max_body`: bytes of a request's body; 0 is unrestricted. Default 0.
     pub max_body: u64,
+    /// `http2_streams`: requests of one connection of HTTP/2 at a time; 0: HTTP/1 alone.
+    /// Default 100.
+    pub http2_streams: u16,
     /// `max_head`: bytes of a head, at most [`LARGEST_HEAD`]. Default 16,384.
     pub max_head: u16,
     /// `max_target`: bytes of a path with its query. Default 8,192.
@@ -198,6 +204,7 @@ impl Default for Http {
             keep_alive_timeout: Duration::from_secs(60),
             reuse_timeout: Duration::from_secs(4),
             max_body: 0,
+            http2_streams: 100,
             max_head: LARGEST_HEAD,
             max_target: 8_192,
             max_headers: 100,

@@ -15,7 +15,8 @@ pub struct Tls {
     /// `strict_names`: a client that asks for another name, or for none, is refused.
     /// Default false.
     pub strict_names: bool,
-    /// `alpn`: application protocols in the order of preference. Default: none is agreed.
+    /// `alpn`: application protocols in the order of preference. Default (empty): what the mode
+    /// speaks.
     pub alpn: Vec<String>,
     /// `client_certificates` and `client_authorities`. Default `"none"`.
     pub clients: ClientCertificates,

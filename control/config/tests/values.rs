@@ -405,6 +405,7 @@ fn http_says_nothing_and_everything() {
     let times = [default.head_timeout, default.keep_alive_timeout, default.reuse_timeout];
     assert_eq!(times.map(|time| time.as_secs()), [10, 60, 4]);
     assert_eq!((default.max_body, default.forwarded_proto, default.cookie), (0, true, None));
+    assert_eq!(default.http2_streams, 100);
     assert_eq!((default.max_head, default.max_target, default.max_headers), (16_384, 8_192, 100));
     assert_eq!(default.upgrades, ["websocket"]);
     let records = (default.forwarded_for, default.forwarded);
@@ -414,7 +415,7 @@ fn http_says_nothing_and_everything() {
     let all = r#"
         mode = "l7-http"
         retries = 1
-        http = { head_timeout = "1s", keep_alive_timeout = "2s", reuse_timeout = "0s", max_body = 9, max_head = 256, max_target = 8, max_headers = 7, upgrades = ["X/1"], forwarded_for = "replace", forwarded = "remove", forwarded_proto = false, cookie = "SRV", cookie_max_age = "1d", cookie_secure = true, cookie_http_only = false, request_id = "X-Id", error_pages = [{ status = 400, body = "no" }, { status = 503, body = "later", content_type = "text/plain" }] }
+        http = { head_timeout = "1s", keep_alive_timeout = "2s", reuse_timeout = "0s", http2_streams = 0, max_body = 9, max_head = 256, max_target = 8, max_headers = 7, upgrades = ["X/1"], forwarded_for = "replace", forwarded = "remove", forwarded_proto = false, cookie = "SRV", cookie_max_age = "1d", cookie_secure = true, cookie_http_only = false, request_id = "X-Id", error_pages = [{ status = 400, body = "no" }, { status = 503, body = "later", content_type = "text/plain" }] }
         access_log = { to = "/var/log/a.log" }
     "#;
     let config = read(&LEAST.replace("mode = \"l4-nat\"", all));
@@ -422,6 +423,7 @@ fn http_says_nothing_and_everything() {
         head_timeout: Duration::from_secs(1),
         keep_alive_timeout: Duration::from_secs(2),
         reuse_timeout: Duration::ZERO,
+        http2_streams: 0,
         max_body: 9,
         max_head: 256,
         max_target: 8,

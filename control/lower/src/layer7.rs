@@ -14,9 +14,9 @@ use config::{
     Source,
 };
 use l7_api::{
-    AddressRecord, CookiePersistence, HttpLimits, KnownBy, Listen, OnDown, Persistence, PortRange,
-    Prefix, ProxyOut, Queue, Reencryption, Removal, Retries, Reuse, Scheduler, Server, ServerState,
-    ServerTls, Snapshot, Timeouts,
+    AddressRecord, CookiePersistence, Http2, HttpLimits, KnownBy, Listen, OnDown, Persistence,
+    PortRange, Prefix, ProxyOut, Queue, Reencryption, Removal, Retries, Reuse, Scheduler, Server,
+    ServerState, ServerTls, Snapshot, Timeouts,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -102,7 +102,10 @@ impl Lowering<'_> {
                 config::OnFailure::Keep => OnDown::Keep,
             },
             on_removal,
-            tls: layer7.tls.as_ref().map(|rule| tls::termination(rule, self.credentials())),
+            tls: layer7
+                .tls
+                .as_ref()
+                .map(|rule| tls::termination(rule, service.mode.http(), self.credentials())),
             reencrypt: self.reencryption(layer7),
             access_log: layer7.access_log.as_ref().map(access::log),
             ..self.plain(service)?
@@ -188,6 +191,8 @@ fn http(keys: &config::Http, default: l7_api::Http) -> l7_api::Http {
             fields: keys.max_headers,
             body: keys.max_body,
         },
+        http2: (keys.http2_streams > 0)
+            .then(|| Http2 { streams: keys.http2_streams, ..Http2::default() }),
         upgrades: keys.upgrades.clone(),
         head_ms: milliseconds(keys.head_timeout),
         keep_alive_ms: milliseconds(keys.keep_alive_timeout),

@@ -1,12 +1,16 @@
 //! What services of layer 7 say of TLS.
 
 use crate::credentials::Credentials;
-use config::{AskedName, ClientCertificates, Reencrypt, Tls, TlsMode, Verify};
+use config::{AskedName, ClientCertificates, Http, Reencrypt, Tls, TlsMode, Verify};
 use l7_api::{ClientAuthorities, PortRange, Reencryption, Termination};
 
 /// A certificate that is not there is left out: the service goes on with the others. Without any
 /// the proxy does not serve it.
-pub(crate) fn termination(rule: &Tls, credentials: &Credentials) -> Termination {
+pub(crate) fn termination(
+    rule: &Tls,
+    http: Option<&Http>,
+    credentials: &Credentials,
+) -> Termination {
     let certificates = rule.certificates.iter();
     let ports = rule.ports.as_ref().filter(|ports| !ports.is_all());
     let authorities = |name: &str| {
@@ -20,7 +24,7 @@ pub(crate) fn termination(rule: &Tls, credentials: &Credentials) -> Termination 
         }),
         strict_names: rule.strict_names,
         mode: mode(&rule.mode),
-        protocols: rule.alpn.clone(),
+        protocols: if rule.alpn.is_empty() { spoken(http) } else { rule.alpn.clone() },
         clients: match &rule.clients {
             ClientCertificates::None => l7_api::ClientCertificates::NotAsked,
             ClientCertificates::Optional(name) => {
@@ -32,6 +36,16 @@ pub(crate) fn termination(rule: &Tls, credentials: &Credentials) -> Termination 
         },
         ..Termination::new(certificates.filter_map(|name| credentials.certificate(name)).collect())
     }
+}
+
+/// What a client may choose from, where the operator does not say.
+fn spoken(http: Option<&Http>) -> Vec<String> {
+    let protocols: &[&str] = match http {
+        Some(http) if http.http2_streams > 0 => &["h2", "http/1.1"],
+        Some(_) => &["http/1.1"],
+        None => &[],
+    };
+    protocols.iter().map(|&protocol| protocol.to_owned()).collect()
 }
 
 pub(crate) fn reencryption(rule: &Reencrypt, credentials: &Credentials) -> Reencryption {

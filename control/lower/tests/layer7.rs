@@ -312,6 +312,7 @@ fn bounds_are_those_of_the_proxy() {
     assert_eq!(config::MAX_TRUSTED, l7_api::MAX_TRUSTED);
     assert_eq!(config::MAX_UPGRADES, l7_api::MAX_UPGRADES);
     assert_eq!(config::LARGEST_HEAD, l7_api::MAX_HEAD_BYTES);
+    assert_eq!(config::MAX_STREAMS, l7_api::MAX_STREAMS);
     assert_eq!(config::MAX_HEADERS, l7_api::MAX_HEAD_FIELDS);
     assert_eq!(config::MAX_QUEUE, l7_api::MAX_QUEUE);
     let http = l7_api::Http::default();

@@ -8,7 +8,7 @@ use l7_api::{
 use lower::{Carrying, Credentials, Ids, Observed, TrustedAuthorities, lower};
 use std::sync::Arc;
 
-fn read(keys: &str) -> Config {
+fn read(mode: &str, keys: &str) -> Config {
     let text = format!(
         r#"
 [[interface]]
@@ -18,7 +18,7 @@ addresses = ["10.0.0.10/24"]
 
 [[service]]
 name = "PORTAL"
-mode = "l7-tcp"
+mode = "{mode}"
 address = "10.0.0.100"
 ports = "80,443,8443"
 check = {{ type = "on" }}
@@ -45,6 +45,10 @@ fn certificate(id: u32, name: &str) -> (String, Certificate) {
 }
 
 fn lowered(keys: &str, names: &[(u32, &str)]) -> Snapshot {
+    lowered_in("l7-tcp", keys, names)
+}
+
+fn lowered_in(mode: &str, keys: &str, names: &[(u32, &str)]) -> Snapshot {
     let authorities = TrustedAuthorities { pem: b"staff".to_vec(), has_lists: true };
     let credentials = Credentials {
         certificates: names.iter().map(|(id, name)| certificate(*id, name)).collect(),
@@ -52,7 +56,7 @@ fn lowered(keys: &str, names: &[(u32, &str)]) -> Snapshot {
         ticket_seed: Some(Secret(vec![7; 40])),
     };
     let observed = Observed { credentials: Arc::new(credentials), ..Observed::default() };
-    lower(&read(keys), &observed, &Ids::default(), &Carrying::default(), 1).unwrap().layer7
+    lower(&read(mode, keys), &observed, &Ids::default(), &Carrying::default(), 1).unwrap().layer7
 }
 
 fn service(snapshot: &Snapshot) -> &Service {
@@ -147,4 +151,18 @@ fn the_library_knows_every_word() {
     };
     assert_eq!((&**versions, suites.len()), (&["1.3".to_owned()][..], 0));
     assert_eq!(&**groups, ["x25519".to_owned()]);
+}
+
+#[test]
+fn clients_may_choose_what_the_mode_speaks_unless_the_operator_says() {
+    let offered = |mode, keys: &str| {
+        let all = lowered_in(mode, keys, &[(4, "portal")]);
+        service(&all).tls.as_ref().unwrap().protocols.join(" ")
+    };
+    let tls = "tls = { certificates = [\"portal\"] }";
+    assert_eq!(offered("l7-tcp", tls), "");
+    assert_eq!(offered("l7-http", tls), "h2 http/1.1");
+    assert_eq!(offered("l7-http", &format!("{tls}\nhttp = {{ http2_streams = 0 }}")), "http/1.1");
+    let own = "tls = { certificates = [\"portal\"], alpn = [\"http/1.1\"] }";
+    assert_eq!(offered("l7-http", own), "http/1.1");
 }

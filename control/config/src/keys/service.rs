@@ -5,7 +5,7 @@ use super::{
     text,
 };
 use crate::access::MAX_ERROR_PAGES;
-use crate::layer7::{LARGEST_HEAD, MAX_HEADERS, MAX_QUEUE, MAX_TRUSTED, MAX_UPGRADES};
+use crate::layer7::{LARGEST_HEAD, MAX_HEADERS, MAX_QUEUE, MAX_STREAMS, MAX_TRUSTED, MAX_UPGRADES};
 use crate::types::MAX_REAL_SERVERS;
 
 /// Most entries of one `snat_pool`.
@@ -213,6 +213,8 @@ pub static HTTP: Object = Object {
             .help("How long a client's connection may be idle between two requests."),
         Key::with_default("http.reuse_timeout", DRAIN, "\"4s\"")
             .help("How long an idle connection to a real server is kept for further requests, less than the real server keeps it; zero keeps none."),
+        Key::with_default("http.http2_streams", integer(0, MAX_STREAMS as u64, "requests"), "100")
+            .help("Requests of one connection of HTTP/2 at a time; 0: clients get HTTP/1 alone."),
         Key::with_default("http.max_body", integer(0, i64::MAX as u64, "bytes"), "0")
             .example("1_073_741_824")
             .help("Longest body of a request; 0 is unrestricted."),

@@ -38,7 +38,7 @@ pub static TLS: Object = Object {
             .help("Whether clients with TLS 1.2 that lack RFC 7627 are refused."),
         Key::with_default("tls.strict_names", Kind::Boolean, "false")
             .help("Whether a client that asks for a name of no certificate, or for none, is refused."),
-        Key::optional("tls.alpn", PROTOCOLS, "none is agreed")
+        Key::optional("tls.alpn", PROTOCOLS, "what the mode speaks: in `l7-http` `h2`, unless `http2_streams` is 0, and `http/1.1`; in `l7-tcp` none")
             .example("[\"http/1.1\"]")
             .help("Application protocols (ALPN) in the order of preference."),
         Key::with_default("tls.client_certificates", Kind::Word(CLIENTS), "\"none\"")

@@ -44,6 +44,7 @@ fn table(cx: &mut Cx<'_>, scope: Scope, service: &Table<'_, '_>) -> Http {
             .unwrap_or(default.keep_alive_timeout),
         reuse_timeout: table.duration(cx, "http.reuse_timeout").unwrap_or(default.reuse_timeout),
         max_body: table.integer(cx, "http.max_body").unwrap_or(default.max_body),
+        http2_streams: small(cx, "http.http2_streams").unwrap_or(default.http2_streams),
         max_head: small(cx, "http.max_head").unwrap_or(default.max_head),
         max_target: small(cx, "http.max_target").unwrap_or(default.max_target),
         max_headers: small(cx, "http.max_headers").unwrap_or(default.max_headers),
