@@ -5,8 +5,8 @@ use crate::views;
 use api::{Counters, Status};
 use l7_api::{ServerCounters, ServiceCounters};
 use metrics::{
-    Build, Check, Configuration, DataPlane, Layer7, Node, Observed, Port, Process, RealServer,
-    Requested, Sample, Service, ServiceState, SyslogServer, Traffic,
+    Build, Check, Configuration, DataPlane, Http, Layer7, Node, Observed, Port, Process,
+    RealServer, Requested, Sample, Service, ServiceState, SyslogServer, Traffic,
 };
 use rest::types;
 use std::collections::HashMap;
@@ -167,17 +167,34 @@ impl<'a> Relayed<'a> {
     }
 
     fn fill(&self, mut service: Service) -> Service {
+        let is_http = service.mode == "l7-http";
         service.layer7 = self.services.get(&*service.name).map(|row| Layer7 {
             queued: row.queued.into(),
             failed: vec![
                 ("client-reset", row.client_reset),
                 ("client-timeout", row.client_timeout),
                 ("cut", row.cut),
+                ("handshake-timeout", row.handshake_timeout),
+                ("http2-error", row.h2_errors),
+                ("http2-frame-flood", row.h2_frame_floods),
+                ("http2-head-flood", row.h2_head_floods),
+                ("http2-reset-flood", row.h2_reset_floods),
                 ("no-server", row.no_server),
                 ("our-fault", row.our_fault),
+                ("proxy-refused", row.proxy_refused),
                 ("queue-full", row.queue_full),
                 ("queue-timeout", row.queue_timeout),
             ],
+            http: is_http.then_some(Http {
+                requests: row.requests,
+                client_errors: row.client_errors,
+                gateway_errors: row.gateway_errors,
+                h2_connections: row.h2_connections,
+                h2_streams: row.h2_streams,
+            }),
+            tls_full: row.tls_handshakes - row.tls_resumed.min(row.tls_handshakes),
+            tls_resumed: row.tls_resumed,
+            tls_failed: row.tls_failed,
             logged: row.logged,
             log_lost: row.log_lost,
         });

@@ -25,8 +25,8 @@ mod totals;
 pub use filter::{Filter, FilterError, Scope};
 pub use format::Format;
 pub use sample::{
-    Build, Check, Configuration, DataPlane, Layer7, Node, Observed, Port, Process, RealServer,
-    RealServerStatus, Requested, Sample, Service, ServiceState, SyslogServer, Traffic,
+    Build, Check, Configuration, DataPlane, Http, Layer7, Node, Observed, Port, Process,
+    RealServer, RealServerStatus, Requested, Sample, Service, ServiceState, SyslogServer, Traffic,
 };
 pub use totals::ServiceTotals;
 

@@ -150,10 +150,33 @@ pub struct Layer7 {
     pub queued: u64,
     /// Connections ended before their time, by reason.
     pub failed: Vec<(&'static str, u64)>,
+    /// What it counts of requests; `None` in TCP mode.
+    pub http: Option<Http>,
+    /// Handshakes of TLS with clients that began a session.
+    pub tls_full: u64,
+    /// Those that resumed one.
+    pub tls_resumed: u64,
+    /// Those that failed.
+    pub tls_failed: u64,
     /// Lines of its access log that were written.
     pub logged: u64,
     /// Lines of its access log that could not be.
     pub log_lost: u64,
+}
+
+/// What the layer 7 proxy counts in HTTP mode.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Http {
+    /// Requests.
+    pub requests: u64,
+    /// Those that were refused for what they were (4xx).
+    pub client_errors: u64,
+    /// Those that no real server answered (502 to 504).
+    pub gateway_errors: u64,
+    /// Connections of clients by HTTP/2.
+    pub h2_connections: u64,
+    /// Requests by HTTP/2; they are among `requests`.
+    pub h2_streams: u64,
 }
 
 /// Whether a service's real servers take connections.

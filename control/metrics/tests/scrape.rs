@@ -3,7 +3,7 @@
 mod common;
 
 use common::strict::Exposition;
-use common::{full, nfs, real_server, service};
+use common::{full, nfs, portal, real_server, service};
 use metrics::{Filter, FilterError, Format, Observed, Requested, Sample, render};
 
 fn scrape(sample: &Sample, query: &[(&str, &str)]) -> Exposition {
@@ -35,15 +35,24 @@ fn series_come_sorted_by_their_names() {
 
 #[test]
 fn layer_7_counts_no_packets_and_says_what_failed() {
-    let sample = Sample { services: vec![nfs()], ..Sample::default() };
+    let sample = Sample { services: vec![nfs(), portal()], ..Sample::default() };
     let scraped = scrape(&sample, &[]);
     assert!(scraped.order.is_sorted(), "{:#?}", scraped.order);
     assert!(!scraped.order.iter().any(|family| family.contains("packets")), "{:#?}", scraped.order);
     let text = render(&sample, &Filter::default(), Format::Text);
+    assert!(!text.contains("fulcrum_service_requests_total{service=\"NFS\""), "{text}");
     for line in [
         "fulcrum_service_access_log_lines_total{service=\"NFS\",mode=\"l7-tcp\",result=\"lost\"} 10",
         "fulcrum_service_access_log_lines_total{service=\"NFS\",mode=\"l7-tcp\",result=\"written\"} 690",
         "fulcrum_service_queued_connections{service=\"NFS\",mode=\"l7-tcp\"} 3",
+        "fulcrum_service_tls_handshakes_total{service=\"NFS\",mode=\"l7-tcp\",result=\"failed\"} 3",
+        "fulcrum_service_tls_handshakes_total{service=\"NFS\",mode=\"l7-tcp\",result=\"full\"} 40",
+        "fulcrum_service_tls_handshakes_total{service=\"NFS\",mode=\"l7-tcp\",result=\"resumed\"} 60",
+        "fulcrum_service_requests_total{service=\"WEB\",mode=\"l7-http\"} 900",
+        "fulcrum_service_refused_requests_total{service=\"WEB\",mode=\"l7-http\",reason=\"client\"} 7",
+        "fulcrum_service_refused_requests_total{service=\"WEB\",mode=\"l7-http\",reason=\"gateway\"} 5",
+        "fulcrum_service_http2_connections_total{service=\"WEB\",mode=\"l7-http\"} 12",
+        "fulcrum_service_http2_requests_total{service=\"WEB\",mode=\"l7-http\"} 300",
         "fulcrum_service_failed_connections_total{service=\"NFS\",mode=\"l7-tcp\",reason=\"no-server\"} 2",
         "fulcrum_service_reply_bytes_total{service=\"NFS\",mode=\"l7-tcp\"} 35000",
         "fulcrum_real_server_failed_connections_total{service=\"NFS\",real_server=\"nfs1\",reason=\"refused\"} 4",

@@ -1,7 +1,7 @@
 //! Virtual services.
 
 use crate::series::{Family, Kind, Labels, Series, Subject};
-use crate::{RealServerStatus, Service, ServiceState, Traffic};
+use crate::{Http, RealServerStatus, Service, ServiceState, Traffic};
 
 impl Subject for Service {
     fn labels(&self, labels: &mut Labels<'_>) {
@@ -10,7 +10,7 @@ impl Subject for Service {
     }
 }
 
-pub(super) fn families() -> [Family<Service>; 12] {
+pub(super) fn families() -> [Family<Service>; 17] {
     [
         Family {
             name: "fulcrum_service_access_log_lines",
@@ -58,6 +58,18 @@ pub(super) fn families() -> [Family<Service>; 12] {
             },
         },
         Family {
+            name: "fulcrum_service_http2_connections",
+            help: "Connections of clients by HTTP/2.",
+            kind: Kind::Counter,
+            series: |service, out| out.maybe(http(service).map(|http| http.h2_connections)),
+        },
+        Family {
+            name: "fulcrum_service_http2_requests",
+            help: "Requests by HTTP/2; they are among all requests.",
+            kind: Kind::Counter,
+            series: |service, out| out.maybe(http(service).map(|http| http.h2_streams)),
+        },
+        Family {
             name: "fulcrum_service",
             help: "The service's address, ports, protocol and scheduler.",
             kind: Kind::Info,
@@ -76,6 +88,17 @@ pub(super) fn families() -> [Family<Service>; 12] {
             series: real_servers,
         },
         Family {
+            name: "fulcrum_service_refused_requests",
+            help: "Requests that Fulcrum answered by an error: for what they were, or because no real server did.",
+            kind: Kind::Counter,
+            series: |service, out| {
+                if let Some(http) = http(service) {
+                    out.labelled(&[("reason", "client")], http.client_errors);
+                    out.labelled(&[("reason", "gateway")], http.gateway_errors);
+                }
+            },
+        },
+        Family {
             name: "fulcrum_service_reply_bytes",
             help: "Layer 3 bytes (layer 7: payload) from real servers to clients, where they come by us.",
             kind: Kind::Counter,
@@ -90,6 +113,12 @@ pub(super) fn families() -> [Family<Service>; 12] {
             },
         },
         Family {
+            name: "fulcrum_service_requests",
+            help: "Requests in HTTP mode.",
+            kind: Kind::Counter,
+            series: |service, out| out.maybe(http(service).map(|http| http.requests)),
+        },
+        Family {
             name: "fulcrum_service_status",
             help: "Whether real servers take connections: all (up), some (degraded) or none (down).",
             kind: Kind::Gauge,
@@ -97,7 +126,23 @@ pub(super) fn families() -> [Family<Service>; 12] {
                 out.one_of(service.state.text(), ServiceState::ALL.map(ServiceState::text))
             },
         },
+        Family {
+            name: "fulcrum_service_tls_handshakes",
+            help: "Handshakes of TLS with clients: whole, resumed or failed.",
+            kind: Kind::Counter,
+            series: |service, out| {
+                if let Some(layer7) = &service.layer7 {
+                    out.labelled(&[("result", "failed")], layer7.tls_failed);
+                    out.labelled(&[("result", "full")], layer7.tls_full);
+                    out.labelled(&[("result", "resumed")], layer7.tls_resumed);
+                }
+            },
+        },
     ]
+}
+
+fn http(service: &Service) -> Option<Http> {
+    service.layer7.as_ref()?.http
 }
 
 fn replies(service: &Service) -> Option<Traffic> {

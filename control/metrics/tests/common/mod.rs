@@ -5,8 +5,8 @@ pub mod strict;
 
 use api::{DropReason, PortCounters, PuntReason, TableCounters};
 use metrics::{
-    Build, Check, Configuration, DataPlane, Layer7, Node, Observed, Port, Process, RealServer,
-    Requested, Sample, Service, ServiceState, SyslogServer, Traffic,
+    Build, Check, Configuration, DataPlane, Http, Layer7, Node, Observed, Port, Process,
+    RealServer, Requested, Sample, Service, ServiceState, SyslogServer, Traffic,
 };
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr};
@@ -130,11 +130,28 @@ pub fn nfs() -> Service {
         layer7: Some(Layer7 {
             queued: 3,
             failed: vec![("no-server", 2), ("queue-full", 1)],
+            http: None,
+            tls_full: 40,
+            tls_resumed: 60,
+            tls_failed: 3,
             logged: 690,
             log_lost: 10,
         }),
         ..service("NFS", "l7-tcp", vec![real_server])
     }
+}
+
+/// Of layer 7, with requests.
+pub fn portal() -> Service {
+    let http = Http {
+        requests: 900,
+        client_errors: 7,
+        gateway_errors: 5,
+        h2_connections: 12,
+        h2_streams: 300,
+    };
+    let layer7 = Some(Layer7 { http: Some(http), ..Layer7::default() });
+    Service { layer7, ..service("WEB", "l7-http", Vec::new()) }
 }
 
 pub fn service(name: &str, mode: &str, real_servers: Vec<RealServer>) -> Service {
