@@ -1,6 +1,6 @@
 //! The console of the appliance: questions at the first boot, answers in advance, status and menu.
 //!
-//! What is asked and what follows from an answer are machines without I/O ([`line`],
+//! What is asked and what follows from an answer are machines without I/O ([`mod@line`],
 //! [`interview`], [`menu`], [`desk`]); the program `lbwizard` gives them terminals, files and a
 //! clock.
 #![forbid(unsafe_code)]
