@@ -10,7 +10,7 @@ pub fn write(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
-/// Of what [`write`] made.
+/// Of what [`write()`] made.
 pub fn read(word: &str) -> Result<Vec<u8>> {
     if word == "-" {
         return Ok(Vec::new());
