@@ -1,12 +1,13 @@
 //! The proxy under measurement, driven by this program in place of control.
 
-use super::bed::{Bed, PLAIN, SECURE, local};
+use super::bed::{Bed, LOG, PLAIN, SECURE, local};
 use super::peers::Door;
 use super::running::Running;
 use anyhow::{Result, bail, ensure};
 use l7_api::{
-    Certificate, CookiePersistence, Http, Listen, PortRange, Reencryption, Reply, Request, Secret,
-    Server, Service, Snapshot, Termination, TlsMode, Verify,
+    AccessLog, Certificate, CookiePersistence, Http, Listen, LogFormat, LogTarget, PortRange,
+    Reencryption, Reply, Request, Secret, Server, Service, Snapshot, SyslogAddress, SyslogHeader,
+    Termination, TlsMode, Verify,
 };
 use l7d::link::Link;
 use std::fs;
@@ -43,13 +44,12 @@ pub fn start(bed: &Bed, executable: &Path, number: usize, base: u16) -> Result<P
     };
     let door = |id: u32| DOORS.into_iter().find(|door| id == id_of(*door));
     let problems = problems.into_iter();
-    let mut closed: Vec<(Door, String)> =
+    let closed =
         problems.filter_map(|problem| Some((door(problem.service)?, problem.reason))).collect();
-    closed.push((Door::Logged, "there is no access log yet".into()));
     Ok(Proxy { process, closed })
 }
 
-const DOORS: [Door; 4] = [Door::Http, Door::Https, Door::Reencrypted, Door::Tcp];
+const DOORS: [Door; 5] = [Door::Http, Door::Logged, Door::Https, Door::Reencrypted, Door::Tcp];
 const CERTIFICATE: u32 = 1;
 
 fn connect(path: &Path) -> Result<Link> {
@@ -100,8 +100,16 @@ fn service(door: Door, base: u16) -> Service {
         servers: vec![server],
         tls: door.is_secure().then(termination),
         reencrypt: (door == Door::Reencrypted).then(reencryption),
+        access_log: (door == Door::Logged).then(access_log),
         ..plain
     }
+}
+
+/// The line that HAProxy has by `option httplog`, to the same receiver.
+fn access_log() -> AccessLog {
+    let to = SyslogAddress::Udp(local(LOG));
+    let to = LogTarget::Syslog { to, header: SyslogHeader::Rfc3164, facility: 16 };
+    AccessLog { format: LogFormat::Http, to }
 }
 
 fn http(secure: bool) -> Http {
