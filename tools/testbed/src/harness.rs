@@ -26,22 +26,36 @@ impl Scale {
 
 type Body = Box<dyn Fn(Scale) -> Result<()>>;
 
-/// One test.
+/// When a test runs without being named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum When {
+    Always,
+    InFull,
+    Never,
+}
+
+/// One test. Whoever names it gets it.
 pub struct Test {
     name: String,
-    only_named: bool,
+    when: When,
     body: Body,
 }
 
 impl Test {
     /// A test by name.
     pub fn new(name: impl Into<String>, body: impl Fn(Scale) -> Result<()> + 'static) -> Self {
-        Self { name: name.into(), only_named: false, body: Box::new(body) }
+        Self { name: name.into(), when: When::Always, body: Box::new(body) }
     }
 
     /// Runs when asked for by name, and not among all.
     pub fn only_named(mut self) -> Self {
-        self.only_named = true;
+        self.when = When::Never;
+        self
+    }
+
+    /// Takes too long for a short run.
+    pub fn only_in_full(mut self) -> Self {
+        self.when = When::InFull;
         self
     }
 
@@ -56,7 +70,12 @@ impl Test {
 pub fn run(tests: Vec<Test>, filters: &[String], scale: Scale) -> Result<bool> {
     sweep_dead();
     let wanted = |test: &Test| {
-        (filters.is_empty() && !test.only_named)
+        let unnamed = match test.when {
+            When::Always => true,
+            When::InFull => scale.full,
+            When::Never => false,
+        };
+        (filters.is_empty() && unnamed)
             || filters.iter().any(|filter| test.name.contains(filter.as_str()))
     };
     let (mut passed, mut failed) = (0, Vec::new());

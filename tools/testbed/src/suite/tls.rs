@@ -21,7 +21,7 @@ pub fn add(tests: &mut Vec<Test>) {
     tests.push(Test::new("l7::tls::resumption", resumption));
     tests.push(Test::new("l7::tls::swap", swap));
     tests.push(Test::new("l7::tls::reencrypt", reencrypt));
-    tests.push(Test::new("l7::tls::testssl", testssl));
+    tests.push(Test::new("l7::tls::testssl", testssl).only_in_full()); // 80 s
 }
 
 const VIP: &str = "192.168.100.100";
