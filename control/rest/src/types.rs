@@ -250,10 +250,18 @@ pub struct RequestNoted {
 pub struct Page {
     /// `next` of the page before; 0 or nothing to begin.
     #[param(minimum = 0)]
+    #[serde(default, deserialize_with = "signed_range")]
     pub cursor: Option<u64>,
     /// Most rows of this page; services are all shown without it.
     #[param(minimum = 1, maximum = 10_000)]
     pub limit: Option<u32>,
+}
+
+/// What the schema says of the number: it fits into 64 bits with a sign.
+fn signed_range<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    let number = u64::deserialize(from)?;
+    let fits = i64::try_from(number).is_ok();
+    fits.then_some(Some(number)).ok_or_else(|| serde::de::Error::custom("too large a number"))
 }
 
 /// Connections in the table.

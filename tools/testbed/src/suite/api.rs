@@ -141,14 +141,14 @@ fn prometheus(_: Scale) -> Result<()> {
     scene.close(balancer)
 }
 
-/// Whether a text is a configuration is more than a schema can say.
+/// Whether a text is a configuration, or a file a certificate, is more than a schema can say.
 /// Guessing passwords is slowed (429); that nobody comes in without one is another test's, which asks
 /// every operation.
 const SETTINGS: &str = "
 checks.ignored_auth.enabled = false
 
 [[operations]]
-include-path-regex = \"^/api/v1/config(/plan|/edit)?$\"
+include-path-regex = \"^/api/v1/(config(/plan|/edit)?|certificates/.*)$\"
 checks.positive_data_acceptance.enabled = false
 
 [[operations]]
