@@ -44,7 +44,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
     #[inline]
     fn client_packet(&mut self, packet: &mut P, look: &Look, entry: Entry<'a>) -> Step<Verdict> {
         let standing = self.standing(entry, look.parsed.kind);
-        if is_new_request(&look.parsed) && may_be_replaced(packet, look, entry, &standing) {
+        if is_new_request(&look.parsed) && may_be_replaced(entry, &standing) {
             self.table.remove(&entry);
             return self.unknown(packet, look);
         }
@@ -199,14 +199,12 @@ pub(crate) fn is_new_request(parsed: &Parsed) -> bool {
     parsed.kind == L4::Tcp && parsed.tcp_flags & all == TcpFlags::SYN
 }
 
-/// A SYN gets a new connection when the old one is over and was not opened by the same SYN, or
-/// when it never came about and its backend is gone.
+/// A SYN gets a new connection when the old one is over, or when it never came about and its
+/// backend is gone.
 #[inline]
-fn may_be_replaced<P: Packet>(packet: &P, look: &Look, entry: Entry, standing: &Standing) -> bool {
-    let (word, one_way) = (entry.state(), entry.reply().is_none());
-    let is_over = State::from_word(word).is_reusable(one_way);
-    (is_over && !state::is_opened_by(word, packet.bytes(), &look.parsed))
-        || !matches!(standing, Standing::Serve(_))
+fn may_be_replaced(entry: Entry, standing: &Standing) -> bool {
+    let one_way = entry.reply().is_none();
+    State::from_word(entry.state()).is_reusable(one_way) || !matches!(standing, Standing::Serve(_))
 }
 
 /// Where the answer to this packet should go.
