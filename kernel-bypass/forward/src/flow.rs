@@ -44,7 +44,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
     #[inline]
     fn client_packet(&mut self, packet: &mut P, look: &Look, entry: Entry<'a>) -> Step<Verdict> {
         let standing = self.standing(entry, look.parsed.kind);
-        if is_new_request(&look.parsed) && may_be_replaced(entry, &standing) {
+        if is_new_request(&look.parsed) && may_be_replaced(packet, look, entry, &standing) {
             self.table.remove(&entry);
             return self.unknown(packet, look);
         }
@@ -200,11 +200,19 @@ pub(crate) fn is_new_request(parsed: &Parsed) -> bool {
 }
 
 /// A SYN gets a new connection when the old one is over, or when it never came about and its
-/// backend is gone.
+/// backend is gone. A copy of the SYN that opened a connection which ended by FIN is no new one:
+/// it was late, and what the client may still have to repeat belongs to its old backend. After a
+/// reset it is: a client whose SYN meets an old connection of its address at the backend resets
+/// that one and sends the same SYN again (RFC 9293, 3.5.1).
 #[inline]
-fn may_be_replaced(entry: Entry, standing: &Standing) -> bool {
-    let one_way = entry.reply().is_none();
-    State::from_word(entry.state()).is_reusable(one_way) || !matches!(standing, Standing::Serve(_))
+fn may_be_replaced<P: Packet>(packet: &P, look: &Look, entry: Entry, standing: &Standing) -> bool {
+    if !matches!(standing, Standing::Serve(_)) {
+        return true;
+    }
+    let (word, one_way) = (entry.state(), entry.reply().is_none());
+    let state = State::from_word(word);
+    let late = || state::is_opened_by(word, packet.bytes(), &look.parsed);
+    state.is_reusable(one_way) && (state == State::Closed || !late())
 }
 
 /// Where the answer to this packet should go.

@@ -42,7 +42,10 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
             return self.reset(packet, parsed, DropReason::NoConnection);
         }
         let picked = self.pick(service, look)?;
-        let state = if parsed.kind == L4::Tcp { state::OPENING } else { state::UDP };
+        let state = match parsed.kind {
+            L4::Tcp => state::opening(packet.bytes(), parsed),
+            _ => state::UDP,
+        };
         self.open(packet, look, service, picked, state)
     }
 

@@ -7,8 +7,32 @@ use wire::{L4, Parsed, TcpFlags};
 /// or has come a second time (UDP). Entries without it go first when the table fills up.
 pub(crate) const CONFIRMED: u32 = 1 << 8;
 
-/// The state of a new TCP connection.
-pub(crate) const OPENING: u32 = State::SynSent as u32;
+/// Where the state word keeps a trace of the SYN that opened the connection.
+const TRACE_SHIFT: u32 = 9;
+
+/// The state word of a TCP connection that this SYN opens.
+#[inline]
+pub(crate) fn opening(syn: &[u8], parsed: &Parsed) -> u32 {
+    State::SynSent as u32 | trace(syn, parsed) << TRACE_SHIFT
+}
+
+/// Whether the connection may be the one that this very SYN opened: a copy of it that the network
+/// kept back or the client sent again. A client that has given its old connection up begins at
+/// another sequence number; one in eight million of those is taken for a copy, and stays where it
+/// was.
+#[inline]
+pub(crate) fn is_opened_by(word: u32, syn: &[u8], parsed: &Parsed) -> bool {
+    word >> TRACE_SHIFT == trace(syn, parsed)
+}
+
+/// 23 bits of a segment's sequence number, which every bit of it has a part in.
+#[inline]
+fn trace(segment: &[u8], parsed: &Parsed) -> u32 {
+    let at = usize::from(parsed.l4_off) + 4;
+    let sequence = segment.get(at..at + 4).and_then(|octets| octets.try_into().ok());
+    let sequence = u32::from_be_bytes(sequence.unwrap_or_default());
+    (sequence ^ sequence >> 23) & 0x7f_ffff
+}
 
 /// The state of a new UDP flow.
 pub(crate) const UDP: u32 = State::Udp as u32;
@@ -86,6 +110,6 @@ mod tests {
         }
         let settled = |state: State| is_settled(state as u32 | CONFIRMED);
         assert!(settled(State::Established) && settled(State::Udp) && settled(State::ClientClosed));
-        assert!(!is_settled(UDP) && !is_settled(OPENING));
+        assert!(!is_settled(UDP) && !is_settled(State::SynSent as u32));
     }
 }

@@ -23,6 +23,12 @@ pub fn syn(from: End, to: End) -> Vec<u8> {
     tcp(from, to, TcpFlags::SYN, &[])
 }
 
+/// A client's SYN with this sequence number.
+pub fn syn_at(from: End, to: End, sequence: u32) -> Vec<u8> {
+    let build = inbound(0, from.0, to.0);
+    build.tcp((from.1, to.1), TcpFlags::SYN, (sequence, 0), &[]).bytes().to_vec()
+}
+
 /// A client's ACK with some payload.
 pub fn ack(from: End, to: End) -> Vec<u8> {
     tcp(from, to, TcpFlags::ACK, b"GET / HTTP/1.0\r\n\r\n")

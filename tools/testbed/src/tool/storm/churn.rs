@@ -39,6 +39,9 @@ struct Tally {
 struct Connection {
     due: Instant,
     number: usize,
+    /// Connections before this one from the same address and port: each begins at a sequence
+    /// number of its own, or its SYN would be a copy of the one before.
+    life: usize,
     /// Packets that were sent.
     sent: usize,
     last_sent: Instant,
@@ -85,11 +88,12 @@ impl Work {
             let late = wanted.saturating_sub(opened).min(500).min(room);
             let more = if stop.load(Relaxed) { 0 } else { late };
             for _ in 0..more {
-                let number = opened % self.seen.passing();
+                let (life, number) = (opened / self.seen.passing(), opened % self.seen.passing());
                 opened += 1;
                 self.seen.forget(number);
                 let now = Instant::now();
-                let fresh = Connection { due: now, number, sent: 0, last_sent: now, tries: 0 };
+                let fresh =
+                    Connection { due: now, number, life, sent: 0, last_sent: now, tries: 0 };
                 open.extend(self.proceed(fresh)?.map(Reverse));
             }
             let now = Instant::now();
@@ -109,7 +113,7 @@ impl Work {
         let missing = ((1 << it.sent) - 1) & !usize::from(passage.packets());
         let due = now + PAUSE;
         if missing == 0 && it.sent < PACKETS.len() {
-            self.send(it.number, it.sent)?;
+            self.send(&it, it.sent)?;
             return Ok(Some(Connection { due, sent: it.sent + 1, last_sent: now, ..it }));
         }
         if missing == 0 {
@@ -128,12 +132,13 @@ impl Work {
         }
         for place in (0..PACKETS.len()).filter(|place| missing >> place & 1 == 1) {
             self.tally.again += 1;
-            self.send(it.number, place)?;
+            self.send(&it, place)?;
         }
         Ok(Some(Connection { due, last_sent: now, tries: it.tries + 1, ..it }))
     }
 
-    fn send(&self, number: usize, place: usize) -> Result<()> {
-        self.wire.send(Field::Passing, number, self.port, PACKETS[place], 1 << place)
+    fn send(&self, it: &Connection, place: usize) -> Result<()> {
+        let word = (it.life as u32) << 8 | 1 << place;
+        self.wire.send(Field::Passing, it.number, self.port, PACKETS[place], word)
     }
 }
