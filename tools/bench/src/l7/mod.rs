@@ -71,7 +71,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let peers = peers(args)?;
     let bed = Bed::new(args.proxy_cpu, args.load_cpu)?;
-    let tls = Tls::new()?;
+    let tls = Tls::new(&bed.pem())?;
     let interval = Duration::from_secs(args.seconds.max(1));
     let gauge = Gauge { bed: &bed, tls: &tls, interval, idle: args.idle };
     table::head();
