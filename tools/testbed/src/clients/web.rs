@@ -1,11 +1,16 @@
 //! Web clients that last: those that ask and ask, those that mean harm, and WebSocket sessions.
 
 use super::talk::Talk;
-use crate::lab::Host;
+use crate::lab::{Host, until};
 use crate::tool::{hostile, pages};
 use anyhow::{Result, ensure};
 use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+/// For what takes as long as the machine likes.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// See [`crate::tool::pages`].
 #[derive(Debug)]
@@ -76,13 +81,35 @@ pub struct Sessions {
 impl WebSockets {
     /// Opens so many.
     pub fn open(client: &Host, target: SocketAddr, sessions: u32) -> Result<Self> {
+        Self::start(client, &format!("ws://{target}/"), sessions, None)
+    }
+
+    /// Opens so many over TLS, and believes certificates of `authority`, in a file.
+    pub fn open_tls(
+        client: &Host,
+        target: SocketAddr,
+        sessions: u32,
+        authority: &Path,
+    ) -> Result<Self> {
+        Self::start(client, &format!("wss://{target}/"), sessions, Some(authority))
+    }
+
+    fn start(client: &Host, url: &str, sessions: u32, authority: Option<&Path>) -> Result<Self> {
         let mut command = client.command("/usr/bin/python3");
-        command.args(["-u", "-c", include_str!("websockets.py")]);
-        command.args([format!("ws://{target}/"), sessions.to_string()]);
+        command.args(["-u", "-c", include_str!("websockets.py"), url]);
+        command.arg(sessions.to_string()).args(authority);
         let mut talk = Talk::start(client, "websockets", command)?;
         let said = talk.ask("opened")?;
         ensure!(said == sessions.to_string(), "{said} of {sessions} sessions were opened");
         Ok(Self(talk))
+    }
+
+    /// Waits until so many messages came back, however fast the machine is.
+    pub fn exchange(&mut self, messages: u64) -> Result<()> {
+        until("messages of WebSocket sessions", PATIENCE, || {
+            let said: u64 = self.0.ask("messages")?.parse()?;
+            Ok((said >= messages).then_some(()))
+        })
     }
 
     /// Closes all, each after its last message.

@@ -1,6 +1,7 @@
-# WebSocket sessions: sys.argv is the URL and how many. Each sends messages of all sizes and wants
-# them back. Lines on standard input: "opened" is answered by how many there are, "close" by JSON.
-import asyncio, json, random, sys
+# WebSocket sessions: sys.argv is the URL, how many, and for wss the file of the authority that is
+# believed. Each sends messages of all sizes and wants them back. Lines on standard input: "opened"
+# is answered by how many there are, "messages" by how many came back, "close" by JSON.
+import asyncio, json, random, ssl, sys
 import websockets
 
 SIZES = [0, 1, 125, 126, 65535, 65536, 200_000]
@@ -26,10 +27,11 @@ async def session(socket, number, stop):
         told["failed"].append(f"session {number}: {error!r}")
 
 
-async def main(url, count):
+async def main(url, count, *authority):
     stop, running = asyncio.Event(), []
+    how = {"ssl": ssl.create_default_context(cafile=authority[0])} if authority else {}
     for number in range(count):
-        socket = await websockets.connect(url, ping_interval=None, max_size=None)
+        socket = await websockets.connect(url, ping_interval=None, max_size=None, **how)
         name = await socket.recv()
         told["servers"][name] = told["servers"].get(name, 0) + 1
         running.append(asyncio.create_task(session(socket, number, stop)))
@@ -40,9 +42,12 @@ async def main(url, count):
         if line == "opened":
             print(count)
             continue
+        if line == "messages":
+            print(told["messages"])
+            continue
         stop.set()
         await asyncio.gather(*running)
         print(json.dumps(told))
 
 
-asyncio.run(main(sys.argv[1], int(sys.argv[2])))
+asyncio.run(main(sys.argv[1], int(sys.argv[2]), *sys.argv[3:]))

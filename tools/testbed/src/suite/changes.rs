@@ -1,11 +1,13 @@
 //! Changes of a running configuration under load in layer 7: no request fails and no session
 //! breaks, whatever is changed.
 
-use super::layer7::{Bed, file, http, service, vip};
+use super::layer7::{Bed, VIP, file, http, service, vip};
+use super::tls::{begin, import, shown};
 use crate::balancer::Balancer;
 use crate::clients::{Pages, Swarm, WebSockets};
 use crate::harness::{Scale, Test};
 use crate::lab::until;
+use crate::servers::authority::{Authority, ECDSA, RSA};
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use std::net::SocketAddr;
@@ -31,6 +33,8 @@ struct Setting {
     servers: &'static [usize],
     /// Of the first real server.
     first: &'static str,
+    /// A rule of the services in HTTP mode.
+    rule: &'static str,
     /// A further service, by its port.
     extra: Option<&'static str>,
 }
@@ -51,6 +55,9 @@ const STEPS: &[Step] = &[
     ("a scheduler", |s| s.all = "persistence = { by = \"source-ip\" }"),
     ("a cookie", |s| s.web = "http = { cookie = \"SRV\" }"),
     ("no persistence", |s| (s.all, s.web) = ("", "")),
+    ("a rule", |s| s.rule = "path = \"/\"\nset_header = { name = \"X-A\", value = \"{client}\" }"),
+    ("another rule", |s| s.rule = "path = \"/never\"\ndeny = 403"),
+    ("no rule", |s| s.rule = ""),
     ("a new service", |s| s.extra = Some("5555")),
     ("a service at another port", |s| s.extra = Some("5556")),
     ("a removed service", |s| s.extra = None),
@@ -60,10 +67,17 @@ const STEPS: &[Step] = &[
 
 impl Setting {
     fn text(&self, has_old: bool) -> String {
-        let lines = format!("{}\n{}", self.all, self.web);
+        let rule = match self.rule {
+            "" => String::new(),
+            rule => format!("\n  [[service.rule]]\n{rule}\n"),
+        };
+        let lines = |more: &str| format!("{more}{}\n{}\n{rule}", self.all, self.web);
+        let secure = lines("tls = { certificates = [\"portal\"] }\n");
         let mut services = vec![
-            http("WEB", "80", &lines, self.servers),
-            http("WS", "8000", &lines, self.servers),
+            http("WEB", "80", &lines(""), self.servers),
+            http("WS", "8000", &lines(""), self.servers),
+            http("WSS", "8443", &secure, self.servers)
+                .replace("  weight", "  port = 8000\n  weight"),
             service("ECHO", "4444", self.all, self.servers),
         ];
         services.extend(has_old.then(|| service("OLD", "4445", self.all, self.servers)));
@@ -83,12 +97,24 @@ fn under_load(_: Scale) -> Result<()> {
     for server in &mut bed.servers {
         server.web_asked(&[80])?.websockets(8000)?.echo(&[4444, 4445, 5555, 5556])?;
     }
-    let mut setting =
-        Setting { web: "", all: "", servers: &[1, 2], first: "weight = 100", extra: None };
-    let balancer = Balancer::start(&bed.host, &setting.text(true))?;
+    let mut setting = Setting {
+        web: "",
+        all: "",
+        servers: &[1, 2],
+        first: "weight = 100",
+        rule: "",
+        extra: None,
+    };
+    let authority = Authority::make(bed.lab.folder(), "world")?;
+    let sign = |name, key| authority.sign(name, key, &format!("IP:{VIP}"));
+    let (one, two) = (sign("one", ECDSA)?, sign("two", RSA)?);
+    let mut balancer = begin(&bed.host, &setting.text(true))?;
+    import(&balancer, "portal", &one)?;
+    balancer.wait_up()?;
     let at = |port| SocketAddr::new(vip(), port);
     let mut pages = Pages::new(&bed.client, at(80))?;
-    let sockets = WebSockets::open(&bed.client, at(8000), SESSIONS)?;
+    let clear = WebSockets::open(&bed.client, at(8000), SESSIONS)?;
+    let secure = WebSockets::open_tls(&bed.client, at(8443), SESSIONS, &authority.root())?;
     let swarm = |last: u8, port| -> Result<Swarm> {
         bed.client.ip(&format!("addr add 192.168.100.{last}/24 dev eth0"))?;
         Swarm::tcp(&bed.client, vip(), port, &[[192, 168, 100, last].into()])
@@ -105,6 +131,11 @@ fn under_load(_: Scale) -> Result<()> {
         change(&balancer, &setting.text(true)).with_context(|| what.to_string())?;
         echo.answer()?.must_be(SESSIONS.into()).with_context(|| format!("sessions at {what}"))?;
     }
+    import(&balancer, "portal", &two)?;
+    let expected = two.fingerprint()?;
+    until("the new certificate", LIMIT, || {
+        Ok((shown(&bed.client, 8443, "a.example")? == expected).then_some(()))
+    })?;
     let listed = balancer.real_server("WEB", "web3")?;
     ensure!(listed["total"].as_u64() > Some(0), "a new real server got nothing: {listed}");
 
@@ -118,9 +149,12 @@ fn under_load(_: Scale) -> Result<()> {
     let report = pages.stop()?;
     ensure!(report.failed == 0 && report.closed == 0, "{report:?}");
     ensure!(report.servers.len() == 3, "{report:?}");
-    let sessions = sockets.close()?;
-    ensure!(sessions.failed.is_empty(), "{sessions:?}");
-    ensure!(sessions.servers.values().sum::<u64>() == u64::from(SESSIONS), "{sessions:?}");
+    for mut sessions in [clear, secure] {
+        sessions.exchange(100)?;
+        let sessions = sessions.close()?;
+        ensure!(sessions.failed.is_empty(), "{sessions:?}");
+        ensure!(sessions.servers.values().sum::<u64>() == u64::from(SESSIONS), "{sessions:?}");
+    }
     echo.ping()?.must_be(SESSIONS.into())?;
     drop((echo, old, late));
     bed.close(balancer)

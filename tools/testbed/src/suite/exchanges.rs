@@ -108,7 +108,7 @@ fn websocket(_: Scale) -> Result<()> {
     let text = file(&[http("WS", "8000", "client_timeout = \"3s\"", &[1, 2])]);
     let balancer = Balancer::start(&bed.host, &text)?;
     let target = SocketAddr::new(vip(), 8000);
-    let sessions = WebSockets::open(&bed.client, target, 20)?;
+    let mut sessions = WebSockets::open(&bed.client, target, 20)?;
     let count = |name: &str| -> Result<u64> {
         balancer.real_server("WS", name)?["connections"].as_u64().context("no connections")
     };
@@ -118,8 +118,9 @@ fn websocket(_: Scale) -> Result<()> {
     balancer.command(&["real-server", "drain", "WS", "web1"])?;
     let later = WebSockets::open(&bed.client, target, 4)?.close()?;
     ensure!(later.failed.is_empty() && later.servers["web2"] == 4, "{later:?}");
+    sessions.exchange(100)?;
     let done = sessions.close()?;
-    ensure!(done.failed.is_empty() && done.messages >= 40, "{done:?}");
+    ensure!(done.failed.is_empty() && done.messages >= 100, "{done:?}");
     ensure!(done.servers.values().copied().eq(shared), "{shared:?}, later {done:?}");
     bed.close(balancer)
 }

@@ -131,9 +131,20 @@ pub fn curl(client: &Host, options: &str, requests: usize) -> Result<Vec<String>
     Ok(client.shell(&line, LIMIT)?.lines().map(str::to_owned).collect())
 }
 
-/// Requests of one client connection are shared out; each tells whom it is for. When a real
-/// server dies none fails, and what is large arrives whole.
+/// Requests of one client connection over HTTP/1.
 fn requests(_: Scale) -> Result<()> {
+    let ask = |client: &Host, count| curl(client, "--header 'X-Forwarded-For: 203.0.113.7'", count);
+    shared_out(ask, &format!("203.0.113.7, 192.168.100.50 http {VIP}"), clients::http_big)
+}
+
+/// Requests of one client connection are shared out one by one; each tells whom it is for. When a
+/// real server dies none fails, and what is large arrives whole. `ask` asks so many times for the
+/// page that tells how the client came, which is `told`; `fetch` gets what is large.
+fn shared_out(
+    ask: impl Fn(&Host, usize) -> Result<Vec<String>>,
+    told: &str,
+    fetch: impl Fn(&Host, IpAddr, u16, &BigFile) -> Result<f64>,
+) -> Result<()> {
     let mut bed = Bed::new(2)?;
     let big = BigFile::write(bed.lab.folder(), 100)?;
     for server in &mut bed.servers {
@@ -142,19 +153,19 @@ fn requests(_: Scale) -> Result<()> {
     let slow = "check = { type = \"connect\", interval = \"2s\", timeout = \"1s\", fall = 2 }";
     let text = file(&[http("WEB", "80", "", &[1, 2])]).replace(&format!("check = {CHECK}"), slow);
     let mut balancer = Balancer::start(&bed.host, &text)?;
-    let asked = curl(&bed.client, "--header 'X-Forwarded-For: 203.0.113.7'", 40)?;
+    let asked = ask(&bed.client, 40)?;
     for name in ["web1", "web2"] {
-        let told = format!("{name} 203.0.113.7, 192.168.100.50 http {VIP}");
+        let told = format!("{name} {told}");
         let count = asked.iter().filter(|line| **line == told).count();
         ensure!(count == 20, "{count} times {told:?} among {asked:?}");
     }
     bed.servers[0].kill("web")?;
-    let asked = curl(&bed.client, "", 50)?;
+    let asked = ask(&bed.client, 50)?;
     ensure!(asked.len() == 50 && asked.iter().all(|line| line.starts_with("web2 ")), "{asked:?}");
     balancer.wait_real_server("WEB", "web1", false)?;
     bed.servers[1].kill("web")?;
     bed.servers[1].web(&[80], Some(&big), None)?;
-    clients::http_big(&bed.client, vip(), 80, &big)?;
+    fetch(&bed.client, vip(), 80, &big)?;
     bed.close(balancer)
 }
 
@@ -183,9 +194,20 @@ fn cookie(_: Scale) -> Result<()> {
     bed.close(balancer)
 }
 
-/// Weights, new and removed real servers, a timeout: no request of a client who goes on asking
-/// fails.
+/// A client of HTTP/1 who goes on asking.
 fn http_edits(_: Scale) -> Result<()> {
+    edited_under(|client| {
+        let asked = curl(&client, "--rate 100/s", 600)?;
+        let well = |line: &String| line.starts_with("web") && line.ends_with(VIP);
+        ensure!(asked.len() == 600 && asked.iter().all(well), "{} of 600: {asked:?}", asked.len());
+        ensure!(asked.iter().any(|line| line.starts_with("web3")), "nobody came to web3");
+        Ok(())
+    })
+}
+
+/// Weights, new and removed real servers, a timeout, while `load` asks for some six seconds: it
+/// says whether all went well.
+fn edited_under(load: fn(Host) -> Result<()>) -> Result<()> {
     let mut bed = Bed::new(3)?;
     for server in &mut bed.servers {
         server.web_asked(&[80])?;
@@ -194,7 +216,7 @@ fn http_edits(_: Scale) -> Result<()> {
     let first = text("", &[1, 2]);
     let balancer = Balancer::start(&bed.host, &first)?;
     let asking = bed.client.clone();
-    let asked = std::thread::spawn(move || curl(&asking, "--rate 100/s", 600));
+    let load = std::thread::spawn(move || load(asking));
     for edit in [
         first.replacen("weight = 100", "weight = 1", 1),
         text("", &[1, 2, 3]),
@@ -206,10 +228,7 @@ fn http_edits(_: Scale) -> Result<()> {
         ensure!(plan["breaks"] == 0, "{plan}");
         balancer.reload(&edit)?;
     }
-    let asked = asked.join().expect("curl's thread")?;
-    let well = |line: &String| line.starts_with("web") && line.ends_with(VIP);
-    ensure!(asked.len() == 600 && asked.iter().all(well), "{} of 600: {asked:?}", asked.len());
-    ensure!(asked.iter().any(|line| line.starts_with("web3")), "nobody came to web3");
+    load.join().expect("the load's thread")?;
     bed.close(balancer)
 }
 

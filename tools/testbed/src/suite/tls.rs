@@ -85,13 +85,7 @@ impl Bed {
 
     /// The fingerprint of what is shown to a client that asks for `name`.
     fn shown(&self, name: &str) -> Result<String> {
-        let line = format!(
-            "timeout 10 openssl s_client -connect {VIP}:443 -servername {name} </dev/null 2>/dev/null \
-             | openssl x509 -noout -fingerprint -sha256"
-        );
-        let said = self.client.try_shell(&line, LIMIT)?.out;
-        let digits = said.trim().rsplit('=').next().unwrap_or_default();
-        Ok(digits.replace(':', "").to_ascii_lowercase())
+        shown(&self.client, 443, name)
     }
 
     pub(super) fn close(self, balancer: Balancer) -> Result<()> {
@@ -100,6 +94,17 @@ impl Bed {
         drop(self.servers);
         conserved.and(stopped).and(self.lab.close())
     }
+}
+
+/// The fingerprint of what is shown at `port` to a client that asks for `name`.
+pub(super) fn shown(client: &Host, port: u16, name: &str) -> Result<String> {
+    let line = format!(
+        "timeout 10 openssl s_client -connect {VIP}:{port} -servername {name} </dev/null 2>/dev/null \
+         | openssl x509 -noout -fingerprint -sha256"
+    );
+    let said = client.try_shell(&line, LIMIT)?.out;
+    let digits = said.trim().rsplit('=').next().unwrap_or_default();
+    Ok(digits.replace(':', "").to_ascii_lowercase())
 }
 
 /// `a.example:8443` as `--resolve` wants it.
