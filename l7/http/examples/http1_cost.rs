@@ -1,8 +1,8 @@
 //! What one request and its response cost: parsed, decided, rewritten.
 //!
-//! `cargo run --release -p http1 --example cost` prints nanoseconds. For instructions, which a busy
+//! `cargo run --release -p http1 --example http1_cost` prints nanoseconds. For instructions, which a busy
 //! machine does not change: `valgrind --tool=callgrind --toggle-collect='cost::request' TARGET/
-//! release/examples/cost 10000`, and the same with `cost::response`; divide by the argument.
+//! release/examples/http1_cost 10000`, and the same with `http1_cost::response`; divide by the argument.
 
 use std::hint::black_box;
 use std::time::Instant;

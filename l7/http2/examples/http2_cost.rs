@@ -1,5 +1,5 @@
 //! What a request costs in this crate: a client and a server of ours, joined by memory, 16 streams
-//! at once, each response of 128 octets. `cargo run --release -p http2 --example cost -- 200000`;
+//! at once, each response of 128 octets. `cargo run --release -p http2 --example http2_cost -- 200000`;
 //! instructions: run it with `perf stat -e instructions:u`, or under callgrind, for two counts of
 //! rounds, and divide the difference.
 

@@ -1,7 +1,7 @@
 //! The appliance image: a kernel from the distribution, our programs, `mkimage`.
 
 use crate::step::run;
-use crate::steps::release_build;
+use crate::steps::compile;
 use anyhow::{Context, Result, bail, ensure};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -24,7 +24,7 @@ const LEFT_OUT: [&str; 7] = [
 
 /// Builds it, in the folder `image` beside the programs.
 pub fn build(rest: &[String]) -> Result<()> {
-    let programs = release_build(&PACKAGES)?;
+    let programs = compile("release", &PACKAGES)?;
     let kernel = kernel(&programs.with_file_name("image-kernel"))?;
     let mut mkimage = Command::new(programs.join("mkimage"));
     mkimage.arg("--kernel").arg(kernel).arg("--out").arg(programs.join("image"));

@@ -67,8 +67,9 @@ pub fn miri(report: &mut Report) {
 /// Real clients and servers around the real binaries.
 pub fn e2e(full: bool, report: &mut Report) {
     let mut folder = None;
-    report.check("release build", || {
-        folder = Some(release_build(&BINARIES)?);
+    let profile = if full { "release" } else { "e2e" };
+    report.check(&format!("{profile} build"), || {
+        folder = Some(compile(profile, &BINARIES)?);
         Ok(())
     });
     let Some(folder) = folder else { return };
@@ -100,7 +101,7 @@ fn schemathesis(binaries: &Path) -> Result<()> {
 
 /// Builds and shows what Fulcrum does; whether all went well.
 pub fn demo(rest: &[String]) -> Result<bool> {
-    let testbed = release_build(&BINARIES)?.join("testbed");
+    let testbed = compile("release", &BINARIES)?.join("testbed");
     Ok(Command::new(testbed).arg("demo").args(rest).status()?.success())
 }
 
@@ -112,13 +113,13 @@ fn counted(name: &str, tests: &mut Command, report: &mut Report) {
     }
 }
 
-/// Builds packages. The folder that the binaries are in.
-pub fn release_build(packages: &[&str]) -> Result<PathBuf> {
+/// Builds packages by a profile that is named like its folder. The folder that the binaries are in.
+pub fn compile(profile: &str, packages: &[&str]) -> Result<PathBuf> {
     let mut build = cargo();
-    build.args(["build", "--release", "--locked"]);
+    build.args(["build", "--profile", profile, "--locked"]);
     run(build.args(packages.iter().flat_map(|package| ["--package", package])))?;
     let metadata = cargo().args(["metadata", "--format-version", "1", "--no-deps"]).output()?;
     let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout)?;
     let target = metadata["target_directory"].as_str().context("no target_directory")?;
-    Ok(PathBuf::from(target).join("release"))
+    Ok(PathBuf::from(target).join(profile))
 }
