@@ -293,4 +293,6 @@ fn parts(rule: &Rule) -> usize {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;
