@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 pub fn add(tests: &mut Vec<Test>) {
     tests.push(Test::new("deployments::d4-icas-fs-smb", smb));
     tests.push(Test::new("deployments::d5-icas-fs-nfs", nfs));
+    tests.push(Test::new("deployments::d4-d5-silent-node", silent));
 }
 
 const ICAS_FS: &str = include_str!("../../../../examples/icas-fs.toml");
@@ -21,6 +22,9 @@ const NODES: [&str; 2] = ["iCAS-FS-1", "iCAS-FS-2"];
 const LIMIT: Duration = Duration::from_secs(30);
 /// A new connection gets a node that is alive within this, whatever is known of the dead one.
 const AT_ONCE: Duration = Duration::from_secs(3);
+/// The same of a node that says nothing: one attempt to connect in vain (`connect_timeout`), and
+/// the one that follows.
+const IN_VAIN: Duration = Duration::from_secs(5 + 3);
 
 struct Bed {
     lab: Lab,
@@ -204,5 +208,44 @@ fn nfs(scale: Scale) -> Result<()> {
     ensure!(survived.as_deref() == Some(bed.big.sha256()), "from the living node: {survived:?}");
     let lost = first.finish()?;
     ensure!(lost.is_none(), "state of a dead node was found elsewhere: {lost:?}");
+    bed.close(balancer)
+}
+
+/// A node whose cable is pulled tells nobody that it is gone. New clients wait for one attempt at
+/// most; when its check has failed, those that it had are told, and NFS goes on at the other node.
+fn silent(scale: Scale) -> Result<()> {
+    let mut bed = Bed::new(scale)?;
+    let mut balancer = bed.start()?;
+    let client = bed.client.clone();
+    let share = Smb::new(&client, vip())?;
+    share.put(bed.big.path(), "big")?;
+    let export = Nfs::new(&client, vip(), &bed.store);
+    export.mount_from("192.168.110.71".parse()?)?;
+    let smb = one_from_each(&balancer, "iCAS-FS-SMB", |label| share.download("big", label))?;
+    let ([of_dead, of_living], node) = smb;
+    let nfs = one_from_each(&balancer, "iCAS-FS-NFS", |label| {
+        export.download(3, "big", &format!("nfs-{label}"))
+    })?;
+    bed.nodes[node].host.ip("link set eth0 down")?;
+    let begun = Instant::now();
+    share.put(bed.big.path(), "anew")?;
+    let took = begun.elapsed();
+    ensure!(took < IN_VAIN, "a new client was served after {took:?}");
+    bed.must_lie("anew", &bed.big)?;
+    for service in ["iCAS-FS-SMB", "iCAS-FS-NFS"] {
+        balancer.wait_real_server(service, NODES[node], false)?;
+    }
+    let survived = of_living.finish()?;
+    ensure!(survived.as_deref() == Some(bed.big.sha256()), "from the living node: {survived:?}");
+    let lost = of_dead.finish()?;
+    ensure!(lost.is_none(), "a transfer from a silent node ended with {lost:?}");
+    for download in nfs.0 {
+        let read = download.finish()?;
+        ensure!(read.as_deref() == Some(bed.big.sha256()), "version 3 read {read:?}");
+    }
+    bed.nodes[node].host.ip("link set eth0 up")?;
+    for service in ["iCAS-FS-SMB", "iCAS-FS-NFS"] {
+        balancer.wait_real_server(service, NODES[node], true)?;
+    }
     bed.close(balancer)
 }
