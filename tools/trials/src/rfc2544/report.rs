@@ -1,0 +1,166 @@
+//! What a benchmark found: JSON, and a table for a reader.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use traffic::Times;
+
+/// Everything of one run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// What was measured, in the operator's words.
+    pub title: String,
+    /// Ports, mode, what else the figures depend on.
+    pub setting: Vec<String>,
+    /// By frame length and number of flows.
+    pub throughput: Vec<Throughput>,
+    /// By frame length, flows and load.
+    pub latency: Vec<Latency>,
+    /// By frame length.
+    pub back_to_back: Vec<BackToBack>,
+    /// Connections opened, used and closed per second.
+    pub connection_rate: Option<Connections>,
+    /// Connections open at once.
+    pub concurrent: Option<Connections>,
+}
+
+/// RFC 2544 section 26.1.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Throughput {
+    /// Length of frames, as told.
+    pub size: String,
+    /// Different flows.
+    pub flows: u32,
+    /// The greatest rate without loss, in packets per second; 0 when every rate lost some.
+    pub packets: u64,
+    /// The wire that takes, in bits per second.
+    pub bits: f64,
+    /// Its part of the rate that was tried first: the line's, or the generator's most.
+    pub part: f64,
+    /// The generator could not send faster: the device's own limit is higher.
+    pub limited: bool,
+    /// All trials, in order.
+    pub trials: Vec<Tried>,
+}
+
+/// One trial of a search.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Tried {
+    /// Packets per second wanted, or packets of a burst.
+    pub value: u64,
+    /// Part of the packets that was lost.
+    pub loss: f64,
+    /// The generator kept to the rate.
+    pub kept_rate: bool,
+    /// It counts as without loss.
+    pub passed: bool,
+}
+
+/// RFC 2544 section 26.2, RFC 8219 section 7.2 and 7.3.1; every packet is measured.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Latency {
+    /// Length of frames.
+    pub size: String,
+    /// Different flows.
+    pub flows: u32,
+    /// Part of the throughput that was sent.
+    pub load: f64,
+    /// Packets per second.
+    pub packets: u64,
+    /// Part that was lost.
+    pub loss: f64,
+    /// Nanoseconds.
+    pub times: Times,
+}
+
+/// RFC 2544 section 26.4.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct BackToBack {
+    /// Length of frames.
+    pub size: String,
+    /// The longest burst at the greatest rate without loss, the mean of the repetitions, in packets.
+    pub packets: f64,
+    /// Every one of them reached the longest burst that was tried.
+    pub unlimited: bool,
+    /// What each repetition found.
+    pub found: Vec<u64>,
+}
+
+/// Connections without a packet lost.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Connections {
+    /// Per second, or at once.
+    pub most: u64,
+    /// Where the search began: what passes that is not limited by the device.
+    pub asked: u64,
+    /// The generator could not do more.
+    pub limited: bool,
+    /// All trials, in order; values are packets per second, or connections.
+    pub trials: Vec<Tried>,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.title)?;
+        self.setting.iter().try_for_each(|line| writeln!(f, "  {line}"))?;
+        if !self.throughput.is_empty() {
+            writeln!(f, "\nthroughput (RFC 2544 section 26.1)")?;
+            writeln!(
+                f,
+                "{:>12} {:>9} {:>14} {:>12} {:>8}",
+                "size", "flows", "packets/s", "Mbit/s", "part"
+            )?;
+        }
+        for row in &self.throughput {
+            let Throughput { size, flows, packets, bits, part, limited, .. } = row;
+            let note = if *limited { "  the generator's limit" } else { "" };
+            let (mbits, part) = (bits / 1e6, part * 100.0);
+            writeln!(f, "{size:>12} {flows:>9} {packets:>14} {mbits:>12.1} {part:>7.1}%{note}")?;
+        }
+        self.latencies(f)?;
+        if !self.back_to_back.is_empty() {
+            writeln!(f, "\nback-to-back (section 26.4)\n{:>12} {:>14}", "size", "packets")?;
+        }
+        for row in &self.back_to_back {
+            let note = if row.unlimited { "  and more" } else { "" };
+            writeln!(f, "{:>12} {:>14.0}{note}", row.size, row.packets)?;
+        }
+        connections(f, "connections per second", self.connection_rate.as_ref())?;
+        connections(f, "connections at once", self.concurrent.as_ref())
+    }
+}
+
+impl Report {
+    fn latencies(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.latency.is_empty() {
+            writeln!(f, "\nlatency in µs (section 26.2, RFC 8219 section 7)")?;
+            writeln!(
+                f,
+                "{:>12} {:>9} {:>6} {:>9} {:>9} {:>9} {:>9} {:>9} {:>10}",
+                "size", "flows", "load", "least", "50 %", "99 %", "99.9 %", "most", "variation"
+            )?;
+        }
+        for row in &self.latency {
+            let us = |ns: u64| ns as f64 / 1000.0;
+            let (load, times) = (row.load * 100.0, &row.times);
+            writeln!(
+                f,
+                "{:>12} {:>9} {load:>5.0}% {:>9.1} {:>9.1} {:>9.1} {:>9.1} {:>9.1} {:>10.1}",
+                row.size,
+                row.flows,
+                us(times.least),
+                us(times.p50),
+                us(times.p99),
+                us(times.p999),
+                us(times.most),
+                us(times.variation())
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn connections(f: &mut fmt::Formatter<'_>, name: &str, row: Option<&Connections>) -> fmt::Result {
+    let Some(row) = row else { return Ok(()) };
+    let note = if row.limited { "  the generator's limit" } else { "" };
+    writeln!(f, "\n{name} {:>14}{note}", row.most)
+}
