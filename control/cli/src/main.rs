@@ -11,7 +11,6 @@ mod run;
 
 use ask::{Place, Question, Target};
 use clap::{CommandFactory, Parser, Subcommand};
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -65,9 +64,10 @@ enum Command {
         /// Forget them. Connections go on; only where the next ones go is open again.
         #[arg(long)]
         clear: bool,
-        /// Only this client, and those that count as one with it.
-        #[arg(long, value_name = "ADDRESS", requires = "clear")]
-        client: Option<IpAddr>,
+        /// Only this client, as the list has it, and those that count as one with it; of a cookie
+        /// the whole value.
+        #[arg(long, value_name = "CLIENT", requires = "clear")]
+        client: Option<String>,
         #[command(flatten)]
         options: ask::Options,
     },

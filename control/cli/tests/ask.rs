@@ -40,7 +40,7 @@ fn every_question_goes_to_its_path_and_json_comes_back_whole() {
         (&["persistence", "A B", "--clear"], "DELETE /api/v1/services/A%20B/persistence".into()),
         (
             &["persistence", "A", "--clear", "--client", "2001:db8::7"],
-            "DELETE /api/v1/services/A/persistence?client=2001:db8::7".into(),
+            "DELETE /api/v1/services/A/persistence?client=2001%3Adb8%3A%3A7".into(),
         ),
         (&["certificate", "list"], "GET /api/v1/certificates".into()),
         (&["certificate", "show", "a b"], "GET /api/v1/certificates/a%20b".into()),

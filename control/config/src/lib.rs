@@ -47,9 +47,9 @@ pub use ports::{MAX_PORT_RANGES, PortRange, Ports};
 pub use rule::{Action, Condition, HeaderChange, MAX_RULE_PARTS, MAX_RULES, Rule, Subject, Test};
 pub use schema::schema;
 pub use service::{
-    DEDICATED_POOL_PORTS, DEFAULT_POOL_PORTS, Fallback, Mode, OnFailure, Persistence,
-    PersistenceBy, PoolRange, Protocol, RealServer, Scheduler, Service, State, Timeouts, Tunnel,
-    TunnelKind,
+    DEDICATED_POOL_PORTS, DEFAULT_POOL_PORTS, Fallback, MAX_PERSISTENCE_ENTRIES, Mode, OnFailure,
+    Persistence, PersistenceBy, PoolRange, Protocol, RealServer, Scheduler, Service, State,
+    Timeouts, Tunnel, TunnelKind,
 };
 pub use tls::{AskedName, ClientCertificates, RealServerTls, Reencrypt, Tls, TlsMode, Verify};
 pub use types::{

@@ -135,8 +135,11 @@ pub enum Scheduler {
     NeverQueue,
 }
 
+/// Most clients that one service of layer 7 remembers.
+pub const MAX_PERSISTENCE_ENTRIES: u32 = 262_144;
+
 /// `service.persistence`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Persistence {
     /// `by`: what a client is known by.
     pub by: PersistenceBy,
@@ -146,15 +149,25 @@ pub struct Persistence {
     pub mask: u8,
     /// `mask6`: prefix length of IPv6 clients that count as one. Default 128.
     pub mask6: u8,
+    /// `entries`: clients remembered at a time, layer 7 only. Default 100,000.
+    pub entries: u32,
 }
 
 /// `service.persistence.by`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PersistenceBy {
     /// `"source-ip"`: its address.
     SourceIp,
     /// `"x-forwarded-for"`: the last address in that header, mode `l7-http` only.
     ForwardedFor,
+    /// `"rdp-cookie"`: the user's name, or the token, that an RDP client begins with, mode `l7-tcp`
+    /// only.
+    RdpCookie,
+    /// `"tls-session"`: the id of a TLS session, mode `l7-tcp` without `tls` only.
+    TlsSession,
+    /// `"app-cookie"`: the value of this cookie (`cookie`), which the real servers set, mode
+    /// `l7-http` only.
+    AppCookie(String),
 }
 
 /// `service.timeouts`: whole seconds, at least one.

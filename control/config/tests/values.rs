@@ -6,8 +6,8 @@ use common::{Validator, as_json};
 use config::{
     AccessLog, AddressRecord, CommandCheck, Config, Cookie, DEDICATED_POOL_PORTS,
     DEFAULT_POOL_PORTS, Device, DnsCheck, ErrorPage, Fallback, Http, HttpCheck, HttpMethod, Idle,
-    Layer7, Layer7Timeouts, LogFormat, LogTarget, Mode, OnFailure, Persistence, PoolRange,
-    PortRange, Probe, Protocol, ProxyProtocol, Queue, Record, Scheduler, Source, State,
+    Layer7, Layer7Timeouts, LogFormat, LogTarget, Mode, OnFailure, Persistence, PersistenceBy,
+    PoolRange, PortRange, Probe, Protocol, ProxyProtocol, Queue, Record, Scheduler, Source, State,
     SyslogAddress, SyslogHeader, Timeouts, TlsCheck, Tunnel, TunnelKind, parse,
 };
 use std::net::IpAddr;
@@ -55,7 +55,7 @@ fn defaults() {
     let service = &config.services[0];
     assert_eq!((&service.mode, service.protocol), (&Mode::Nat, Protocol::Tcp));
     assert_eq!(service.scheduler, Scheduler::WeightedLeastConnection);
-    assert_eq!((service.persistence, service.timeouts), (None, Timeouts::default()));
+    assert_eq!((service.persistence.clone(), service.timeouts), (None, Timeouts::default()));
     assert_eq!((service.on_failure, service.fallback), (OnFailure::Reset, Fallback::Local));
     let real_server = &service.real_servers[0];
     assert_eq!((real_server.port, real_server.weight), (None, 100));
@@ -174,8 +174,11 @@ fn every_key() {
     assert_eq!((&service.mode, service.protocol), (&Mode::Tun(tunnel), Protocol::TcpUdp));
     assert_eq!(service.ports.to_string(), "80,5000-5100");
     let timeout = Duration::from_secs(3_600);
-    let by = config::PersistenceBy::SourceIp;
-    assert_eq!(service.persistence, Some(Persistence { by, timeout, mask: 24, mask6: 64 }));
+    let by = PersistenceBy::SourceIp;
+    assert_eq!(
+        service.persistence,
+        Some(Persistence { by, timeout, mask: 24, mask6: 64, entries: 100_000 })
+    );
     assert_eq!(service.timeouts.tcp_established, Duration::from_secs(86_400));
     assert_eq!(
         (service.timeouts.tcp_opening, service.timeouts.udp),
@@ -352,6 +355,7 @@ fn layer7_says_nothing_and_everything() {
 
     let all = r#"
         mode = "l7-tcp"
+        persistence = { by = "rdp-cookie", timeout = "8h", entries = 7 }
         max_connections = 9
         queue = { length = 8, timeout = "7s" }
         retries = 6
@@ -394,6 +398,10 @@ fn layer7_says_nothing_and_everything() {
         }),
     };
     assert_eq!(config.services[0].mode, Mode::L7Tcp(expected));
+    let by = PersistenceBy::RdpCookie;
+    let timeout = Duration::from_secs(8 * 3_600);
+    let expected = Persistence { by, timeout, mask: 32, mask6: 128, entries: 7 };
+    assert_eq!(config.services[0].persistence, Some(expected));
 }
 
 #[test]
@@ -414,6 +422,7 @@ fn http_says_nothing_and_everything() {
 
     let all = r#"
         mode = "l7-http"
+        persistence = { by = "app-cookie", cookie = "SID" }
         retries = 1
         http = { head_timeout = "1s", keep_alive_timeout = "2s", reuse_timeout = "0s", http2_streams = 0, max_body = 9, max_head = 256, max_target = 8, max_headers = 7, upgrades = ["X/1"], forwarded_for = "replace", forwarded = "remove", forwarded_proto = false, cookie = "SRV", cookie_max_age = "1d", cookie_secure = true, cookie_http_only = false, request_id = "X-Id", error_pages = [{ status = 400, body = "no" }, { status = 503, body = "later", content_type = "text/plain" }] }
         access_log = { to = "/var/log/a.log" }
@@ -454,4 +463,6 @@ fn http_says_nothing_and_everything() {
     let access_log = Some(AccessLog { format: LogFormat::Http, to });
     let layer7 = Layer7 { retries: 1, access_log, ..Layer7::default() };
     assert_eq!(config.services[0].mode, Mode::L7Http(layer7, expected));
+    let by = config.services[0].persistence.clone().map(|persistence| persistence.by);
+    assert_eq!(by, Some(PersistenceBy::AppCookie("SID".into())));
 }

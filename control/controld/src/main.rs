@@ -21,6 +21,7 @@ mod node;
 mod overrides;
 mod plane;
 mod proxy;
+mod remembered;
 mod revisions;
 mod views;
 

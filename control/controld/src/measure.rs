@@ -197,6 +197,7 @@ impl<'a> Relayed<'a> {
             tls_failed: row.tls_failed,
             logged: row.logged,
             log_lost: row.log_lost,
+            unnamed: row.unnamed,
         });
         for real_server in &mut service.real_servers {
             if let Some(row) = self.servers.get(&(&*service.name, &*real_server.name)) {

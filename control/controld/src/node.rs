@@ -7,13 +7,15 @@ use crate::door::{Door, refused, seconds};
 use crate::events::About;
 use crate::findings::told;
 use crate::measure;
+use crate::remembered::{self, Remembered};
 use crate::views::{self, View};
 use anyhow::Result;
 use api::{ConnectionRow, PersistenceRow, Reply, Request};
+use l7_api::PersistenceBy;
 use lower::RealServerKey;
 use rest::types::*;
 use rest::{Caller, Control, Peer, Problem, Role};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 use syslog::Tee;
@@ -91,7 +93,9 @@ impl Control for Node {
             let cursor = part(cursor);
             let request = Request::Persistence { service: number, cursor, limit };
             match core.plane.ask(&request).await.map_err(unavailable)? {
-                Reply::Persistence { rows, next } => (rows, next.map(u64::from)),
+                Reply::Persistence { rows, next } => {
+                    (rows.iter().map(of_plane).collect(), next.map(u64::from))
+                }
                 _ => return Err(Problem::unavailable("the data plane answered something else")),
             }
         };
@@ -99,7 +103,7 @@ impl Control for Node {
     }
 
     async fn forget(&self, who: &str, service: &str, which: Forget) -> Result<Forgotten, Problem> {
-        let clients = self.forgotten(service, which.client).await?;
+        let clients = self.forgotten(service, which.client.as_deref()).await?;
         let about = About { service: Some(service), real_server: None };
         let text = format!("{who} made it forget {clients} clients");
         self.core.lock().await.events.note("request", about, text);
@@ -451,17 +455,22 @@ async fn revision(core: &Core, number: u64) -> Result<RevisionText, Problem> {
 /// A service's number in the data plane.
 impl Node {
     /// Makes whoever runs the service forget a client, or all: how many were remembered.
-    async fn forgotten(&self, service: &str, client: Option<IpAddr>) -> Result<u64, Problem> {
+    async fn forgotten(&self, service: &str, client: Option<&str>) -> Result<u64, Problem> {
         let (mut clients, mut next) = (0, Some(0));
         while let Some(cursor) = next {
             // Others have their turn between two parts of a large table.
             let mut core = self.core.lock().await;
             if is_layer7(&core, service) {
                 let (number, _) = relayed(&core, service)?;
+                let rule = core.proxy.service(service).and_then(|it| it.persistence.as_ref());
+                // Without a rule there is nobody to forget.
+                let by = rule.map_or(&PersistenceBy::Address, |rule| &rule.by);
+                let client = client.map(|text| remembered::meant(by, text)).transpose()?;
                 let forgotten = core.proxy.forget(number, client).await;
                 return Ok(forgotten.map_err(unavailable)?.into());
             }
             let number = number(&core, service)?;
+            let client = client.map(remembered::address).transpose()?;
             let request = Request::Forget { service: number, client, cursor };
             let reply = core.plane.ask(&request).await.map_err(unavailable)?;
             let Reply::Forgotten { clients: some, next: at } = reply else {
@@ -488,22 +497,22 @@ fn is_layer7(core: &Core, service: &str) -> bool {
 fn relayed(core: &Core, service: &str) -> Result<(l7_api::ServiceId, u32), Problem> {
     let missing = || Problem::unavailable("the layer 7 proxy does not have it yet");
     let found = core.proxy.service(service).ok_or_else(missing)?;
-    Ok((found.id, found.persistence.map_or(0, |rule| rule.timeout_s)))
+    Ok((found.id, found.persistence.as_ref().map_or(0, |rule| rule.timeout_s)))
 }
 
-/// Clients that the proxy remembers, as the data plane would tell them.
+/// Clients that the proxy remembers.
 async fn clients_of_proxy(
     core: &mut Core,
     service: &str,
     after: u64,
     limit: u32,
-) -> Result<(Vec<PersistenceRow>, Option<u64>), Problem> {
+) -> Result<(Vec<Remembered>, Option<u64>), Problem> {
     let (number, timeout_s) = relayed(core, service)?;
     let asked = core.proxy.persistence(number, after, limit).await;
     let (rows, next) = asked.map_err(unavailable)?;
     let row = |row: l7_api::PersistenceRow| {
         let expires_s = u32::try_from(row.expires_ms.div_ceil(1_000)).unwrap_or(u32::MAX);
-        PersistenceRow {
+        Remembered {
             client: row.client,
             backend: row.server,
             idle_s: timeout_s.saturating_sub(expires_s),
@@ -511,6 +520,11 @@ async fn clients_of_proxy(
         }
     };
     Ok((rows.into_iter().map(row).collect(), next))
+}
+
+fn of_plane(row: &PersistenceRow) -> Remembered {
+    let PersistenceRow { client, backend, idle_s, expires_s } = *row;
+    Remembered { client: client.into(), backend, idle_s, expires_s }
 }
 
 fn number(core: &Core, service: &str) -> Result<u16, Problem> {

@@ -4,11 +4,10 @@ use crate::link::Link;
 use anyhow::{Context, Result, anyhow, bail};
 use api::BackendCounters;
 use l7_api::{
-    Counters, PersistenceRow, Problem, Reply, Request, ServerCounters, ServerId, ServiceId,
-    Snapshot, Status,
+    Counters, PersistenceKey, PersistenceRow, Problem, Reply, Request, ServerCounters, ServerId,
+    ServiceId, Snapshot, Status,
 };
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -135,7 +134,11 @@ impl Proxy {
     ///
     /// # Errors
     /// When there is no proxy, or the connection breaks.
-    pub async fn forget(&mut self, service: ServiceId, client: Option<IpAddr>) -> Result<u32> {
+    pub async fn forget(
+        &mut self,
+        service: ServiceId,
+        client: Option<PersistenceKey>,
+    ) -> Result<u32> {
         match self.ask(&Request::ClearPersistence { service, client }).await? {
             Reply::Cleared { clients } => Ok(clients),
             other => self.link.nonsense(&other),

@@ -2,16 +2,17 @@
 
 use crate::checks::Verdict;
 use crate::core::Core;
+use crate::remembered::{self, Remembered};
 use crate::revisions::Revisions;
 use api::{
-    BackendCounters, ConnectionRow, Counters, DropReason, PersistenceRow, PortCounters, PuntReason,
-    Status, TableCounters,
+    BackendCounters, ConnectionRow, Counters, DropReason, PortCounters, PuntReason, Status,
+    TableCounters,
 };
 use config::{Fallback, RealServer, Service};
 use lower::{RealServerKey, Reason};
 use rest::types;
 use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 /// `GET /api/v1/status`
 pub fn status(
@@ -228,7 +229,7 @@ pub fn connections(core: &Core, rows: &[ConnectionRow], next: Option<u32>) -> ty
 pub fn persistence(
     core: &Core,
     service: &str,
-    rows: &[PersistenceRow],
+    rows: &[Remembered],
     next: Option<u64>,
 ) -> types::Persistence {
     let applied = core.applied.as_ref().map_or(&[][..], |s| &s.services);
@@ -237,17 +238,12 @@ pub fn persistence(
     let masks = service.and_then(|it| it.persistence.as_ref()).map(|it| (it.mask_v4, it.mask_v6));
     let rule = relayed.and_then(|it| it.persistence.as_ref());
     let masks = masks.or(rule.map(|it| (it.mask_v4, it.mask_v6)));
-    let (mask_v4, mask_v6) = masks.unwrap_or((32, 128));
-    let client = |row: &PersistenceRow| match row.client {
-        IpAddr::V4(address) if mask_v4 < 32 => format!("{address}/{mask_v4}"),
-        IpAddr::V6(address) if mask_v6 < 128 => format!("{address}/{mask_v6}"),
-        address => address.to_string(),
-    };
+    let (masks, by) = (masks.unwrap_or((32, 128)), rule.map(|rule| &rule.by));
     let backends = service.into_iter().flat_map(|it| &it.backends).map(|it| (it.id, &it.name));
     let servers = relayed.into_iter().flat_map(|it| &it.servers).map(|it| (it.id, &it.name));
     let names: HashMap<u32, &String> = backends.chain(servers).collect();
     let clients = rows.iter().map(|row| types::RememberedClient {
-        client: client(row),
+        client: remembered::shown(by, &row.client, masks),
         real_server: names.get(&row.backend).map(|name| (*name).clone()),
         idle_s: row.idle_s,
         expires_s: row.expires_s,

@@ -23,8 +23,6 @@ use std::time::Duration;
 
 /// Milliseconds before a real server that has just failed is tried once more.
 const PAUSE_MS: u32 = 1_000;
-/// Clients that one service remembers.
-const PERSISTENCE_ENTRIES: u32 = 100_000;
 
 /// All services of layer 7.
 pub(crate) fn snapshot(
@@ -66,11 +64,12 @@ impl Lowering<'_> {
             servers: real_servers.filter_map(|r| self.server(service, r, on_removal)).collect(),
             fallback: self.fallback(service, layer7, on_removal),
             scheduler: scheduler(service.scheduler),
-            persistence: service.persistence.map(|persistence| Persistence {
+            persistence: service.persistence.as_ref().map(|persistence| Persistence {
+                by: known_by(&persistence.by),
                 timeout_s: u32::try_from(persistence.timeout.as_secs()).unwrap_or(u32::MAX),
                 mask_v4: persistence.mask,
                 mask_v6: persistence.mask6,
-                entries: PERSISTENCE_ENTRIES,
+                entries: persistence.entries,
             }),
             timeouts: Timeouts {
                 client_ms: milliseconds(layer7.timeouts.client),
@@ -123,11 +122,11 @@ impl Lowering<'_> {
                     let real_server = service.real_server(name)?;
                     self.ids.backend(&BackendKey::real_server(service, real_server))
                 };
-                let by = service.persistence.map(|persistence| persistence.by);
+                let by = service.persistence.as_ref().map(|persistence| &persistence.by);
                 let http = l7_api::Http {
                     known_by: match by {
                         Some(PersistenceBy::ForwardedFor) => KnownBy::ForwardedFor,
-                        Some(PersistenceBy::SourceIp) | None => KnownBy::Source,
+                        _ => KnownBy::Source,
                     },
                     rules: rule::rules(&keys.rules, server),
                     servers: rule::servers(&keys.servers, server),
@@ -218,6 +217,15 @@ fn http(keys: &config::Http, default: l7_api::Http) -> l7_api::Http {
 /// As the proxy writes one.
 pub(crate) fn prefix(prefix: &config::Prefix) -> Prefix {
     Prefix { address: prefix.address(), length: prefix.len() }
+}
+
+fn known_by(by: &PersistenceBy) -> l7_api::PersistenceBy {
+    match by {
+        PersistenceBy::SourceIp | PersistenceBy::ForwardedFor => l7_api::PersistenceBy::Address,
+        PersistenceBy::RdpCookie => l7_api::PersistenceBy::RdpCookie,
+        PersistenceBy::TlsSession => l7_api::PersistenceBy::TlsSession,
+        PersistenceBy::AppCookie(name) => l7_api::PersistenceBy::Cookie(name.clone()),
+    }
 }
 
 const fn record(record: config::AddressRecord) -> AddressRecord {

@@ -92,7 +92,7 @@ impl Lowering<'_> {
             ports: service.ports.ranges().iter().map(range).collect(),
             protocols: protocols(service.protocol),
             scheduler: scheduler(service.scheduler),
-            persistence: service.persistence.map(|persistence| api::Persistence {
+            persistence: service.persistence.as_ref().map(|persistence| api::Persistence {
                 timeout_s: seconds(persistence.timeout),
                 mask_v4: persistence.mask,
                 mask_v6: persistence.mask6,

@@ -2,9 +2,9 @@
 
 use config::Config;
 use l7_api::{
-    Action, AddressRecord, Condition, FieldChange, HttpLimits, Listen, Mode, OnDown, PortRange,
-    Prefix, ProxyOut, Queue, Removal, Rule, Scheduler, ServerState, Source, Subject, Test,
-    Timeouts,
+    Action, AddressRecord, Condition, FieldChange, HttpLimits, KnownBy, Listen, Mode, OnDown,
+    Persistence, PersistenceBy, PortRange, Prefix, ProxyOut, Queue, Removal, Rule, Scheduler,
+    ServerState, Source, Subject, Test, Timeouts,
 };
 use lower::{
     Carrying, Health, Ids, Lowered, Observed, RealServerKey, changes, cut, host_addresses, lower,
@@ -90,7 +90,7 @@ fn what_is_not_said_has_its_default() {
     assert_eq!((service.retries, service.queue), Default::default());
     assert_eq!((service.source, service.proxy_out), (Source::Own, ProxyOut::None));
     assert_eq!((service.on_down, service.on_removal), (OnDown::Reset, Removal::Finish));
-    assert_eq!((service.max_connections, service.persistence), (0, None));
+    assert_eq!((service.max_connections, &service.persistence), (0, &None));
     let [one, two] = &service.servers[..] else { panic!("{:?}", service.servers) };
     assert_eq!((one.port, one.weight, one.state), (None, 100, ServerState::Online));
     assert_eq!((two.port, two.max_connections), (Some(3_049), 7));
@@ -103,7 +103,7 @@ fn everything_that_is_said_arrives() {
     let more = "ports = \"111,2049\"\nscheduler = \"sh\"\nmax_connections = 9\nretries = 1\n\
                 queue = { length = 8, timeout = \"7s\" }\nproxy_protocol = \"v2\"\n\
                 source = \"10.0.0.10\"\ndrain_timeout = \"30s\"\non_failure = \"keep\"\n\
-                persistence = { by = \"source-ip\", timeout = \"1h\", mask = 24 }\n\
+                persistence = { by = \"source-ip\", timeout = \"1h\", mask = 24, entries = 7 }\n\
                 client_timeout = \"10m\"\nserver_timeout = \"9m\"\n\
                 connect_timeout = \"1s\"\ntunnel_timeout = \"1h\"";
     let layer7 = lowered(
@@ -121,8 +121,34 @@ fn everything_that_is_said_arrives() {
     assert_eq!((service.source, service.on_down), (Source::Given(ip("10.0.0.10")), OnDown::Keep));
     let after = Removal::CutAfter { ms: 30_000 };
     assert!(service.on_removal == after && service.servers.iter().all(|s| s.on_removal == after));
-    let persistence = service.persistence.unwrap();
-    assert_eq!((persistence.timeout_s, persistence.mask_v4), (3_600, 24));
+    let by = PersistenceBy::Address;
+    let expected = Persistence { by, timeout_s: 3_600, mask_v4: 24, mask_v6: 128, entries: 7 };
+    assert_eq!(service.persistence, Some(expected));
+}
+
+#[test]
+fn what_clients_are_known_by_arrives() {
+    let known = |mode: &str, by: &str| {
+        let rule = format!("ports = \"111,2049\"\npersistence = {{ {by} }}");
+        let text = edited("ports = \"111,2049\"", &rule).replace("l7-tcp", mode);
+        let layer7 = lowered(&read(&text), &Observed::default(), &Ids::default()).layer7;
+        let service = &layer7.services[0];
+        (service.persistence.clone().unwrap().by, service.http.known_by)
+    };
+    let source = KnownBy::Source;
+    for (mode, by, expected) in [
+        ("l7-tcp", "by = \"source-ip\"", (PersistenceBy::Address, source)),
+        ("l7-tcp", "by = \"rdp-cookie\"", (PersistenceBy::RdpCookie, source)),
+        ("l7-tcp", "by = \"tls-session\"", (PersistenceBy::TlsSession, source)),
+        ("l7-http", "by = \"x-forwarded-for\"", (PersistenceBy::Address, KnownBy::ForwardedFor)),
+        (
+            "l7-http",
+            "by = \"app-cookie\", cookie = \"SID\"",
+            (PersistenceBy::Cookie("SID".into()), source),
+        ),
+    ] {
+        assert_eq!(known(mode, by), expected, "{by}");
+    }
 }
 
 #[test]

@@ -162,6 +162,8 @@ pub struct Layer7 {
     pub logged: u64,
     /// Lines of its access log that could not be.
     pub log_lost: u64,
+    /// Connections that did not begin with what persistence goes by.
+    pub unnamed: u64,
 }
 
 /// What the layer 7 proxy counts in HTTP mode.

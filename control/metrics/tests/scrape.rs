@@ -48,6 +48,7 @@ fn layer_7_counts_no_packets_and_says_what_failed() {
         "fulcrum_service_tls_handshakes_total{service=\"NFS\",mode=\"l7-tcp\",result=\"failed\"} 3",
         "fulcrum_service_tls_handshakes_total{service=\"NFS\",mode=\"l7-tcp\",result=\"full\"} 40",
         "fulcrum_service_tls_handshakes_total{service=\"NFS\",mode=\"l7-tcp\",result=\"resumed\"} 60",
+        "fulcrum_service_unnamed_connections_total{service=\"NFS\",mode=\"l7-tcp\"} 5",
         "fulcrum_service_requests_total{service=\"WEB\",mode=\"l7-http\"} 900",
         "fulcrum_service_refused_requests_total{service=\"WEB\",mode=\"l7-http\",reason=\"client\"} 7",
         "fulcrum_service_refused_requests_total{service=\"WEB\",mode=\"l7-http\",reason=\"gateway\"} 5",

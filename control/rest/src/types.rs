@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use users::Role;
-use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, Type};
 use utoipa::{IntoParams, ToSchema};
 
 /// Is all well?
@@ -314,7 +313,8 @@ pub struct Persistence {
 /// A client that stays with its real server.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct RememberedClient {
-    /// Its address, or the network of clients that count as one: `192.0.2.0/24`.
+    /// Its address, or the network of clients that count as one: `192.0.2.0/24`. A user's name
+    /// (RDP), an id in hexadecimal digits (TLS sessions), or the begin of a cookie's value.
     #[schema(example = "192.0.2.7")]
     pub client: String,
     /// The real server's name, unless it is gone.
@@ -326,22 +326,14 @@ pub struct RememberedClient {
 }
 
 /// Which clients to forget.
-#[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct Forget {
-    /// This one, and those that count as one with it; all without it.
-    #[param(schema_with = address)]
-    pub client: Option<IpAddr>,
-}
-
-/// An IP address of either family.
-fn address() -> Schema {
-    let family = |name: &str| {
-        let format = SchemaFormat::Custom(name.into());
-        ObjectBuilder::new().schema_type(Type::String).format(Some(format))
-    };
-    OneOfBuilder::new().item(family("ipv4")).item(family("ipv6")).into()
+    /// This one, as the list has it, and those that count as one with it; of a cookie the whole
+    /// value. All without it.
+    #[param(example = "192.0.2.7")]
+    pub client: Option<String>,
 }
 
 /// Clients that were forgotten.

@@ -353,7 +353,7 @@ async fn what_is_malformed_is_said() {
         ("POST", "/api/v1/config/edit", "{\"edits\": [{\"edit\": \"explode\"}]}", 422),
         ("GET", "/api/v2/config", "", 404),
         ("DELETE", "/api/v1/sessions/none", "", 400),
-        ("DELETE", "/api/v1/services/a/persistence?client=everybody", "", 400),
+        ("DELETE", "/api/v1/services/a/persistence?clients=everybody", "", 400),
         ("DELETE", "/api/v1/services/a/persistence?clint=192.0.2.7", "", 400),
         ("GET", "/api/v1/services/a/persistence?limit=0", "", 400),
         ("POST", "/api/v1/sessions", "{\"name\": \"eve\"}", 422),

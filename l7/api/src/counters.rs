@@ -59,6 +59,9 @@ pub struct ServiceCounters {
     pub tls_resumed: u64,
     /// TLS handshakes with clients that failed.
     pub tls_failed: u64,
+    /// TCP mode: connections whose first octets did not say what persistence goes by; the
+    /// scheduler decided.
+    pub unnamed: u64,
     /// Ended because a client that must begin with a PROXY protocol header did not.
     pub proxy_refused: u64,
     /// Ended because a client was not done with header or handshake in time.

@@ -10,6 +10,7 @@ mod counters;
 mod http;
 mod limits;
 mod message;
+mod persistence;
 mod rules;
 mod snapshot;
 mod tls;
@@ -20,17 +21,18 @@ pub use http::{AddressRecord, CookiePersistence, Http, Http2, HttpLimits, KnownB
 pub use limits::{
     MAX_CERTIFICATES, MAX_COOKIE_NAME_BYTES, MAX_ERROR_PAGE_BYTES, MAX_ERROR_PAGES,
     MAX_FRAME_BYTES, MAX_HEAD_BYTES, MAX_HEAD_FIELDS, MAX_LISTENERS, MAX_NAME_BYTES,
-    MAX_PATH_BYTES, MAX_PERSISTENCE_ENTRIES, MAX_QUEUE, MAX_RULE_PARTS, MAX_RULES, MAX_SERVERS,
-    MAX_SERVICES, MAX_STREAMS, MAX_TRUSTED, MAX_UPGRADES, MAX_WINDOW_BYTES,
+    MAX_PATH_BYTES, MAX_PERSISTENCE_ENTRIES, MAX_PERSISTENCE_KEY_BYTES, MAX_QUEUE, MAX_RULE_PARTS,
+    MAX_RULES, MAX_SERVERS, MAX_SERVICES, MAX_STREAMS, MAX_TRUSTED, MAX_UPGRADES, MAX_WINDOW_BYTES,
 };
 pub use message::{
-    FrameError, HEADER_BYTES, PersistenceRow, Problem, Reply, Request, SocketKey, Status, VERSION,
-    decode, encode, read_header,
+    FrameError, HEADER_BYTES, Problem, Reply, Request, SocketKey, Status, VERSION, decode, encode,
+    read_header,
 };
+pub use persistence::{Persistence, PersistenceBy, PersistenceKey, PersistenceRow};
 pub use rules::{Action, Condition, FieldChange, Rule, Subject, Test};
 pub use snapshot::{
-    Listen, Mode, OnDown, Persistence, PortRange, Prefix, ProxyOut, Queue, Removal, Retries,
-    Scheduler, Server, ServerId, ServerState, Service, ServiceId, Snapshot, Source, Timeouts,
+    Listen, Mode, OnDown, PortRange, Prefix, ProxyOut, Queue, Removal, Retries, Scheduler, Server,
+    ServerId, ServerState, Service, ServiceId, Snapshot, Source, Timeouts,
 };
 pub use tls::{
     AskedName, Certificate, CertificateId, ClientAuthorities, ClientCertificates, Reencryption,

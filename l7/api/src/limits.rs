@@ -19,6 +19,9 @@ pub const MAX_QUEUE: u32 = 65_536;
 /// room.
 pub const MAX_PERSISTENCE_ENTRIES: usize = 262_144;
 
+/// Octets of what a client is known by in a persistence table.
+pub const MAX_PERSISTENCE_KEY_BYTES: usize = 128;
+
 /// Prefixes that one service trusts to send PROXY protocol headers.
 pub const MAX_TRUSTED: usize = 256;
 

@@ -2,12 +2,12 @@
 //! contract's version, the body's length as little-endian u32), then the body in postcard.
 //! Control asks, the proxy answers each request once, in order.
 
-use crate::{Counters, MAX_FRAME_BYTES, ServerId, ServiceId, Snapshot};
+use crate::{Counters, MAX_FRAME_BYTES, PersistenceKey, PersistenceRow, ServiceId, Snapshot};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 /// Version of the contract. It changes whenever a message's encoding does.
-pub const VERSION: u8 = 6;
+pub const VERSION: u8 = 7;
 
 /// Bytes before each body.
 pub const HEADER_BYTES: usize = 8;
@@ -41,7 +41,7 @@ pub enum Request {
         /// Which service.
         service: ServiceId,
         /// This one, and those that count as one with it; `None`: all.
-        client: Option<IpAddr>,
+        client: Option<PersistenceKey>,
     },
     /// A successor asks for the listening sockets. Answered with [`Reply::Handover`], after
     /// which the descriptors follow.
@@ -124,19 +124,6 @@ pub struct SocketKey {
     pub address: SocketAddr,
     /// Which worker accepts from it.
     pub worker: u32,
-}
-
-/// One remembered client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PersistenceRow {
-    /// The client, masked.
-    pub client: IpAddr,
-    /// Its real server.
-    pub server: ServerId,
-    /// Number of the change that wrote it.
-    pub change: u64,
-    /// Milliseconds until it is forgotten.
-    pub expires_ms: u64,
 }
 
 /// The proxy's own state.

@@ -1,6 +1,8 @@
 //! What the proxy is asked to do: one whole, numbered, fully resolved value.
 
-use crate::{AccessLog, Certificate, Http, Reencryption, Secret, ServerTls, Termination};
+use crate::{
+    AccessLog, Certificate, Http, Persistence, Reencryption, Secret, ServerTls, Termination,
+};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -49,7 +51,7 @@ pub struct Service {
     pub fallback: Option<Server>,
     /// Who gets a new connection.
     pub scheduler: Scheduler,
-    /// Persistence by source address, shared by all listeners of the service.
+    /// Whether clients stay with their real servers; shared by all listeners of the service.
     pub persistence: Option<Persistence>,
     /// Timeouts.
     pub timeouts: Timeouts,
@@ -150,19 +152,6 @@ pub enum Scheduler {
     LeastConnections,
     /// Consistent hash (weighted rendezvous) of the client's address.
     SourceHash,
-}
-
-/// Persistence by source address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Persistence {
-    /// Seconds after the client's last new connection until it is forgotten.
-    pub timeout_s: u32,
-    /// Prefix length of IPv4 clients that count as one, 0 to 32.
-    pub mask_v4: u8,
-    /// Prefix length of IPv6 clients that count as one, 0 to 128.
-    pub mask_v6: u8,
-    /// Clients remembered at the same time, at most [`crate::MAX_PERSISTENCE_ENTRIES`].
-    pub entries: u32,
 }
 
 /// Timeouts in milliseconds; 0 is "never", save for `connect`.

@@ -16,8 +16,13 @@ fn snapshot() -> Snapshot {
         address: address("10.0.0.100"),
         ports: PortRange { first: 5000, last: 5100 },
     }];
-    service.persistence =
-        Some(Persistence { timeout_s: 300, mask_v4: 24, mask_v6: 64, entries: 1000 });
+    service.persistence = Some(Persistence {
+        by: PersistenceBy::Cookie("JSESSIONID".into()),
+        timeout_s: 300,
+        mask_v4: 24,
+        mask_v6: 64,
+        entries: 1000,
+    });
     service.source = Source::Given(address("10.0.0.9"));
     service.proxy_in = vec![Prefix { address: address("10.0.0.0"), length: 8 }];
     service.proxy_out = ProxyOut::V2;
@@ -52,7 +57,12 @@ fn what_is_written_is_read() {
         sockets: vec![SocketKey { address: "[::1]:80".parse().unwrap(), worker: 3 }],
         persistence: vec![(
             2,
-            PersistenceRow { client: address("::2"), server: 7, change: 9, expires_ms: 1 },
+            PersistenceRow {
+                client: PersistenceKey::said(b"alice"),
+                server: 7,
+                change: 9,
+                expires_ms: 1,
+            },
         )],
     };
     assert_eq!(decode(body(&encode(&reply).unwrap())), Ok(reply));

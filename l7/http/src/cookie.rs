@@ -6,6 +6,7 @@ use crate::edit::{FieldValue, NotAField};
 use crate::fields::Fields;
 use crate::name::Known;
 use crate::request::RequestHead;
+use crate::response::ResponseHead;
 use crate::token::{is_token, trimmed};
 
 impl RequestHead {
@@ -13,6 +14,15 @@ impl RequestHead {
     pub fn cookie<'b>(&self, bytes: &'b [u8], name: &[u8]) -> Option<&'b [u8]> {
         let fields = self.fields.of_kind(Known::Cookie);
         fields.flat_map(|field| pairs(field.value.of(bytes))).find_map(|pair| value(pair, name))
+    }
+}
+
+impl ResponseHead {
+    /// The value that a cookie of this name is given, the last one if there are several; `bytes`
+    /// are those that were parsed.
+    pub fn set_cookie<'b>(&self, bytes: &'b [u8], name: &[u8]) -> Option<&'b [u8]> {
+        let set = self.fields.values(bytes, b"set-cookie");
+        set.filter_map(|text| value(pairs(text).next()?, name)).last().map(trimmed)
     }
 }
 
@@ -95,6 +105,7 @@ fn is_cookie_byte(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Exchange, Limits, RequestEdits};
 
     const COOKIE: SetCookie = SetCookie {
         name: "SRV",
@@ -110,6 +121,33 @@ mod tests {
         let all = SetCookie { max_age_seconds: Some(60), secure: true, ..COOKIE };
         let text = b"SRV=web1; Path=/; Max-Age=60; Secure; HttpOnly";
         assert_eq!(all.field_value().unwrap().as_bytes(), text);
+    }
+
+    #[test]
+    fn what_a_response_sets_is_found() {
+        let value = |fields: &str| {
+            let text = format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: 0\r\n\r\n");
+            let (mut head, mut request) = (ResponseHead::default(), RequestHead::default());
+            let mut exchange = Exchange::new(Limits::default());
+            let asked = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+            exchange.client(asked, &mut request, &mut Vec::new()).unwrap();
+            exchange.forward_request(&request, asked, &RequestEdits::default(), &mut Vec::new());
+            exchange.server(text.as_bytes(), &mut head, &mut Vec::new()).unwrap();
+            let value = head.set_cookie(text.as_bytes(), b"SID");
+            value.map(|value| String::from_utf8_lossy(value).into_owned())
+        };
+        for (fields, found) in [
+            ("Set-Cookie: SID=abc; Path=/\r\n", Some("abc")),
+            ("Set-Cookie: SID=abc\r\n", Some("abc")),
+            ("set-cookie: SID=\"a b\" ; Secure\r\n", Some("\"a b\"")),
+            ("Set-Cookie: A=1\r\nSet-Cookie: SID=x\r\nSet-Cookie: SID=y\r\n", Some("y")),
+            ("Set-Cookie: SID=; Max-Age=0\r\n", Some("")),
+            ("Set-Cookie: A=1; SID=x\r\n", None),
+            ("Set-Cookie: XSID=x\r\n", None),
+            ("", None),
+        ] {
+            assert_eq!(value(fields).as_deref(), found, "{fields}");
+        }
     }
 
     #[test]

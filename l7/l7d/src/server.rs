@@ -118,7 +118,7 @@ fn reply(relay: &mut Relay, process: &Process, request: Request) -> Result<Reply
             Reply::Persistence { rows, newest }
         }
         Request::ClearPersistence { service, client } => {
-            Reply::Cleared { clients: relay.clear_persistence(service, client) as u32 }
+            Reply::Cleared { clients: relay.clear_persistence(service, client.as_ref()) as u32 }
         }
         Request::Handover => Reply::Handover {
             snapshot: relay.snapshot().cloned().map(Box::new),

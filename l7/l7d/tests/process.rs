@@ -1,6 +1,8 @@
 //! The process as control, its supervisor and its successor see it.
 
-use l7_api::{Listen, Persistence, PortRange, Reply, Request, Server, Service, Snapshot};
+use l7_api::{
+    Listen, Persistence, PersistenceBy, PortRange, Reply, Request, Server, Service, Snapshot,
+};
 use l7d::link::Link;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -131,7 +133,7 @@ fn service() -> (Service, SocketAddr) {
     let service = Service {
         listen: vec![Listen { address: vip, ports: PortRange::one(PORT) }],
         servers: vec![Server::new(1, "echo", at.ip(), Some(at.port()))],
-        persistence: Some(Persistence { timeout_s: 600, mask_v4: 32, mask_v6: 128, entries: 9 }),
+        persistence: Some(Persistence::new(PersistenceBy::Address, 600)),
         ..Service::tcp(1, "echo")
     };
     (service, SocketAddr::new(vip, PORT))

@@ -14,6 +14,7 @@ mod http;
 mod journal;
 mod listen;
 mod mailbox;
+mod opening;
 mod persistence;
 mod place;
 mod plan;

@@ -5,7 +5,7 @@ use crate::core::Core;
 use crate::plan::{Server, Service};
 use crate::schedule::Candidate;
 use crate::shared::{ServerPlace, ServicePlace};
-use l7_api::{ServerId, ServerState};
+use l7_api::{PersistenceBy, PersistenceKey, ServerId, ServerState};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -32,6 +32,8 @@ pub fn enter(service: &Service) -> Option<ServicePlace> {
 pub struct Wish<'a> {
     /// Who comes.
     pub client: IpAddr,
+    /// What it says that it is known by, where persistence goes by that.
+    pub said: Option<&'a PersistenceKey>,
     /// These have failed to take this very connection or request.
     pub tried: &'a [ServerId],
     /// These only; empty: all.
@@ -43,21 +45,62 @@ impl Wish<'_> {
         self.among.is_empty() || self.among.contains(&server.config.id)
     }
 
+    /// What persistence knows the client by; `None`: it does not.
+    fn key(&self, service: &Service) -> Option<PersistenceKey> {
+        match service.config.persistence.as_ref()?.by {
+            PersistenceBy::Address => Some(self.client.into()),
+            _ => self.said.cloned(),
+        }
+    }
+
     fn is_untried(&self, server: &Server) -> bool {
         !self.tried.contains(&server.config.id)
     }
 }
 
-/// A place at a server for this client. `tried` have failed to take this very connection.
-pub fn find(core: &mut Core, service: &Arc<Service>, client: IpAddr, tried: &[ServerId]) -> Found {
-    find_as_wished(core, service, Wish { client, tried, among: &[] })
+/// A place at a server for whoever wishes so. It may name a real server: that one is asked first
+/// while it keeps its clients.
+pub fn find(
+    core: &mut Core,
+    service: &Arc<Service>,
+    wish: Wish,
+    named: Option<&Arc<Server>>,
+) -> Found {
+    let fits = |server: &&Arc<Server>| {
+        keeps_clients(server) && wish.is_untried(server) && wish.allows(server)
+    };
+    let Some(server) = named.filter(fits) else { return find_known(core, service, wish) };
+    match enter_server(service, server) {
+        Some(place) => {
+            keep(core, service, wish, server);
+            Found::Server(server.clone(), place)
+        }
+        None => Found::Full(Some(server.config.id)),
+    }
 }
 
-fn find_as_wished(core: &mut Core, service: &Arc<Service>, wish: Wish) -> Found {
-    let client = wish.client;
-    if service.config.persistence.is_none() {
-        return schedule(core, service, wish);
+/// A real server has given the client something to be known by.
+pub fn learn(core: &Core, service: &Service, client: &PersistenceKey, server: &Server) {
+    if !is_fallback(service, server)
+        && let Some(table) = service.shared.lock_persistence().as_mut()
+    {
+        table.remember(client, server.config.id, core.now);
     }
+}
+
+/// Keeps the table in step with a client that names its server: should it no longer do so, it
+/// still stays. Others who are known by the same are not moved.
+fn keep(core: &Core, service: &Service, wish: Wish, server: &Server) {
+    let Some(client) = wish.key(service) else { return };
+    if let Some(table) = service.shared.lock_persistence().as_mut()
+        && table.find(&client, core.now).is_none_or(|known| known == server.config.id)
+    {
+        table.remember(&client, server.config.id, core.now);
+    }
+}
+
+fn find_known(core: &mut Core, service: &Arc<Service>, wish: Wish) -> Found {
+    let Some(client) = wish.key(service) else { return schedule(core, service, wish) };
     // Locked from the look-up to the entry, so that two connections of a new client, accepted by
     // two workers at once, get the same server.
     let shared = service.shared.clone();
@@ -65,7 +108,7 @@ fn find_as_wished(core: &mut Core, service: &Arc<Service>, wish: Wish) -> Found 
     let Some(table) = table.as_mut() else {
         return schedule(core, service, wish);
     };
-    let known = table.find(client, core.now);
+    let known = table.find(&client, core.now);
     let bound = known.and_then(|id| service.servers.iter().find(|s| s.config.id == id));
     let bound = bound.filter(|server| wish.is_untried(server) && wish.allows(server));
     let found = match bound.filter(|server| keeps_clients(server)) {
@@ -77,30 +120,18 @@ fn find_as_wished(core: &mut Core, service: &Arc<Service>, wish: Wish) -> Found 
     };
     if let Found::Server(server, _) = &found
         && !is_fallback(service, server)
+        && (known == Some(server.config.id) || takes_strangers(service))
     {
-        table.remember(client, server.config.id, core.now);
+        table.remember(&client, server.config.id, core.now);
     }
     found
 }
 
-/// The same for a request, which may name a real server: that one is asked first while it keeps
-/// its clients.
-pub fn find_bound(
-    core: &mut Core,
-    service: &Arc<Service>,
-    wish: Wish,
-    bound: Option<&Arc<Server>>,
-) -> Found {
-    let fits = |server: &&Arc<Server>| {
-        keeps_clients(server) && wish.is_untried(server) && wish.allows(server)
-    };
-    match bound.filter(fits) {
-        Some(server) => match enter_server(service, server) {
-            Some(place) => Found::Server(server.clone(), place),
-            None => Found::Full(Some(server.config.id)),
-        },
-        None => find_as_wished(core, service, wish),
-    }
+/// Whether who is not known yet is bound to the server that it is given. A session of TLS is the
+/// server's to give: what a client comes with may be good for nothing there.
+fn takes_strangers(service: &Service) -> bool {
+    let rule = service.config.persistence.as_ref();
+    rule.is_some_and(|rule| rule.by != PersistenceBy::TlsSession)
 }
 
 /// Whether this is the service's fallback server and no real one.

@@ -4,7 +4,7 @@
 use crate::http::{self, Recipe};
 use crate::journal::{self, Journal, Office};
 use crate::mailbox::Mailboxes;
-use crate::persistence::Table;
+use crate::persistence::{self, Table};
 use crate::place;
 use crate::schedule;
 use crate::shared::{ServerShared, ServiceShared};
@@ -274,7 +274,7 @@ impl Tls {
 
 fn set_persistence(shared: &ServiceShared, config: &l7_api::Service) {
     let mut table = shared.lock_persistence();
-    match (config.persistence, &mut *table) {
+    match (config.persistence.clone(), &mut *table) {
         (None, _) => *table = None,
         (Some(rule), Some(table)) => table.set_rule(rule),
         (Some(rule), None) => *table = Some(Table::new(rule)),
@@ -372,8 +372,8 @@ fn check_service(service: &l7_api::Service) -> Result<(), String> {
     {
         return Err("a trusted prefix is longer than its address".into());
     }
-    if service.persistence.is_some_and(|p| p.mask_v4 > 32 || p.mask_v6 > 128) {
-        return Err("a persistence mask is longer than an address".into());
+    if let Some(rule) = &service.persistence {
+        persistence::check(rule, service)?;
     }
     for server in service.servers.iter().chain(&service.fallback) {
         at_most("bytes of a name", server.name.len(), MAX_NAME_BYTES)?;

@@ -6,11 +6,11 @@ use crate::mailbox::{Command, Mailboxes};
 use crate::plan::{self, Plan, Registry};
 use crate::slab::MAX_CONNECTIONS;
 use crate::worker::{Gauges, Report, Worker};
-use l7_api::{Counters, PersistenceRow, Problem, ServiceId, Snapshot, SocketKey};
+use l7_api::{Counters, PersistenceKey, PersistenceRow, Problem, ServiceId, Snapshot, SocketKey};
 use rustix::fd::OwnedFd;
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -158,7 +158,7 @@ impl Relay {
 
     /// Forgets a client of a service and those that count as one with it, or all clients. How
     /// many were remembered.
-    pub fn clear_persistence(&self, service: ServiceId, client: Option<IpAddr>) -> usize {
+    pub fn clear_persistence(&self, service: ServiceId, client: Option<&PersistenceKey>) -> usize {
         let Some(service) = self.plan.as_ref().and_then(|plan| plan.service(service)) else {
             return 0;
         };

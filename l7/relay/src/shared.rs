@@ -101,7 +101,7 @@ cells! {
     ServiceCells {
         accepted, bytes_in, bytes_out, queue_full, queue_timeout, no_server, our_fault,
         client_reset, client_timeout, cut, requests, client_errors, gateway_errors, tls_handshakes,
-        tls_resumed, tls_failed, proxy_refused, handshake_timeout, h2_connections, h2_streams,
+        tls_resumed, tls_failed, unnamed, proxy_refused, handshake_timeout, h2_connections, h2_streams,
         h2_resets, h2_malformed, h2_refused, h2_errors, h2_reset_floods, h2_head_floods,
         h2_frame_floods
     } of ServiceShared into ServiceCounters

@@ -1,6 +1,8 @@
 //! TCP mode: a client, a real server, and the bytes between them as they are.
 //!
 //! ```text
+//! listening (if persistence goes by what is said first)
+//!     ▼
 //! waiting (for a place) ──► connecting ──► securing (if with TLS) ──► open ──► over
 //!     ▲                      │     ▲          │
 //!     └───── pausing ◄───────┘─────┘ ◄────────┘ refused, too slow or not to be believed:
@@ -11,11 +13,12 @@ use crate::core::Core;
 use crate::dial::{dial, is_ours, is_shortage};
 use crate::flow::{Flow, State, Turn};
 use crate::journal::{Cause, Line, Stage, Trace};
-use crate::place::{self, Found};
+use crate::opening::{self, Opening};
+use crate::place::{self, Found, Wish};
 use crate::plan::{Plan, Server, Service};
 use crate::proxy_out;
 use crate::shared::{Queued, ServerPlace, ServicePlace};
-use crate::side::{Side, Written};
+use crate::side::{Read, Side, Written};
 use crate::slab::{End, Key, Token};
 use crate::transport::{Client, Progress, Transport};
 use l7_api::{Mode, OnDown, Removal, ServerId, ServerState};
@@ -56,6 +59,8 @@ pub struct Pair {
     /// Held together with the place at the server.
     place: Option<ServicePlace>,
     upstream: Option<Upstream>,
+    /// What is said first, where persistence goes by it.
+    opening: Option<Box<Opening>>,
     /// Servers that failed to take this connection.
     tried: Vec<ServerId>,
     attempts: u8,
@@ -107,6 +112,8 @@ enum Failure {
 
 #[derive(Debug)]
 enum Phase {
+    /// To what the client says first, until then.
+    Listening(u64),
     /// For a place, until then.
     Waiting(Queued, u64),
     /// To a server, until then.
@@ -137,6 +144,7 @@ impl Pair {
             down: Flow::new(),
             place: None,
             upstream: None,
+            opening: None,
             tried: Vec::new(),
             attempts,
             cut_at: NEVER,
@@ -162,6 +170,7 @@ impl Pair {
             down: parts.flows.1,
             place,
             upstream: Some(Upstream { side, server, _place: server_place }),
+            opening: None,
             tried: Vec::new(),
             attempts: 0,
             cut_at: parts.cut_at,
@@ -185,6 +194,59 @@ impl Pair {
     /// Looks for a server and connects to it.
     pub fn start(&mut self, core: &mut Core) -> Fate {
         self.begin_trace(core);
+        let rule = self.service.config.persistence.as_ref();
+        match rule.and_then(|rule| Opening::of(&rule.by)) {
+            Some(opening) => {
+                self.opening = Some(Box::new(opening));
+                self.phase = Phase::Listening(core.now + opening::PATIENCE_MS);
+                self.listen(core)
+            }
+            None => self.queue_or_seek(core),
+        }
+    }
+
+    /// Reads what the client says first, as far as it is looked at.
+    fn listen(&mut self, core: &mut Core) -> Fate {
+        let mut octets = [0; opening::LONGEST];
+        loop {
+            let Some(opening) = &mut self.opening else { return self.heard(core) };
+            let room = opening.room().min(octets.len());
+            if !self.client.is_readable() {
+                return Fate::Stays;
+            }
+            match self.client.read(&mut octets[..room], &mut core.pools) {
+                Read::Bytes(count) => {
+                    let decided = opening.hear(&octets[..count]);
+                    self.client.touch(core.now);
+                    self.service.shared.cells(core.worker).bytes_in.add(count as u64);
+                    if let Some(trace) = &mut self.trace {
+                        trace.bytes[0] += count as u64;
+                    }
+                    if decided {
+                        return self.heard(core);
+                    }
+                }
+                Read::Nothing => return Fate::Stays,
+                Read::End => return self.heard(core),
+                Read::Reset => {
+                    self.note(Cause::ClientReset);
+                    self.service.shared.cells(core.worker).client_reset.add(1);
+                    return Fate::Over;
+                }
+            }
+        }
+    }
+
+    /// Whatever the client has said by now, it is served.
+    fn heard(&mut self, core: &mut Core) -> Fate {
+        if self.opening.as_ref().is_some_and(|opening| opening.is_of_no_use()) {
+            self.service.shared.cells(core.worker).unnamed.add(1);
+        }
+        self.phase = Phase::Open;
+        self.queue_or_seek(core)
+    }
+
+    fn queue_or_seek(&mut self, core: &mut Core) -> Fate {
         if self.service.shared.must_wait() { self.wait(core, None) } else { self.seek(core) }
     }
 
@@ -207,6 +269,7 @@ impl Pair {
             }
             (Phase::Connecting(_), End::Server) => self.connected(core),
             (Phase::Securing(_), End::Server) => self.secure(core),
+            (Phase::Listening(_), End::Client) => self.listen(core),
             // A client that waits may end its own direction, but not be gone altogether.
             (_, End::Client) if flags.intersects(EventFlags::ERR | EventFlags::HUP) => {
                 self.note(Cause::ClientReset);
@@ -237,7 +300,8 @@ impl Pair {
     /// Whether it has to hear of [`Self::expired`], and when.
     pub fn deadline(&self) -> u64 {
         let next = match &self.phase {
-            Phase::Waiting(_, until)
+            Phase::Listening(until)
+            | Phase::Waiting(_, until)
             | Phase::Connecting(until)
             | Phase::Securing(until)
             | Phase::Pausing(until) => *until,
@@ -253,6 +317,7 @@ impl Pair {
             return self.cut(core);
         }
         match &self.phase {
+            Phase::Listening(until) if *until <= now => self.heard(core),
             Phase::Waiting(_, until) if *until <= now => {
                 self.note(Cause::QueueTimeout);
                 self.service.shared.cells(core.worker).queue_timeout.add(1);
@@ -327,8 +392,10 @@ impl Pair {
                     return self.wait(core, None);
                 }
             }
-            let client = self.client_address.ip();
-            match place::find(core, &self.service, client, &self.tried) {
+            let (client, opening) = (self.client_address.ip(), self.opening.as_ref());
+            let said = opening.and_then(|opening| opening.key());
+            let wish = Wish { client, said, tried: &self.tried, among: &[] };
+            match place::find(core, &self.service, wish, self.named()) {
                 Found::Server(server, place) => match self.connect(core, &server) {
                     Ok(side) => {
                         self.trace_place(core, &server);
@@ -356,6 +423,14 @@ impl Pair {
                 Found::Nobody => return self.nobody(core),
             }
         }
+    }
+
+    /// The real server that the client's first words say, if it is one of the service's.
+    fn named(&self) -> Option<&Arc<Server>> {
+        let wanted = self.opening.as_ref()?.server()?;
+        let port = |server: &Server| server.config.port.unwrap_or(self.vip.port());
+        let mut servers = self.service.servers.iter();
+        servers.find(|it| (it.config.address, port(it)) == (wanted.ip(), wanted.port()))
     }
 
     /// Queues up, or stays in the queue.
@@ -448,9 +523,12 @@ impl Pair {
         if let Some(trace) = &mut self.trace {
             trace.connected = core.now;
         }
-        let header = if is_bare { self.header() } else { Vec::new() };
-        if !header.is_empty() {
-            self.up.begin_with(&mut core.pools, &header);
+        let mut first = if is_bare { self.header() } else { Vec::new() };
+        if let Some(opening) = &self.opening {
+            first.extend_from_slice(opening.said());
+        }
+        if !first.is_empty() {
+            self.up.begin_with(&mut core.pools, &first);
         }
         self.pump(core, End::Client)
     }
@@ -524,6 +602,7 @@ impl Pair {
 
     /// Moves bytes both ways, that of `first` first, and passes on what has ended.
     fn pump(&mut self, core: &mut Core, first: End) -> Fate {
+        let awaits_answer = !self.hear_answer(core);
         let Some(upstream) = &mut self.upstream else { return Fate::Stays };
         let (client, server) = (&mut self.client, &mut upstream.side);
         let (pools, now) = (&mut core.pools, core.now);
@@ -531,7 +610,10 @@ impl Pair {
         if first == End::Client {
             up = self.up.pump(client, server, pools, now);
         }
-        let down = self.down.pump(server, client, pools, now);
+        let mut down = Turn::default();
+        if !awaits_answer {
+            down = self.down.pump(server, client, pools, now);
+        }
         // The other direction may just have found that this one has come to its end.
         if first == End::Server || client.is_reset() {
             up.add(self.up.pump(client, server, pools, now));
@@ -555,6 +637,40 @@ impl Pair {
             trace.bytes[1] += down.written;
         }
         self.pass_ends(core)
+    }
+
+    /// Looks at what the server says first, where persistence goes by it. False: it is not decided
+    /// yet, and what came so far waits.
+    fn hear_answer(&mut self, core: &mut Core) -> bool {
+        let (Some(opening), Some(upstream)) = (&mut self.opening, &mut self.upstream) else {
+            return true;
+        };
+        let mut octets = [0; opening::LONGEST];
+        while let Some(room) = opening.answer_room() {
+            if !upstream.side.is_readable() {
+                return false;
+            }
+            let room = room.min(octets.len());
+            let (count, ended) = match upstream.side.read(&mut octets[..room], &mut core.pools) {
+                Read::Bytes(count) => (count, false),
+                Read::Nothing => return false,
+                // The flow finds it again.
+                Read::End | Read::Reset => (0, true),
+            };
+            if count > 0 {
+                upstream.side.touch(core.now);
+                upstream.server.shared.cells(core.worker).bytes_out.add(count as u64);
+            }
+            if let Some((answer, client)) = opening.answered(&octets[..count], ended) {
+                if let Some(client) = client {
+                    place::learn(core, &self.service, &client, &upstream.server);
+                }
+                if !answer.is_empty() {
+                    self.down.begin_with(&mut core.pools, &answer);
+                }
+            }
+        }
+        true
     }
 
     /// Passes on ends and resets, once everything before them has been written.
@@ -638,7 +754,8 @@ impl Pair {
     /// It ends for this reason, unless there was another before.
     fn note(&mut self, cause: Cause) {
         let stage = match self.phase {
-            Phase::Waiting(..) => Stage::Queue,
+            // It has not said all of what it has to say.
+            Phase::Listening(_) | Phase::Waiting(..) => Stage::Queue,
             Phase::Connecting(_) | Phase::Securing(_) | Phase::Pausing(_) => Stage::Connect,
             Phase::Open if self.upstream.is_none() => Stage::Connect,
             Phase::Open => Stage::Data,

@@ -3,7 +3,9 @@
 mod common;
 use common::encrypted::{certificate, client, encrypted, settings, shake, snapshot_with};
 use common::*;
-use l7_api::{Persistence, Prefix, ProxyOut, Scheduler, Service, Timeouts};
+use l7_api::{
+    Persistence, PersistenceBy, PersistenceKey, Prefix, ProxyOut, Scheduler, Service, Timeouts,
+};
 use proxyproto::{Endpoints, V1, V2};
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -126,7 +128,7 @@ fn persistence_and_schedulers_go_by_the_client_that_was_told() {
     let mut service = believing(1, servers.collect());
     service.proxy_out = ProxyOut::None;
     service.scheduler = Scheduler::WeightedRoundRobin;
-    let persistence = Persistence { timeout_s: 60, mask_v4: 32, mask_v6: 128, entries: 100 };
+    let persistence = Persistence::new(PersistenceBy::Address, 60);
     service.persistence = Some(persistence);
     let relay = relay_of(1, &service);
     let of = |client: u8| {
@@ -141,8 +143,11 @@ fn persistence_and_schedulers_go_by_the_client_that_was_told() {
         assert_eq!((1..=4).map(of).collect::<Vec<_>>(), first);
     }
     let (rows, _) = relay.persistence(1, 0, 10);
-    let clients: Vec<IpAddr> = rows.iter().map(|row| row.client).collect();
-    assert!(clients.contains(&[192, 0, 2, 4].into()) && clients.len() == 4, "{clients:?}");
+    let clients: Vec<PersistenceKey> = rows.into_iter().map(|row| row.client).collect();
+    assert!(
+        clients.contains(&IpAddr::from([192, 0, 2, 4]).into()) && clients.len() == 4,
+        "{clients:?}"
+    );
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 mod common;
 use common::*;
-use l7_api::{Counters, Persistence, Queue, Retries, Scheduler, Server, ServerState, Timeouts};
+use l7_api::{
+    Counters, Persistence, PersistenceBy, Queue, Retries, Scheduler, Server, ServerState, Timeouts,
+};
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -248,8 +250,7 @@ fn a_silent_connection_ends_and_a_busy_one_does_not() {
     }
 }
 
-const BY_ADDRESS: Persistence =
-    Persistence { timeout_s: 60, mask_v4: 32, mask_v6: 128, entries: 100 };
+const BY_ADDRESS: Persistence = Persistence::new(PersistenceBy::Address, 60);
 
 fn client(n: u8) -> IpAddr {
     Ipv4Addr::new(127, 0, 1, n).into()

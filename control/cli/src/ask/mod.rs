@@ -23,7 +23,6 @@ use hyper::Method;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::io::{self, Write};
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -82,8 +81,8 @@ pub enum Question {
     Forget {
         /// The service's name.
         service: String,
-        /// This one; all without it.
-        client: Option<IpAddr>,
+        /// This one, as it is shown; all without it.
+        client: Option<String>,
     },
     /// Counters of ports and of the table.
     Counters,
@@ -290,7 +289,8 @@ impl Question {
                 pages(client, &path::persistence(service), "clients", *limit)
             }
             Self::Forget { service, client: whom } => {
-                let query = whom.map_or(String::new(), |whom| format!("?client={whom}"));
+                let query = |whom: &String| format!("?client={}", path::encoded(whom));
+                let query = whom.as_ref().map_or(String::new(), query);
                 let path = format!("{}{query}", path::persistence(service));
                 client.call(&Method::DELETE, &path)
             }

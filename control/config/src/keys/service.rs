@@ -6,6 +6,7 @@ use super::{
 };
 use crate::access::MAX_ERROR_PAGES;
 use crate::layer7::{LARGEST_HEAD, MAX_HEADERS, MAX_QUEUE, MAX_STREAMS, MAX_TRUSTED, MAX_UPGRADES};
+use crate::service::MAX_PERSISTENCE_ENTRIES;
 use crate::types::MAX_REAL_SERVERS;
 
 /// Most entries of one `snat_pool`.
@@ -286,16 +287,40 @@ pub static PERSISTENCE: Object = Object {
                     "the last address in that header, else its own: for proxies in front that \
                      write it; mode `l7-http` only",
                 ),
+                (
+                    "rdp-cookie",
+                    "the user's name that an RDP client begins with (`Cookie: mstshash=`), or the \
+                     token of a connection broker (`msts=`), which is followed to the real server \
+                     that it says; who brings neither within 5 seconds is shared out; mode \
+                     `l7-tcp` only",
+                ),
+                (
+                    "tls-session",
+                    "the id of the TLS session that it resumes, as its real server gave it: TLS \
+                     1.2 without session tickets, because TLS 1.3 and tickets show nothing that \
+                     stays the same; mode `l7-tcp` without `tls` only",
+                ),
+                (
+                    "app-cookie",
+                    "the value of a cookie that the real servers set (`cookie`); mode `l7-http` \
+                     only",
+                ),
             ]),
             "\"source-ip\"",
         )
-        .help("What a client is known by."),
+        .help("What a client is known by; `http = { cookie = … }` besides goes first, and this is for who has no such cookie."),
+        Key::optional("persistence.cookie", Kind::Text(&text::COOKIE), "needed for `\"app-cookie\"`")
+            .example("\"JSESSIONID\"")
+            .only("by", &["app-cookie"])
+            .help("The cookie by which the real servers know their sessions."),
         Key::with_default("persistence.timeout", SECONDS, "\"5m\"")
-            .help("How long after a client's last new connection it is remembered."),
+            .help("How long after a client's last new connection, or request, it is remembered."),
         Key::with_default("persistence.mask", integer(0, 32, "bits"), "32")
             .help("Prefix length of IPv4 clients that count as one."),
         Key::with_default("persistence.mask6", integer(0, 128, "bits"), "128")
             .help("Prefix length of IPv6 clients that count as one."),
+        Key::with_default("persistence.entries", integer(1, MAX_PERSISTENCE_ENTRIES as u64, "clients"), "100000")
+            .help("Most clients that are remembered at a time, in layer 7; the one that came longest ago makes room."),
     ],
     example: "\
 persistence = { by = \"source-ip\", timeout = \"1h\", mask6 = 64 }

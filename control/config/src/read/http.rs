@@ -102,7 +102,7 @@ fn upgrade(text: &str) -> Result<String, Problem> {
 }
 
 /// A token of RFC 9110 section 5.6.2.
-fn token(text: &str) -> Result<String, Problem> {
+pub(super) fn token(text: &str) -> Result<String, Problem> {
     if !text.is_empty() && text.len() <= LONGEST_NAME && text.bytes().all(is_token_byte) {
         return Ok(text.to_owned());
     }

@@ -1,5 +1,6 @@
 //! The small tables of a service: `persistence`, `timeouts`, `fallback`, `tunnel`.
 
+use super::http;
 use super::table::{Table, choose};
 use crate::cx::{Cx, Scope};
 use crate::finding::Problem;
@@ -14,12 +15,25 @@ pub(super) fn persistence(
     cx: &mut Cx<'_>,
     scope: Scope,
     service: &Table<'_, '_>,
+    is_layer7: bool,
 ) -> Option<Persistence> {
     let table = service.table(cx, "persistence")?;
     table.refuse_unknown(cx);
     table.require(cx, "persistence.by");
+    let cookie = table.parsed(cx, "persistence.cookie", http::token);
+    let by = table.parsed(cx, "persistence.by", |text| by(text, cookie.as_ref()));
+    let by = by.unwrap_or(PersistenceBy::SourceIp);
+    if cx.ok(scope, "persistence.by") {
+        refuse_others(cx, scope, &table, &by);
+    }
+    let entries = table.integer(cx, "persistence.entries");
+    if entries.is_some() && !is_layer7 {
+        let what = "layer 4 remembers clients in the table of its connections";
+        cx.warn(scope, "persistence.entries", what, "table_entries of dataplane in its place");
+    }
     Some(Persistence {
-        by: table.parsed(cx, "persistence.by", by).unwrap_or(PersistenceBy::SourceIp),
+        by,
+        entries: entries.map_or(100_000, |entries| entries as u32),
         timeout: table.duration(cx, "persistence.timeout").unwrap_or(Duration::from_secs(300)),
         mask: mask(cx, scope, &table, "persistence.mask", 32),
         mask6: mask(cx, scope, &table, "persistence.mask6", 128),
@@ -87,22 +101,59 @@ pub(super) fn tunnel(cx: &mut Cx<'_>, scope: Scope, service: &Table<'_, '_>) -> 
     }
 }
 
-/// Other kinds are known by their names.
-fn by(text: &str) -> Result<PersistenceBy, Problem> {
-    const WORDS: &[(&str, PersistenceBy)] =
-        &[("source-ip", PersistenceBy::SourceIp), ("x-forwarded-for", PersistenceBy::ForwardedFor)];
-    match text {
-        "cookie" => Err(Problem::new(
-            "a cookie is a key of http, in mode l7-http",
-            "http = { cookie = \"SERVER\" }, alone or with persistence by \"source-ip\" for who \
-             has none",
-        )),
-        "app-cookie" | "tls-session" | "rdp-cookie" => Err(Problem::new(
-            format!("persistence by \"{text}\" is not in this version"),
-            "\"source-ip\"",
-        )),
-        _ => choose(text, WORDS),
+/// Keys of persistence that say nothing for clients who are known by something else.
+fn refuse_others(cx: &mut Cx<'_>, scope: Scope, table: &Table<'_, '_>, by: &PersistenceBy) {
+    if table.has("persistence.cookie") && !matches!(by, PersistenceBy::AppCookie(_)) {
+        let what = "only persistence by \"app-cookie\" goes by a cookie of the real servers";
+        let write = "by = \"app-cookie\", or leave cookie out";
+        cx.error(scope, "persistence.cookie", what, write);
     }
+    if matches!(by, PersistenceBy::SourceIp | PersistenceBy::ForwardedFor) {
+        return;
+    }
+    for key in ["persistence.mask", "persistence.mask6"] {
+        if table.has(key) {
+            let what = "clients are not known by their addresses here";
+            cx.error(scope, key, what, "nothing: leave it out; or by = \"source-ip\"");
+        }
+    }
+}
+
+/// The words of `persistence.by`.
+#[derive(Clone, Copy)]
+enum By {
+    SourceIp,
+    ForwardedFor,
+    RdpCookie,
+    TlsSession,
+    AppCookie,
+}
+
+/// What clients are known by. A cookie of ours is a common guess, and another key.
+fn by(text: &str, cookie: Option<&String>) -> Result<PersistenceBy, Problem> {
+    const WORDS: &[(&str, By)] = &[
+        ("source-ip", By::SourceIp),
+        ("x-forwarded-for", By::ForwardedFor),
+        ("rdp-cookie", By::RdpCookie),
+        ("tls-session", By::TlsSession),
+        ("app-cookie", By::AppCookie),
+    ];
+    if text == "cookie" {
+        return Err(Problem::new(
+            "a cookie of ours is a key of http, in mode l7-http",
+            "http = { cookie = \"SERVER\" }, alone or with persistence by \"source-ip\" for who \
+             has none; or by = \"app-cookie\"",
+        ));
+    }
+    Ok(match choose(text, WORDS)? {
+        By::SourceIp => PersistenceBy::SourceIp,
+        By::ForwardedFor => PersistenceBy::ForwardedFor,
+        By::RdpCookie => PersistenceBy::RdpCookie,
+        By::TlsSession => PersistenceBy::TlsSession,
+        By::AppCookie => PersistenceBy::AppCookie(cookie.cloned().ok_or_else(|| {
+            Problem::new("the name of the cookie is missing", "cookie = \"JSESSIONID\" besides")
+        })?),
+    })
 }
 
 /// A prefix length. A netmask is a common slip, and its length can be told.

@@ -56,13 +56,14 @@ pub(super) fn service(
     let scheduler = table.choice(cx, "scheduler", Scheduler::WORDS);
     let on_failure = table.choice(cx, "on_failure", OnFailure::WORDS);
     let checks = check::read(cx, scope, &table);
+    let is_layer7 = mode.layer7().is_some();
     Service {
         name,
         mode,
         address,
         protocol,
         scheduler: scheduler.unwrap_or(Scheduler::WeightedLeastConnection),
-        persistence: parts::persistence(cx, scope, &table),
+        persistence: parts::persistence(cx, scope, &table, is_layer7),
         timeouts: parts::timeouts(cx, &table),
         on_failure: on_failure.unwrap_or(OnFailure::Reset),
         fallback: parts::fallback(cx, &table, protocol),

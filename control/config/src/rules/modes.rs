@@ -35,13 +35,48 @@ pub(super) fn check(cx: &mut Cx<'_>, draft: &Draft) {
     }
 }
 
-/// Packets and streams have no header.
+/// What clients say is not to be found everywhere.
 fn known_by(cx: &mut Cx<'_>, scope: Scope, service: &Service) {
-    let by = service.persistence.map(|persistence| persistence.by);
-    if by == Some(PersistenceBy::ForwardedFor) && service.mode.http().is_none() {
-        let what = "only requests have X-Forwarded-For";
-        cx.error(scope, "persistence.by", what, "\"source-ip\", or mode = \"l7-http\"");
+    let key = "persistence.by";
+    let Some(persistence) = service.persistence.as_ref().filter(|_| cx.ok(scope, key)) else {
+        return;
+    };
+    let is_tcp = matches!(service.mode, Mode::L7Tcp(_));
+    let mode = service.mode.text();
+    match &persistence.by {
+        PersistenceBy::ForwardedFor if service.mode.http().is_none() => {
+            let what = "only requests have X-Forwarded-For";
+            cx.error(scope, key, what, "\"source-ip\", or mode = \"l7-http\"");
+        }
+        PersistenceBy::AppCookie(_) if service.mode.http().is_none() => {
+            let what = "only requests have cookies";
+            cx.error(scope, key, what, "\"source-ip\", or mode = \"l7-http\"");
+        }
+        PersistenceBy::RdpCookie if !is_tcp => {
+            let what = format!("mode {mode} does not look at what an RDP client begins with");
+            cx.error(scope, key, what, "\"source-ip\", or mode = \"l7-tcp\"");
+        }
+        PersistenceBy::TlsSession if !is_tcp => {
+            let what = format!("mode {mode} does not look at what a TLS client begins with");
+            cx.error(scope, key, what, "\"source-ip\", or mode = \"l7-tcp\" without tls");
+        }
+        PersistenceBy::TlsSession => tls_session(cx, scope, service),
+        _ => {}
     }
+}
+
+/// Sessions are the real servers' own, and go by an id only as long as there are no tickets.
+fn tls_session(cx: &mut Cx<'_>, scope: Scope, service: &Service) {
+    if service.mode.layer7().is_some_and(|layer7| layer7.tls.is_some()) {
+        let what = "TLS ends here, so clients resume sessions of ours and not of a real server";
+        let write = "\"source-ip\"; or leave tls out, and the real servers speak TLS with clients";
+        cx.error(scope, "persistence.by", what, write);
+        return;
+    }
+    let what = "clients that speak TLS 1.3, or have a session ticket, show no session id and are \
+                not kept";
+    let write = "\"source-ip\", unless the real servers speak TLS 1.2 without tickets";
+    cx.warn(scope, "persistence.by", what, write);
 }
 
 /// Only a tunnel carries one family in the other.

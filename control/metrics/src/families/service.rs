@@ -10,7 +10,7 @@ impl Subject for Service {
     }
 }
 
-pub(super) fn families() -> [Family<Service>; 17] {
+pub(super) fn families() -> [Family<Service>; 18] {
     [
         Family {
             name: "fulcrum_service_access_log_lines",
@@ -137,6 +137,12 @@ pub(super) fn families() -> [Family<Service>; 17] {
                     out.labelled(&[("result", "resumed")], layer7.tls_resumed);
                 }
             },
+        },
+        Family {
+            name: "fulcrum_service_unnamed_connections",
+            help: "Connections that did not begin with what persistence goes by: a cookie of RDP, a hello of TLS.",
+            kind: Kind::Counter,
+            series: |service, out| out.maybe(service.layer7.as_ref().map(|it| it.unnamed)),
         },
     ]
 }

@@ -136,6 +136,7 @@ pub fn nfs() -> Service {
             tls_failed: 3,
             logged: 690,
             log_lost: 10,
+            unnamed: 5,
         }),
         ..service("NFS", "l7-tcp", vec![real_server])
     }

@@ -34,7 +34,7 @@ mod timeouts;
 
 pub use front::Front;
 pub use pool::Pool;
-pub use recipe::{Recipe, check};
+pub use recipe::{Recipe, check, check_cookie};
 pub use session::{Becomes, Session};
 
 use http1::{RequestHead, ResponseHead};

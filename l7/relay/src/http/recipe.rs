@@ -156,18 +156,19 @@ pub fn check(http: &Http) -> Result<(), String> {
         let fault = |e| format!("the field for requests' numbers, {name:?}, is none: {e}");
         FieldName::new(name.as_str()).map_err(fault)?;
     }
-    let Some(cookie) = &http.cookie else { return Ok(()) };
-    if cookie.name.len() > MAX_COOKIE_NAME_BYTES {
+    http.cookie.as_ref().map_or(Ok(()), |cookie| check_cookie(&cookie.name))
+}
+
+/// Whether this can be the name of a cookie.
+///
+/// # Errors
+/// Why it cannot.
+pub fn check_cookie(name: &str) -> Result<(), String> {
+    if name.len() > MAX_COOKIE_NAME_BYTES {
         return Err(format!("a cookie's name has at most {MAX_COOKIE_NAME_BYTES} bytes"));
     }
-    let set = SetCookie {
-        name: &cookie.name,
-        value: "",
-        max_age_seconds: None,
-        secure: false,
-        http_only: false,
-    };
-    let fault = |e: NotAField| format!("the cookie's name {:?} is none: {e}", cookie.name);
+    let set = SetCookie { name, value: "", max_age_seconds: None, secure: false, http_only: false };
+    let fault = |e: NotAField| format!("the cookie's name {name:?} is none: {e}");
     set.field_value().map(|_| ()).map_err(fault)
 }
 

@@ -18,7 +18,7 @@ use crate::slab::Token;
 use crate::tcp::after;
 use crate::transport::Transport;
 use http1::{BodyFraming, Closed, Method, Step as Act};
-use l7_api::{ProxyOut, ServerId, Source};
+use l7_api::{PersistenceBy, PersistenceKey, ProxyOut, ServerId, Source};
 use rustix::io::Errno;
 use std::sync::Arc;
 
@@ -217,8 +217,9 @@ impl Session {
             let among = self.service.recipe.rules.servers(self.asked.matched);
             let (by, source) = (self.service.config.http.known_by, self.client_address.ip());
             let client = known_as(by, source, &core.desk.request, self.up.rest());
-            let wish = Wish { client, tried: &self.tried, among };
-            match place::find_bound(core, &self.service, wish, bound.as_ref()) {
+            let said = self.said(core);
+            let wish = Wish { client, said: said.as_ref(), tried: &self.tried, among };
+            match place::find(core, &self.service, wish, bound.as_ref()) {
                 Found::Server(server, place) => match self.reach(core, &server, place) {
                     Ok(step) => return Ok(step),
                     Err(e) if is_ours(e) => {
@@ -250,6 +251,14 @@ impl Session {
         let cookie = self.service.config.http.cookie.as_ref()?;
         let value = core.desk.request.cookie(self.up.rest(), cookie.name.as_bytes())?;
         self.service.servers.get(self.service.recipe.marked(value)?).cloned()
+    }
+
+    /// What the request says that its client is known by: a cookie of the real servers'.
+    fn said(&self, core: &Core) -> Option<PersistenceKey> {
+        let rule = self.service.config.persistence.as_ref()?;
+        let PersistenceBy::Cookie(name) = &rule.by else { return None };
+        let value = core.desk.request.cookie(self.up.rest(), name.as_bytes())?;
+        (!value.is_empty()).then(|| PersistenceKey::said(value))
     }
 
     /// Queues up, or stays in the queue.

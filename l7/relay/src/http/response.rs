@@ -5,8 +5,10 @@ use super::lane::Flushed;
 use super::session::{Asked, Becomes, Over, Phase, Session, Step};
 use crate::core::Core;
 use crate::journal::Cause;
+use crate::place;
 use crate::side::Read;
 use http1::{Answered, Closed, Refusal, ResponseEdits, Step as Act};
+use l7_api::{PersistenceBy, PersistenceKey};
 
 /// So much has to follow of a body before it goes by pipe: for less, copying is cheaper.
 const UNSEEN_OCTETS: u64 = 64 << 10;
@@ -168,6 +170,7 @@ impl Session {
     }
 
     fn forward_head(&mut self, core: &mut Core) {
+        self.learn(core);
         let cookie = self.cookie(core);
         if let Some(trace) = self.trace.as_mut().filter(|_| cookie.is_some()) {
             trace.cookie[1] = b'I';
@@ -186,6 +189,18 @@ impl Session {
         self.asked.answered = true;
         if let Some(trace) = &mut self.trace {
             (trace.answered, trace.status) = (core.now, core.desk.response.status());
+        }
+    }
+
+    /// The real server gives the client a cookie that persistence goes by: it comes back with it.
+    fn learn(&self, core: &Core) {
+        let rule = self.service.config.persistence.as_ref();
+        let Some(PersistenceBy::Cookie(name)) = rule.map(|rule| &rule.by) else { return };
+        let Some(upstream) = &self.upstream else { return };
+        let bytes = self.down.rest();
+        let value = core.desk.response.set_cookie(bytes, name.as_bytes());
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            place::learn(core, &self.service, &PersistenceKey::said(value), &upstream.server);
         }
     }
 
