@@ -42,6 +42,9 @@ pub struct Layer7 {
     pub queue: Queue,
     /// `retries`: further attempts when a real server does not take a connection. Default 3.
     pub retries: u8,
+    /// `retry_pause`: before a real server that has just failed is tried once more. Default 1
+    /// second.
+    pub retry_pause: Duration,
     /// `proxy_protocol`: the header that real servers are sent first. Default `"none"`.
     pub proxy_protocol: ProxyProtocol,
     /// `accept_proxy_from`: who must begin with a PROXY protocol header, which is believed.
@@ -70,6 +73,9 @@ pub struct Http {
     /// `reuse_timeout`: an idle connection to a real server is kept; zero keeps none.
     /// Default 4 seconds.
     pub reuse_timeout: Duration,
+    /// `reuse_connections`: idle connections to one real server that each worker keeps; 0 keeps
+    /// none. Default 1024.
+    pub reuse_connections: u16,
     /// `max_body`: bytes of a request's body; 0 is unrestricted. Default 0.
     pub max_body: u64,
     /// `http2_streams`: requests of one connection of HTTP/2 at a time; 0: HTTP/1 alone.
@@ -203,6 +209,7 @@ impl Default for Http {
             head_timeout: Duration::from_secs(10),
             keep_alive_timeout: Duration::from_secs(60),
             reuse_timeout: Duration::from_secs(4),
+            reuse_connections: 1_024,
             max_body: 0,
             http2_streams: 100,
             max_head: LARGEST_HEAD,
@@ -228,6 +235,7 @@ impl Default for Layer7 {
             max_connections: 0,
             queue: Queue::default(),
             retries: 3,
+            retry_pause: Duration::from_secs(1),
             proxy_protocol: ProxyProtocol::None,
             accept_proxy_from: Vec::new(),
             source: Source::Own,

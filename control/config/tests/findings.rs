@@ -102,6 +102,7 @@ const ERRORS: &[Case] = &[
     (&[(12, "mode = \"l7-http\""), (14, "ports = \"80\"\npersistence = { by = \"source-ip\", cookie = \"SID\" }")], 15, "service[WEB].persistence.cookie", "only persistence by \"app-cookie\"", "by = \"app-cookie\""),
     (&[(12, "mode = \"l7-tcp\""), (14, "ports = \"80\"\npersistence = { by = \"rdp-cookie\", mask = 24 }")], 15, "service[WEB].persistence.mask", "not known by their addresses", "by = \"source-ip\""),
     (&[(12, "mode = \"l7-tcp\""), (14, "ports = \"80\"\npersistence = { by = \"rdp-cookie\", entries = 0 }")], 15, "service[WEB].persistence.entries", "0 is out of range", "1 to 262144"),
+    (&[(12, "mode = \"l7-tcp\""), (14, "ports = \"80\"\nretry_pause = \"90d\"")], 15, "service[WEB].retry_pause", "too long for layer 7", "at most"),
     (&[(14, "ports = \"80\"\npersistence = { by = \"x-forwarded-for\" }")], 15, "service[WEB].persistence.by", "only requests have X-Forwarded-For", "mode = \"l7-http\""),
     (&[(14, "ports = \"80\"\npersistence = { timeout = \"5m\" }")], 15, "service[WEB].persistence.by", "by is missing", "by = \"source-ip\""),
     (&[(14, "ports = \"80\"\non_failure = \"panic\"")], 15, "service[WEB].on_failure", "\"panic\" is not known", "\"reset\", \"move\", \"keep\""),

@@ -349,6 +349,7 @@ fn layer7_says_nothing_and_everything() {
     assert_eq!(times.map(|time| time.as_secs()), [300, 300, 5]);
     assert_eq!((layer7.timeouts.tunnel, layer7.drain_timeout), (None, None));
     assert_eq!((layer7.max_connections, layer7.retries), (0, 3));
+    assert_eq!(layer7.retry_pause, Duration::from_secs(1));
     assert_eq!(layer7.queue, Queue { length: 1_024, timeout: Duration::from_secs(5) });
     assert_eq!((layer7.proxy_protocol, layer7.source), (ProxyProtocol::None, Source::Own));
     assert_eq!(layer7.access_log, None);
@@ -359,6 +360,7 @@ fn layer7_says_nothing_and_everything() {
         max_connections = 9
         queue = { length = 8, timeout = "7s" }
         retries = 6
+        retry_pause = "40ms"
         proxy_protocol = "v2"
         source = "10.0.0.10"
         drain_timeout = "0s"
@@ -382,6 +384,7 @@ fn layer7_says_nothing_and_everything() {
         max_connections: 9,
         queue: Queue { length: 8, timeout: Duration::from_secs(7) },
         retries: 6,
+        retry_pause: Duration::from_millis(40),
         proxy_protocol: ProxyProtocol::V2,
         accept_proxy_from: ["10.0.0.0/8", "2001:db8::7/128"].map(|it| it.parse().unwrap()).into(),
         source: Source::Address(ip("10.0.0.10")),
@@ -413,7 +416,7 @@ fn http_says_nothing_and_everything() {
     let times = [default.head_timeout, default.keep_alive_timeout, default.reuse_timeout];
     assert_eq!(times.map(|time| time.as_secs()), [10, 60, 4]);
     assert_eq!((default.max_body, default.forwarded_proto, default.cookie), (0, true, None));
-    assert_eq!(default.http2_streams, 100);
+    assert_eq!((default.http2_streams, default.reuse_connections), (100, 1_024));
     assert_eq!((default.max_head, default.max_target, default.max_headers), (16_384, 8_192, 100));
     assert_eq!(default.upgrades, ["websocket"]);
     let records = (default.forwarded_for, default.forwarded);
@@ -424,7 +427,7 @@ fn http_says_nothing_and_everything() {
         mode = "l7-http"
         persistence = { by = "app-cookie", cookie = "SID" }
         retries = 1
-        http = { head_timeout = "1s", keep_alive_timeout = "2s", reuse_timeout = "0s", http2_streams = 0, max_body = 9, max_head = 256, max_target = 8, max_headers = 7, upgrades = ["X/1"], forwarded_for = "replace", forwarded = "remove", forwarded_proto = false, cookie = "SRV", cookie_max_age = "1d", cookie_secure = true, cookie_http_only = false, request_id = "X-Id", error_pages = [{ status = 400, body = "no" }, { status = 503, body = "later", content_type = "text/plain" }] }
+        http = { head_timeout = "1s", keep_alive_timeout = "2s", reuse_timeout = "0s", reuse_connections = 3, http2_streams = 0, max_body = 9, max_head = 256, max_target = 8, max_headers = 7, upgrades = ["X/1"], forwarded_for = "replace", forwarded = "remove", forwarded_proto = false, cookie = "SRV", cookie_max_age = "1d", cookie_secure = true, cookie_http_only = false, request_id = "X-Id", error_pages = [{ status = 400, body = "no" }, { status = 503, body = "later", content_type = "text/plain" }] }
         access_log = { to = "/var/log/a.log" }
     "#;
     let config = read(&LEAST.replace("mode = \"l4-nat\"", all));
@@ -432,6 +435,7 @@ fn http_says_nothing_and_everything() {
         head_timeout: Duration::from_secs(1),
         keep_alive_timeout: Duration::from_secs(2),
         reuse_timeout: Duration::ZERO,
+        reuse_connections: 3,
         http2_streams: 0,
         max_body: 9,
         max_head: 256,

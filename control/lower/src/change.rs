@@ -144,6 +144,7 @@ impl Changes {
         self.text(service, None, "max_connections", old.max_connections, new.max_connections);
         self.field(Some(service), None, "queue", &old.queue, &new.queue);
         self.text(service, None, "retries", old.retries, new.retries);
+        self.field(Some(service), None, "retry_pause", &old.retry_pause, &new.retry_pause);
         let field = (&old.proxy_protocol, &new.proxy_protocol);
         self.field(Some(service), None, "proxy_protocol", field.0, field.1);
         let field = (&old.accept_proxy_from, &new.accept_proxy_from);

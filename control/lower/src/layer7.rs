@@ -21,9 +21,6 @@ use l7_api::{
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-/// Milliseconds before a real server that has just failed is tried once more.
-const PAUSE_MS: u32 = 1_000;
-
 /// All services of layer 7.
 pub(crate) fn snapshot(
     config: &Config,
@@ -78,7 +75,10 @@ impl Lowering<'_> {
                 tunnel_ms: layer7.timeouts.tunnel.map_or(0, milliseconds),
                 handshake_ms: milliseconds(layer7.timeouts.handshake),
             },
-            retries: Retries { attempts: layer7.retries, pause_ms: PAUSE_MS },
+            retries: Retries {
+                attempts: layer7.retries,
+                pause_ms: milliseconds(layer7.retry_pause),
+            },
             max_connections: layer7.max_connections,
             queue: Queue {
                 length: layer7.queue.length,
@@ -196,7 +196,7 @@ fn http(keys: &config::Http, default: l7_api::Http) -> l7_api::Http {
         head_ms: milliseconds(keys.head_timeout),
         keep_alive_ms: milliseconds(keys.keep_alive_timeout),
         reuse: Reuse {
-            per_server: if kept { default.reuse.per_server } else { 0 },
+            per_server: if kept { keys.reuse_connections } else { 0 },
             idle_ms: milliseconds(keys.reuse_timeout),
         },
         forwarded_for: record(keys.forwarded_for),

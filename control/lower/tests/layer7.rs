@@ -104,6 +104,7 @@ fn everything_that_is_said_arrives() {
                 queue = { length = 8, timeout = \"7s\" }\nproxy_protocol = \"v2\"\n\
                 source = \"10.0.0.10\"\ndrain_timeout = \"30s\"\non_failure = \"keep\"\n\
                 persistence = { by = \"source-ip\", timeout = \"1h\", mask = 24, entries = 7 }\n\
+                retry_pause = \"3s\"\n\
                 client_timeout = \"10m\"\nserver_timeout = \"9m\"\n\
                 connect_timeout = \"1s\"\ntunnel_timeout = \"1h\"";
     let layer7 = lowered(
@@ -121,6 +122,7 @@ fn everything_that_is_said_arrives() {
     assert_eq!((service.source, service.on_down), (Source::Given(ip("10.0.0.10")), OnDown::Keep));
     let after = Removal::CutAfter { ms: 30_000 };
     assert!(service.on_removal == after && service.servers.iter().all(|s| s.on_removal == after));
+    assert_eq!(service.retries.pause_ms, 3_000);
     let by = PersistenceBy::Address;
     let expected = Persistence { by, timeout_s: 3_600, mask_v4: 24, mask_v6: 128, entries: 7 };
     assert_eq!(service.persistence, Some(expected));

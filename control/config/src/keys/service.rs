@@ -75,6 +75,9 @@ pub static SERVICE: Object = Object {
         Key::with_default("retries", integer(0, 255, ""), "3")
             .only("mode", LAYER_7)
             .help("Further attempts, each at another real server if there is one, when one does not take a connection."),
+        Key::with_default("retry_pause", MILLISECONDS, "\"1s\"")
+            .only("mode", LAYER_7)
+            .help("How long before a real server that has just failed is tried once more, because there is no other."),
         Key::with_default("proxy_protocol", Kind::Word(PROXY_PROTOCOL), "\"none\"")
             .only("mode", LAYER_7)
             .help("The header that tells real servers the client's address."),
@@ -214,6 +217,8 @@ pub static HTTP: Object = Object {
             .help("How long a client's connection may be idle between two requests."),
         Key::with_default("http.reuse_timeout", DRAIN, "\"4s\"")
             .help("How long an idle connection to a real server is kept for further requests, less than the real server keeps it; zero keeps none."),
+        Key::with_default("http.reuse_connections", integer(0, u16::MAX as u64, "connections"), "1024")
+            .help("Idle connections to one real server that each worker keeps; 0 keeps none."),
         Key::with_default("http.http2_streams", integer(0, MAX_STREAMS as u64, "requests"), "100")
             .help("Requests of one connection of HTTP/2 at a time; 0: clients get HTTP/1 alone."),
         Key::with_default("http.max_body", integer(0, i64::MAX as u64, "bytes"), "0")

@@ -43,6 +43,7 @@ fn table(cx: &mut Cx<'_>, scope: Scope, service: &Table<'_, '_>) -> Http {
             .duration(cx, "http.keep_alive_timeout")
             .unwrap_or(default.keep_alive_timeout),
         reuse_timeout: table.duration(cx, "http.reuse_timeout").unwrap_or(default.reuse_timeout),
+        reuse_connections: small(cx, "http.reuse_connections").unwrap_or(default.reuse_connections),
         max_body: table.integer(cx, "http.max_body").unwrap_or(default.max_body),
         http2_streams: small(cx, "http.http2_streams").unwrap_or(default.http2_streams),
         max_head: small(cx, "http.max_head").unwrap_or(default.max_head),

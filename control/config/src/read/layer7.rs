@@ -18,6 +18,7 @@ pub(super) fn read(cx: &mut Cx<'_>, scope: Scope, service: &Table<'_, '_>) -> La
         max_connections: most.map_or(default.max_connections, |most| most as u32),
         queue: queue(cx, service),
         retries: retries.map_or(default.retries, |retries| retries as u8),
+        retry_pause: service.duration(cx, "retry_pause").unwrap_or(default.retry_pause),
         proxy_protocol: proxy_protocol.unwrap_or(default.proxy_protocol),
         accept_proxy_from: service.all_parsed(cx, "accept_proxy_from", network),
         source: service.parsed(cx, "source", source).unwrap_or(default.source),

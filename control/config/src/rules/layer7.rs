@@ -55,6 +55,7 @@ fn times(cx: &mut Cx<'_>, scope: Scope, layer7: &Layer7, http: Option<&Http>) {
         ("tunnel_timeout", tunnel),
         ("queue.timeout", Some(layer7.queue.timeout)),
         ("drain_timeout", layer7.drain_timeout),
+        ("retry_pause", Some(layer7.retry_pause)),
     ] {
         if let Some(time) = time.filter(|time| *time > LONGEST_TIMEOUT) {
             let what = format!("{} is too long for layer 7", show(time));
