@@ -106,6 +106,42 @@ impl Server {
         self.nginx(&server, ports)
     }
 
+    /// A page over TLS 1.2 on port 443 that says the server's name. Sessions are resumed by their id,
+    /// never by a ticket.
+    pub fn web_sessions(&mut self, own: &Signed) -> Result<&mut Self> {
+        let text = format!(
+            "    listen 443 ssl backlog=4096;
+    ssl_certificate {};
+    ssl_certificate_key {};
+    ssl_protocols TLSv1.2;
+    ssl_session_cache shared:sessions:1m;
+    ssl_session_tickets off;
+    location / {{ return 200 \"{}\n\"; }}",
+            own.chain().display(),
+            own.key().display(),
+            self.name()
+        );
+        self.nginx(&text, &[443])
+    }
+
+    /// A page on port 80 that says the server's name, and gives whoever comes without a cookie `sid`
+    /// one of its own.
+    pub fn web_app(&mut self) -> Result<&mut Self> {
+        let name = self.name();
+        let text = format!(
+            "    listen 80 backlog=4096;
+    keepalive_timeout 60;
+    location / {{
+      if ($cookie_sid = '') {{
+        add_header Set-Cookie \"sid=$request_id; Path=/; HttpOnly\";
+        return 200 \"{name}\n\";
+      }}
+      return 200 \"{name}\n\";
+    }}"
+        );
+        self.nginx(&text, &[80])
+    }
+
     /// A node of an object store behind TLS on port 443: its health, which is bad while there is a
     /// file `ill` in its folder, the big file, and a page that says its name and by which scheme the
     /// client came.

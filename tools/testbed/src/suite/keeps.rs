@@ -1,5 +1,7 @@
 //! A client stays with its real server in layer 7, over the proxy's restart too.
 
+mod said;
+
 use super::layer7::{Bed, VIP, file, http, service, vip};
 use crate::balancer::Balancer;
 use crate::clients::{Round, Swarm};
@@ -13,6 +15,7 @@ use std::time::Duration;
 pub fn add(tests: &mut Vec<Test>) {
     tests.push(Test::new("l7::keeps::source-address", source_address));
     tests.push(Test::new("l7::keeps::cookie", cookie));
+    said::add(tests);
 }
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -39,14 +42,7 @@ fn source_address(_: Scale) -> Result<()> {
     ensure!(names.len() == 3, "all clients on {names:?}");
     ensure!(open()? == first, "somebody was moved");
 
-    let before = balancer.pids("fulcrum-l7")?;
-    balancer.kill("fulcrum")?;
-    balancer.begin_again()?;
-    until("another proxy alone", LIMIT, || {
-        let pids = balancer.pids("fulcrum-l7")?;
-        Ok((pids.len() == 1 && pids != before).then_some(()))
-    })?;
-    balancer.wait_up()?;
+    another_proxy(&mut balancer)?;
     ensure!(open()? == first, "somebody was moved by a proxy that took over");
 
     balancer.command(&["real-server", "drain", "ECHO", "web1"])?;
@@ -62,6 +58,18 @@ fn source_address(_: Scale) -> Result<()> {
     ensure!(open()? == moved, "somebody was moved by a server that came");
     drop(swarm);
     bed.close(balancer)
+}
+
+/// Lets another proxy take over from the one that is there.
+fn another_proxy(balancer: &mut Balancer) -> Result<()> {
+    let before = balancer.pids("fulcrum-l7")?;
+    balancer.kill("fulcrum")?;
+    balancer.begin_again()?;
+    until("another proxy alone", LIMIT, || {
+        let pids = balancer.pids("fulcrum-l7")?;
+        Ok((pids.len() == 1 && pids != before).then_some(()))
+    })?;
+    balancer.wait_up()
 }
 
 /// A cookie outlives every proxy: it names its server to any of them.

@@ -1,6 +1,7 @@
 //! Services of layer 7: the client's connection ends at the balancer, and its bytes go on.
 
 mod http2;
+mod schedulers;
 
 use crate::balancer::Balancer;
 use crate::clients::{self, Swarm};
@@ -29,6 +30,7 @@ pub fn add(tests: &mut Vec<Test>) {
     tests.push(Test::new("l7::http::cookie", cookie));
     tests.push(Test::new("l7::http::edits", http_edits));
     http2::add(tests);
+    schedulers::add(tests);
 }
 
 pub const VIP: &str = "192.168.100.100";
