@@ -260,6 +260,19 @@ impl Connection {
         self.streams.iter().map(|stream| (StreamId(stream.id), stream.tag))
     }
 
+    /// Requests that the peer lets us have open at once (client role): as many as our settings say
+    /// until it has said something itself.
+    pub fn most_requests(&self) -> usize {
+        self.allowed.streams.min(self.settings.streams) as usize
+    }
+
+    /// Does neither side's GOAWAY, nor the number of streams there were, keep us from further
+    /// requests (client role)?
+    pub fn takes_requests(&self) -> bool {
+        let closing = self.goes_away || self.closing != Closing::Open || self.broken.is_some();
+        !closing && self.role == Role::Client && self.next_own <= MAX_ID
+    }
+
     /// Is no stream open?
     pub fn is_idle(&self) -> bool {
         self.streams.len() == 0

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Closing, Connection, Role};
+use super::Connection;
 use crate::frame::{self, CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADER_LEN, HEADERS};
 use crate::head::Field;
 use crate::stream::{Stream, StreamId};
@@ -106,11 +106,10 @@ impl Connection {
 
     fn next_id(&mut self) -> Result<u32, NotOpened> {
         let id = self.next_own;
-        let closing = self.goes_away || self.closing != Closing::Open || self.broken.is_some();
-        if closing || self.role == Role::Server || id > super::MAX_ID {
+        if !self.takes_requests() {
             return Err(NotOpened::Closing);
         }
-        if self.streams.len() >= self.allowed.streams.min(self.settings.streams) as usize {
+        if self.streams.len() >= self.most_requests() {
             return Err(NotOpened::Busy);
         }
         self.next_own += 2;
