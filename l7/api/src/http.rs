@@ -13,6 +13,8 @@ pub struct Http {
     pub limits: HttpLimits,
     /// HTTP/2 with clients; `None`: HTTP/1 alone.
     pub http2: Option<Http2>,
+    /// With real servers.
+    pub to_servers: Protocol,
     /// Milliseconds in which a request's head has to be there as a whole, from the accepted
     /// connection or from its first octet on; 0 is "never".
     pub head_ms: u32,
@@ -73,6 +75,20 @@ pub struct Http2 {
     pub window: u32,
 }
 
+/// What is spoken with real servers. A request that wants another protocol goes by HTTP/1.1 in any
+/// case, and so does one to the fallback server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    #[default]
+    Http1,
+    /// HTTP/2: over TLS if they choose it by ALPN, of which [`crate::Reencryption::protocols`] must
+    /// offer `h2`, else HTTP/1.1; in the clear by prior knowledge. One connection of a worker
+    /// carries as many requests as the server allows, and no more than [`Http2::streams`]; it is
+    /// kept for [`Reuse::idle_ms`] without one.
+    Http2,
+}
+
 /// Idle connections to real servers. Connections on which a client's own address appears (PROXY
 /// protocol, [`crate::Source::Client`]) are never kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,6 +142,7 @@ impl Default for Http {
         Self {
             limits: HttpLimits::default(),
             http2: Some(Http2::default()),
+            to_servers: Protocol::Http1,
             head_ms: 10_000,
             keep_alive_ms: 60_000,
             reuse: Reuse::default(),

@@ -17,7 +17,9 @@ mod tls;
 
 pub use access::{AccessLog, ErrorPage, LogFormat, LogTarget, SyslogAddress, SyslogHeader};
 pub use counters::{Counters, ServerCounters, ServiceCounters};
-pub use http::{AddressRecord, CookiePersistence, Http, Http2, HttpLimits, KnownBy, Reuse};
+pub use http::{
+    AddressRecord, CookiePersistence, Http, Http2, HttpLimits, KnownBy, Protocol, Reuse,
+};
 pub use limits::{
     MAX_CERTIFICATES, MAX_COOKIE_NAME_BYTES, MAX_ERROR_PAGE_BYTES, MAX_ERROR_PAGES,
     MAX_FRAME_BYTES, MAX_HEAD_BYTES, MAX_HEAD_FIELDS, MAX_LISTENERS, MAX_NAME_BYTES,

@@ -2,7 +2,7 @@
 //! nothing per event.
 
 use crate::core::Core;
-use crate::http::{Becomes, Front, Session};
+use crate::http::{Back, Becomes, Front, Session};
 use crate::plan::{Plan, Service};
 use crate::slab::{End, Key};
 use crate::tcp::{Fate, NEVER, Pair};
@@ -24,6 +24,8 @@ pub enum Connection {
     Http(Box<Session>),
     /// HTTP mode: a client that speaks HTTP/2.
     Http2(Box<Front>),
+    /// HTTP mode: to a real server that speaks HTTP/2.
+    Back(Box<Back>),
     /// Between two of the others: within one call only.
     Changing,
 }
@@ -123,6 +125,17 @@ impl Connection {
                 }
                 Happening::Cut => front.cut(core),
             },
+            Self::Back(back) => match what {
+                Happening::Event(_, flags) => back.event(core, flags),
+                Happening::Resumed => back.resume(core),
+                Happening::Stream(news) => back.hear(core, news),
+                Happening::Expired => back.expired(core),
+                Happening::Replanned(_) => back.replan(core),
+                Happening::Retired => back.retire(core),
+                // The sessions on it are told themselves.
+                Happening::Accepted | Happening::Called | Happening::CutFrom(_) => Fate::Stays,
+                Happening::Cut => back.cut(core),
+            },
             Self::Arriving(_) => self.arrive(core, what),
             Self::Changing => Fate::Over,
         }
@@ -154,11 +167,12 @@ impl Connection {
         fate
     }
 
-    /// What the connection that carries a session's stream has to hear of it.
-    pub fn news(&mut self) -> Option<News> {
+    /// What the connections that carry a session's streams have to hear of it: its client's, and
+    /// its real server's.
+    pub fn news(&mut self) -> [Option<News>; 2] {
         match self {
             Self::Http(session) => session.news(),
-            _ => None,
+            _ => [None; 2],
         }
     }
 
@@ -168,6 +182,7 @@ impl Connection {
             Self::Tcp(pair) => pair.deadline(),
             Self::Http(session) => session.deadline(),
             Self::Http2(front) => front.deadline(),
+            Self::Back(back) => back.deadline(),
             Self::Arriving(arrival) => arrival.deadline(),
             Self::Changing => NEVER,
         }
@@ -179,6 +194,7 @@ impl Connection {
             Self::Tcp(pair) => pair.dispose(core),
             Self::Http(session) => session.dispose(core),
             Self::Http2(front) => front.dispose(core),
+            Self::Back(back) => back.dispose(core),
             Self::Arriving(arrival) => arrival.dispose(core),
             Self::Changing => {}
         }
@@ -229,7 +245,7 @@ impl Connection {
                     Self::Tcp(pair) => pair.start(core),
                     // What it says may have come with the last of the handshake.
                     Self::Http(session) => session.resume(core),
-                    Self::Http2(_) | Self::Arriving(_) | Self::Changing => Fate::Over,
+                    _ => Fate::Over,
                 }
             }
         }

@@ -31,11 +31,12 @@ pub struct Core {
     pub worker: usize,
     /// Milliseconds of the monotonic clock, read once per turn.
     pub now: u64,
-    /// Everything open: clients' connections, and the sessions of HTTP/2 streams.
+    /// Everything open: clients' connections, the sessions of HTTP/2 streams, and connections to
+    /// real servers that speak HTTP/2.
     pub connections: Slab<Connection>,
     /// Those among them that are no client's connection.
     pub streams: usize,
-    /// What sessions of HTTP/2 streams have for the connections that carry them.
+    /// What sessions have for the connections of HTTP/2 that carry their streams.
     pub news: Vec<News>,
     pub wheel: Wheel,
     pub pools: Pools,
@@ -91,7 +92,7 @@ impl Core {
                     NEVER => self.wheel.clear(key.index),
                     due => self.wheel.set(key.index, due),
                 }
-                self.news.extend(connection.news());
+                self.news.extend(connection.news().into_iter().flatten());
                 self.connections.restore(key, connection);
             }
             Fate::Over => {
@@ -99,6 +100,13 @@ impl Core {
                 self.wheel.clear(key.index);
                 connection.dispose(self);
             }
+        }
+    }
+
+    /// Has a session go on in its turn.
+    pub fn wake(&mut self, key: Key) {
+        if self.session(key).is_some_and(Session::enlist) {
+            self.again.push(key);
         }
     }
 
@@ -110,7 +118,7 @@ impl Core {
         }
     }
 
-    /// The session of an HTTP/2 stream, unless it has gone.
+    /// A session, unless it has gone.
     pub fn session(&mut self, key: Key) -> Option<&mut Session> {
         match self.connections.get_mut(key)? {
             Connection::Http(session) => Some(session),
@@ -187,6 +195,7 @@ impl Core {
         let known = plan.those_who_keep_clients();
         self.clerk.forget();
         self.desk.pool.retain(|route| known.contains(&route.policy()));
+        self.desk.backs.retain(|route| known.contains(&route.policy()));
         self.plan = Some(plan);
     }
 }

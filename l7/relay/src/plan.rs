@@ -11,7 +11,8 @@ use crate::shared::{ServerShared, ServiceShared};
 use crate::transport::{Credentials, Reencrypt, Terminate};
 use l7_api::{
     MAX_CERTIFICATES, MAX_LISTENERS, MAX_NAME_BYTES, MAX_QUEUE, MAX_SERVERS, MAX_SERVICES,
-    MAX_TRUSTED, Mode, Problem, ServerId, ServerTls, ServiceId, Snapshot, Source,
+    MAX_TRUSTED, Mode, Problem, Protocol, ProxyOut, ServerId, ServerTls, ServiceId, Snapshot,
+    Source,
 };
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -57,6 +58,8 @@ pub struct Server {
     pub shared: Arc<ServerShared>,
     /// TLS with it.
     pub tls: Option<Arc<Reencrypt>>,
+    /// Requests go to it by HTTP/2, over TLS if it chooses that.
+    pub speaks_http2: bool,
 }
 
 /// What is shared of every service and server that is in use.
@@ -218,9 +221,11 @@ impl Registry {
         let shared = shared.clone();
         set_persistence(&shared, config);
         let mut encrypted = tls.servers.into_iter();
-        let mut server = |s| self.server(config.id, s, encrypted.next().flatten());
-        let servers: Vec<_> = config.servers.iter().map(&mut server).collect();
-        let fallback = config.fallback.as_ref().map(&mut server);
+        let mut server = |s, http2| self.server(config.id, s, encrypted.next().flatten(), http2);
+        let http2 = config.mode == Mode::Http && config.http.to_servers == Protocol::Http2;
+        let servers: Vec<_> = config.servers.iter().map(|s| server(s, http2)).collect();
+        // A page to fall back to is served by HTTP/1.1.
+        let fallback = config.fallback.as_ref().map(|s| server(s, false));
         let recipe = Recipe::new(&config.http, &servers, hash_seed);
         let log = config.access_log.as_ref().map(|log| self.office.journal(log));
         let (journal, journal_problem) = log.unwrap_or_default();
@@ -244,6 +249,7 @@ impl Registry {
         service: ServiceId,
         config: &l7_api::Server,
         tls: Option<Arc<Reencrypt>>,
+        speaks_http2: bool,
     ) -> Arc<Server> {
         let workers = self.mailboxes.len();
         let shared = self.servers.entry(config.id);
@@ -254,6 +260,7 @@ impl Registry {
             key: schedule::key(config.address, config.port),
             shared: shared.clone(),
             tls,
+            speaks_http2,
         })
     }
 }
@@ -288,7 +295,12 @@ fn unserved(config: &l7_api::Service) -> Option<String> {
         ServerTls::AsService | ServerTls::Plain => None,
     });
     let mut offered = own.chain(&config.reencrypt).flat_map(|rule| &rule.protocols);
-    let other = offered.find(|name| !matches!(name.as_str(), "http/1.1" | "http/1.0"))?;
+    let http2 = config.http.to_servers == Protocol::Http2;
+    let is_spoken = |name: &&String| match name.as_str() {
+        "h2" => http2,
+        name => matches!(name, "http/1.1" | "http/1.0"),
+    };
+    let other = offered.find(|name| !is_spoken(name))?;
     (config.mode == Mode::Http).then(|| {
         format!(
             "real servers are offered the protocol {other:?}, which HTTP mode does not speak with \
@@ -359,6 +371,14 @@ fn check_service(service: &l7_api::Service) -> Result<(), String> {
     }
     if service.mode == Mode::Http {
         http::check(&service.http)?;
+        let names_client = service.proxy_out != ProxyOut::None || service.source == Source::Client;
+        if service.http.to_servers == Protocol::Http2 && names_client {
+            return Err(
+                "HTTP/2 to real servers is for all clients on one connection: it cannot go with \
+                 the PROXY protocol or the client's own address"
+                    .into(),
+            );
+        }
         let offers =
             service.tls.as_ref().is_some_and(|tls| tls.protocols.iter().any(|p| p == "h2"));
         if offers && service.http.http2.is_none() {

@@ -20,7 +20,7 @@ use crate::proxy_out;
 use crate::shared::{Queued, ServerPlace, ServicePlace};
 use crate::side::{Read, Side, Written};
 use crate::slab::{End, Key, Token};
-use crate::transport::{Client, Progress, Transport};
+use crate::transport::{Client, Offer, Progress, Transport};
 use l7_api::{Mode, OnDown, Removal, ServerId, ServerState};
 use proxyproto::Endpoints;
 use rustix::event::epoll::EventFlags;
@@ -491,7 +491,8 @@ impl Pair {
             return Fate::Stays;
         };
         let (mut side, name) = (side, self.client.tls().and_then(|tls| tls.name()));
-        let connection = server.tls.as_ref().map(|tls| tls.connection(name, server.config.address));
+        let address = server.config.address;
+        let connection = server.tls.as_ref().map(|tls| tls.connection(name, address, Offer::All));
         // A new socket has room for this much.
         let said = header.is_empty() || side.write(&header) == Written::Bytes(header.len());
         let Some(Ok(connection)) = connection.filter(|_| said) else {

@@ -322,6 +322,7 @@ impl Worker {
             let _ = epoll::delete(self.core.poll(), &listener.socket);
         }
         self.core.desk.pool.clear();
+        self.core.desk.backs.clear();
         self.tell_all(Happening::Retired);
         if let Some(ms) = cut_after {
             self.tell_all(Happening::CutFrom(self.core.now + ms));

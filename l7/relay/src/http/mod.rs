@@ -12,14 +12,17 @@
 //!
 //! What the bytes mean is decided by [`http1::Exchange`]; here are sockets, buffers, time and
 //! places. `session.rs` is a client's connection and what can happen to it, `request.rs` the way
-//! to the server, `securing.rs` TLS on it, `response.rs` the way back, `lane.rs` the bytes on
+//! to the server, `securing.rs` TLS on it, `sharing.rs` HTTP/2 on it, `response.rs` the way back, `lane.rs` the bytes on
 //! either way, `pool.rs` the idle connections to real servers, each of one `route.rs`, `front/` a
-//! client's connection of HTTP/2, whose streams are sessions each, `rules/` what the operator
+//! client's connection of HTTP/2, whose streams are sessions each, `back/` a real server's, which
+//! many sessions share, `message.rs` what passes between those and sessions, `rules/` what the operator
 //! wants of certain requests, `record.rs` what the access log is told.
 
+mod back;
 mod front;
 mod known;
 mod lane;
+mod message;
 mod pages;
 mod pool;
 mod recipe;
@@ -30,8 +33,10 @@ mod route;
 mod rules;
 mod securing;
 mod session;
+mod sharing;
 mod timeouts;
 
+pub use back::{Back, Backs};
 pub use front::Front;
 pub use pool::Pool;
 pub use recipe::{Recipe, check, check_cookie};
@@ -50,6 +55,8 @@ pub struct Desk {
     section: http2::Head,
     /// Connections to real servers.
     pub pool: Pool,
+    /// Those to real servers that speak HTTP/2.
+    pub backs: Backs,
 }
 
 impl Desk {
@@ -60,6 +67,7 @@ impl Desk {
             response: ResponseHead::default(),
             section: http2::Head::default(),
             pool: Pool::new(),
+            backs: Backs::default(),
         }
     }
 }

@@ -294,6 +294,9 @@ impl Session {
     ) -> Result<bool, Errno> {
         let route = self.route(core, server);
         self.trace_place(core, server);
+        if self.may_share(core, server, &route) {
+            return self.share(core, server, place, route, self.tried.is_empty());
+        }
         if self.may_reuse() && self.tried.is_empty() {
             let head = &core.desk.request;
             let repeatable = head.framing() == BodyFraming::None
@@ -319,7 +322,7 @@ impl Session {
             && config.source != Source::Client
     }
 
-    fn connect(
+    pub(super) fn connect(
         &mut self,
         core: &mut Core,
         server: &Arc<Server>,
@@ -365,7 +368,7 @@ impl Session {
     }
 
     /// The head on the desk goes to the server that was found.
-    fn send(&mut self, core: &mut Core) {
+    pub(super) fn send(&mut self, core: &mut Core) {
         // With TLS it went before the handshake.
         let is_new = self.upstream.as_ref().is_some_and(|u| !u.reused && u.side.is_bare());
         let header = if is_new { self.header() } else { Vec::new() };
@@ -435,6 +438,13 @@ impl Session {
         again
     }
 
+    /// Whether there is one more attempt; one less from now on.
+    fn spend_attempt(&mut self) -> bool {
+        let left = self.attempts.checked_sub(1);
+        self.attempts = left.unwrap_or(0);
+        left.is_some()
+    }
+
     fn nobody(&mut self, core: &mut Core) -> Step {
         self.service.shared.cells(core.worker).no_server.add(1);
         self.note_last_failure(Cause::NoServer);
@@ -447,13 +457,20 @@ impl Session {
         let Some(upstream) = &self.upstream else { return Ok(false) };
         let (server, reused) = (upstream.server.clone(), upstream.reused);
         let cells = server.shared.cells(core.worker);
-        let unsent = self.up.is_unsent() && !self.up.is_flushed();
+        let untouched = self.upstream_stream().is_some_and(|stream| stream.is_untouched());
+        let unsent = untouched || self.up.is_unsent() && !self.up.is_flushed();
         if self.up.is_kept() && self.exchange.take_back(unsent) {
             self.up.rewind();
-            let Some(Upstream { seat, place, .. }) = self.upstream.take() else { return Ok(false) };
-            let route = core.desk.pool.leave(seat);
-            if let Some(route) = route.filter(|_| reused) {
+            let Some(mut upstream) = self.upstream.take() else { return Ok(false) };
+            let is_shared = upstream.side.stream().is_some();
+            let (place, route) = self.let_go(core, upstream);
+            // What it has not begun with says nothing against the server.
+            let again = reused || untouched && self.spend_attempt();
+            if let Some(route) = route.filter(|_| again) {
                 cells.repeated.add(1);
+                if is_shared {
+                    return self.share_again(core, &server, place, route);
+                }
                 return match self.connect(core, &server, place, route) {
                     Ok(()) => Ok(false),
                     Err(e) => self.not_reached(core, &server, e),
@@ -469,7 +486,7 @@ impl Session {
         self.refuse(core, 502)
     }
 
-    fn not_reached(&mut self, core: &mut Core, server: &Server, error: Errno) -> Step {
+    pub(super) fn not_reached(&mut self, core: &mut Core, server: &Server, error: Errno) -> Step {
         if is_ours(error) {
             self.count_our_fault(core, error);
             return self.refuse(core, 503);

@@ -228,13 +228,13 @@ impl Session {
         self.down.drop_octets(rest);
         if let Some(mut upstream) = self.upstream.take() {
             let whole = self.up.is_flushed() && !upstream.deaf;
-            let pool = &mut core.desk.pool;
-            if outcome.server_stays && whole && self.may_reuse() {
-                pool.put(upstream.seat, upstream.side, self.service.config.http.reuse, core.now);
+            let is_own = upstream.side.stream().is_none();
+            if outcome.server_stays && whole && is_own && self.may_reuse() {
+                let (pool, rule) = (&mut core.desk.pool, self.service.config.http.reuse);
+                pool.put(upstream.seat, upstream.side, rule, core.now);
             } else {
                 upstream.side.close(whole);
-                upstream.side.discard(&mut core.pools);
-                pool.leave(upstream.seat);
+                self.let_go(core, upstream);
             }
         }
         self.place = None;

@@ -9,7 +9,7 @@ use crate::plan::Server;
 use crate::proxy_out;
 use crate::side::Written;
 use crate::tcp::after;
-use crate::transport::Progress;
+use crate::transport::{Offer, Progress};
 use proxyproto::Endpoints;
 use rustix::io::Errno;
 use std::sync::Arc;
@@ -35,7 +35,8 @@ impl Session {
         let Some(mut upstream) = self.upstream.take() else { return Ok(false) };
         let name = core.desk.pool.route(upstream.seat).and_then(Route::name);
         let address = upstream.server.config.address;
-        let connection = upstream.server.tls.as_ref().map(|tls| tls.connection(name, address));
+        let connection =
+            upstream.server.tls.as_ref().map(|tls| tls.connection(name, address, Offer::Http1));
         // A new socket has room for this much.
         let said =
             header.is_empty() || upstream.side.write(&header) == Written::Bytes(header.len());
@@ -69,7 +70,7 @@ impl Session {
 
     /// The server is not to be believed, or speaks another TLS: another one shall take the
     /// request.
-    fn unsecured(&mut self, core: &mut Core) -> Step {
+    pub(super) fn unsecured(&mut self, core: &mut Core) -> Step {
         let Some(upstream) = &self.upstream else { return Ok(false) };
         let server: Arc<Server> = upstream.server.clone();
         server.shared.cells(core.worker).tls_failed.add(1);

@@ -2,6 +2,7 @@
 
 use super::lane::Lane;
 use super::pages::{self, Shape};
+use super::route::Route;
 use super::rules::Matched;
 use super::timeouts::linger_until;
 use crate::core::Core;
@@ -211,7 +212,16 @@ impl Session {
     /// It has more to do than its last turn allowed.
     pub fn resume(&mut self, core: &mut Core) -> Fate {
         self.listed = false;
-        self.drive(core)
+        let step = match self.phase {
+            Phase::Connecting(_) => self.boarded(core),
+            _ => Ok(true),
+        };
+        self.after(core, step)
+    }
+
+    /// Whether it is to be put into the list of those that have more to do; it is in it then.
+    pub fn enlist(&mut self) -> bool {
+        !std::mem::replace(&mut self.listed, true)
     }
 
     /// A place that it waits for may be free.
@@ -275,6 +285,11 @@ impl Session {
     /// The stream of HTTP/2 that it serves, if it does.
     pub fn stream(&mut self) -> Option<&mut Stream> {
         self.client.stream()
+    }
+
+    /// The stream to a real server that speaks HTTP/2, if it has one.
+    pub fn upstream_stream(&mut self) -> Option<&mut Stream> {
+        self.upstream.as_mut()?.side.stream()
     }
 
     /// Whether it waits for a request, with nothing left of the one before.
@@ -349,9 +364,11 @@ impl Session {
         }
     }
 
-    /// What the connection that carries its client's stream has to hear.
-    pub fn news(&mut self) -> Option<News> {
-        self.client.stream()?.news(self.key)
+    /// What the connections that carry its client's stream and its server's have to hear.
+    pub fn news(&mut self) -> [Option<News>; 2] {
+        let key = self.key;
+        let client = self.client.stream().and_then(|stream| stream.news(key));
+        [client, self.upstream_stream().and_then(|stream| stream.news(key))]
     }
 
     /// Goes on until neither side can.
@@ -369,8 +386,7 @@ impl Session {
                 }
             }
         }
-        if !self.listed {
-            self.listed = true;
+        if self.enlist() {
             core.again.push(self.key);
         }
         Fate::Stays
@@ -459,10 +475,20 @@ impl Session {
 
     /// Closes the connection to the server; both places are free again.
     pub(super) fn hang_up(&mut self, core: &mut Core) {
-        if let Some(mut upstream) = self.upstream.take() {
-            upstream.side.discard(&mut core.pools);
-            core.desk.pool.leave(upstream.seat);
+        if let Some(upstream) = self.upstream.take() {
+            self.let_go(core, upstream);
         }
+    }
+
+    /// The same with what was taken; the place at the server that was held, and the route.
+    pub(super) fn let_go(
+        &self,
+        core: &mut Core,
+        mut upstream: Upstream,
+    ) -> (ServerPlace, Option<Route>) {
+        upstream.side.discard(&mut core.pools);
+        core.news.extend(upstream.side.stream().map(|stream| stream.last_news(self.key)));
+        (upstream.place, core.desk.pool.leave(upstream.seat))
     }
 
     pub(super) fn count_our_fault(&mut self, core: &mut Core, error: Errno) {

@@ -32,7 +32,18 @@ pub struct Reencrypt {
     /// Of no other, ever.
     pub number: u64,
     config: Arc<ClientConfig>,
+    /// The same without HTTP/2.
+    http1: Arc<ClientConfig>,
     sni: Sni,
+}
+
+/// Which of the application protocols of a policy a real server is offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offer {
+    /// All of them.
+    All,
+    /// All but HTTP/2: for a connection that carries one request at a time.
+    Http1,
 }
 
 /// What the engine keeps from snapshot to snapshot.
@@ -85,9 +96,14 @@ impl Reencrypt {
         &self,
         name: Option<&str>,
         address: IpAddr,
+        offer: Offer,
     ) -> Result<ClientConnection, rustls::Error> {
         let name: ServerName<'static> = self.sni.name(name, address);
-        ClientConnection::new(self.config.clone(), name)
+        let config = match offer {
+            Offer::All => &self.config,
+            Offer::Http1 => &self.http1,
+        };
+        ClientConnection::new(config.clone(), name)
     }
 }
 
@@ -244,7 +260,8 @@ impl Credentials {
         };
         let config = real_servers.config(self.clock.clone()).map_err(|e| e.to_string())?;
         self.made += 1;
-        Ok(Reencrypt { number: self.made, config, sni })
+        let http1 = without_http2(&config);
+        Ok(Reencrypt { number: self.made, config, http1, sni })
     }
 
     fn new_tickets(&self) -> Option<Arc<Tickets>> {
@@ -255,6 +272,17 @@ impl Credentials {
         let seed = given.or_else(|| Seed::random(self.clock.current_time()?))?;
         Some(Tickets::new(seed, self.clock.clone()))
     }
+}
+
+/// The same, if HTTP/2 is not offered.
+fn without_http2(config: &Arc<ClientConfig>) -> Arc<ClientConfig> {
+    let is_http2 = |protocol: &Vec<u8>| protocol == b"h2";
+    if !config.alpn_protocols.iter().any(is_http2) {
+        return config.clone();
+    }
+    let mut config = ClientConfig::clone(config);
+    config.alpn_protocols.retain(|protocol| !is_http2(protocol));
+    Arc::new(config)
 }
 
 /// What holds for a real server.

@@ -19,9 +19,9 @@ mod secure;
 mod stream;
 
 pub use arrival::{Arrival, Outcome};
-pub use credentials::{Credentials, Reencrypt, Terminate};
+pub use credentials::{Credentials, Offer, Reencrypt, Terminate};
 pub use secure::{Progress, Secure};
-pub use stream::{News, Stream};
+pub use stream::{News, Stream, Way};
 
 use crate::plan::Service;
 use crate::pools::Pools;
@@ -41,7 +41,7 @@ pub enum Transport {
     Plain(Side),
     /// TLS.
     Tls(Box<Secure>),
-    /// A stream, whose client's socket is elsewhere.
+    /// A stream, whose connection is elsewhere.
     Stream(Box<Stream>),
 }
 
@@ -197,7 +197,10 @@ impl Transport {
 
     /// Says why there is no TLS with a real server.
     pub fn explain(&self, server: &str) {
-        log::warn!("real server {server:?}: no TLS: {}", self.failure());
+        // A stream's carrier has said it.
+        if self.side().is_some() {
+            log::warn!("real server {server:?}: no TLS: {}", self.failure());
+        }
     }
 
     /// Reads.
@@ -246,7 +249,7 @@ impl Transport {
         match self {
             Self::Plain(_) => true,
             Self::Tls(secure) => secure.close(whole),
-            // It is dropped when its client has taken everything.
+            // It is dropped when its peer has taken everything.
             Self::Stream(stream) => {
                 stream.finish();
                 false

@@ -1,23 +1,26 @@
-//! One stream of an HTTP/2 connection as a transport: bytes of HTTP/1.1 in memory, between the
-//! session that serves the stream and the connection that carries it (`http/front`).
+//! One stream of an HTTP/2 connection as a transport: bytes of HTTP/1.1 in memory, between a
+//! session and the connection that carries the stream: its client's (`http/front`), or one to a
+//! real server (`http/back`).
 //!
 //! ```text
-//!  front ── put ──► to_session ──► read   session
-//!        ◄─ said ── to_client  ◄── write
+//!  carrier ── put ──► to_session ──► read   session
+//!          ◄─ said ── to_peer    ◄── write
 //! ```
 //!
-//! What is held towards the client is bounded here; towards the session it is bounded by the
-//! stream's window, which the front opens again only when the session has read. There is no end
-//! of what comes: a stream that ends early takes its session with it.
+//! What is held towards the peer is bounded here; towards the session it is bounded by the
+//! stream's window, which the carrier opens again only when the session has read. A client's
+//! stream that ends early takes its session with it; a server's tells its session by [`Stream::end`].
 
+use super::Transport;
 use crate::side::{Read, Written};
 use crate::slab::Key;
+use rustix::io::Errno;
 use std::io::IoSlice;
 
-/// Octets that wait for the client, at most: the session is not let write more.
-const TO_CLIENT_BYTES: usize = 32 << 10;
+/// Octets that wait for the peer, at most: the session is not let write more.
+const TO_PEER_BYTES: usize = 32 << 10;
 /// Memory of this size is kept for the next request; a session that has none is let go soon.
-const KEPT_BYTES: usize = TO_CLIENT_BYTES;
+const KEPT_BYTES: usize = TO_PEER_BYTES;
 
 /// That a session has something for the connection that carries its stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,16 +39,36 @@ pub struct Stream {
     front: Key,
     number: u32,
     to_session: Queue,
-    to_client: Queue,
+    to_peer: Queue,
     /// The session has said everything.
     finished: bool,
-    /// It waits until the client has taken something.
+    /// It waits until the peer has taken something.
     starved: bool,
-    /// Something has changed that the front has not been told.
+    /// Something has changed that the carrier has not been told.
     changed: bool,
     /// The client came over TLS.
     pub is_secure: bool,
     pub(super) seen: u64,
+    /// What is behind the bytes for the session.
+    end: Option<Read>,
+    /// The peer has not begun with what it was asked, and never will.
+    untouched: bool,
+    way: Way,
+}
+
+/// Whether there is a connection to carry the stream.
+#[derive(Debug)]
+pub enum Way {
+    /// There is.
+    Open,
+    /// It is being made.
+    Awaited,
+    /// The real server did not take it.
+    Refused(Errno),
+    /// There is no TLS with the real server; the carrier has said why.
+    Unsecured,
+    /// The real server speaks HTTP/1.1: the first to hear it gets the connection.
+    Http1(Option<Box<Transport>>),
 }
 
 /// Octets in their order.
@@ -62,13 +85,47 @@ impl Stream {
             front,
             number: 0,
             to_session: Queue::default(),
-            to_client: Queue::default(),
+            to_peer: Queue::default(),
             finished: false,
             starved: false,
             changed: false,
             is_secure,
             seen: now,
+            end: None,
+            untouched: false,
+            way: Way::Open,
         }
+    }
+
+    /// To a real server, by the connection with this key, as the stream of this number there.
+    pub fn to_server(carrier: Key, number: u32, is_open: bool, now: u64) -> Self {
+        let way = if is_open { Way::Open } else { Way::Awaited };
+        Self { number, way, ..Self::new(carrier, false, now) }
+    }
+
+    /// Whether it is this one of the connection with this key.
+    pub fn is_of(&self, carrier: Key, number: u32) -> bool {
+        (self.front, self.number) == (carrier, number)
+    }
+
+    /// What has become of the connection.
+    pub fn way(&mut self) -> &mut Way {
+        &mut self.way
+    }
+
+    /// Behind what was put here, the session finds this.
+    pub fn end(&mut self, end: Read) {
+        self.end = Some(end);
+    }
+
+    /// The same at once: the peer has not begun with what it was asked, and never will.
+    pub fn end_untouched(&mut self) {
+        (self.end, self.untouched) = (Some(Read::End), true);
+    }
+
+    /// Whether it ended by [`Self::end_untouched`].
+    pub fn is_untouched(&self) -> bool {
+        self.untouched
     }
 
     /// Where bytes for the session are appended.
@@ -83,7 +140,7 @@ impl Stream {
 
     /// What the session has said and [`Self::taken`] has not passed.
     pub fn said(&self) -> &[u8] {
-        self.to_client.rest()
+        self.to_peer.rest()
     }
 
     /// The client takes what is said.
@@ -93,8 +150,8 @@ impl Stream {
 
     /// So much of that is on its way. True: the session waits to say more.
     pub fn taken(&mut self, octets: usize) -> bool {
-        self.to_client.pass(octets);
-        self.starved && self.to_client.rest().len() <= TO_CLIENT_BYTES / 2
+        self.to_peer.pass(octets);
+        self.starved && self.to_peer.rest().len() <= TO_PEER_BYTES / 2
     }
 
     /// Whether the session has said everything.
@@ -118,11 +175,16 @@ impl Stream {
     }
 
     pub(super) fn is_readable(&self) -> bool {
-        !self.to_session.rest().is_empty()
+        !self.to_session.rest().is_empty() || self.end.is_some()
     }
 
     pub(super) fn is_writable(&self) -> bool {
-        self.to_client.rest().len() < TO_CLIENT_BYTES
+        self.to_peer.rest().len() < TO_PEER_BYTES || self.is_lost()
+    }
+
+    /// Whether nobody takes what the session says.
+    fn is_lost(&self) -> bool {
+        self.untouched || self.end == Some(Read::Reset)
     }
 
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Read {
@@ -136,13 +198,16 @@ impl Stream {
             self.changed = true;
             return Read::Bytes(count);
         }
-        Read::Nothing
+        self.end.unwrap_or(Read::Nothing)
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> Written {
-        let room = TO_CLIENT_BYTES.saturating_sub(self.to_client.rest().len());
+        if self.is_lost() {
+            return Written::Broken;
+        }
+        let room = TO_PEER_BYTES.saturating_sub(self.to_peer.rest().len());
         let count = room.min(bytes.len());
-        self.to_client.bytes.extend_from_slice(bytes.get(..count).unwrap_or_default());
+        self.to_peer.bytes.extend_from_slice(bytes.get(..count).unwrap_or_default());
         self.changed |= count > 0;
         // Who finds no room does not even try to write.
         self.starved = !self.is_writable();
@@ -154,7 +219,8 @@ impl Stream {
         for part in parts {
             match self.write(part) {
                 Written::Bytes(count) => written += count,
-                Written::Blocked | Written::Broken => break,
+                Written::Broken => return Written::Broken,
+                Written::Blocked => break,
             }
         }
         if written > 0 { Written::Bytes(written) } else { Written::Blocked }
@@ -176,7 +242,7 @@ impl Queue {
             self.at = 0;
             self.bytes.clear();
             self.bytes.shrink_to(KEPT_BYTES);
-        } else if self.at >= TO_CLIENT_BYTES {
+        } else if self.at >= TO_PEER_BYTES {
             // What has gone does not pile up before what waits.
             self.bytes.drain(..self.at);
             self.at = 0;
@@ -215,21 +281,21 @@ mod tests {
     #[test]
     fn a_client_who_takes_nothing_stops_the_session() {
         let (mut stream, _) = stream();
-        let much = vec![7; TO_CLIENT_BYTES + 1];
-        assert_eq!(stream.write(&much), Written::Bytes(TO_CLIENT_BYTES));
+        let much = vec![7; TO_PEER_BYTES + 1];
+        assert_eq!(stream.write(&much), Written::Bytes(TO_PEER_BYTES));
         assert!(!stream.is_writable());
         assert_eq!(stream.write(b"x"), Written::Blocked);
-        assert_eq!(stream.said().len(), TO_CLIENT_BYTES);
+        assert_eq!(stream.said().len(), TO_PEER_BYTES);
         assert!(!stream.taken(1), "it is not woken for an octet");
-        assert!(stream.taken(TO_CLIENT_BYTES / 2));
+        assert!(stream.taken(TO_PEER_BYTES / 2));
         assert!(stream.is_writable());
     }
 
     #[test]
     fn who_fills_it_to_the_brim_is_woken_too() {
         let (mut stream, _) = stream();
-        assert_eq!(stream.write(&[7; TO_CLIENT_BYTES]), Written::Bytes(TO_CLIENT_BYTES));
-        assert!(stream.taken(TO_CLIENT_BYTES));
+        assert_eq!(stream.write(&[7; TO_PEER_BYTES]), Written::Bytes(TO_PEER_BYTES));
+        assert!(stream.taken(TO_PEER_BYTES));
     }
 
     #[test]
@@ -237,11 +303,11 @@ mod tests {
         let (mut stream, _) = stream();
         let mut passed = 0;
         assert_eq!(stream.write(&[0; 10]), Written::Bytes(10));
-        while passed < 100 * TO_CLIENT_BYTES {
+        while passed < 100 * TO_PEER_BYTES {
             let Written::Bytes(count) = stream.write(&[1; 1_000]) else { panic!("no room") };
             stream.taken(count);
             passed += count;
         }
-        assert!(stream.to_client.bytes.capacity() <= 4 * TO_CLIENT_BYTES);
+        assert!(stream.to_peer.bytes.capacity() <= 4 * TO_PEER_BYTES);
     }
 }

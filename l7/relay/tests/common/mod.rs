@@ -3,6 +3,7 @@
 
 pub mod encrypted;
 pub mod h2;
+pub mod h2_server;
 pub mod http;
 
 use l7_api::{Counters, Listen, PortRange, Server, ServerId, Service, Snapshot};

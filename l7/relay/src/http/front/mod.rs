@@ -16,22 +16,23 @@
 //! nothing stops its sessions, each with a bounded amount on its way. What many sessions say in
 //! one turn is written at once.
 //!
-//! `answer.rs` reads what sessions say, `requests.rs` is the way to them, `replies.rs` the way
+//! `message.rs` reads what sessions say, `requests.rs` is the way to them, `replies.rs` the way
 //! back, `life.rs` time and ends.
 
-mod answer;
 mod life;
 mod replies;
 mod requests;
 
+pub(super) use replies::{MOST_OUTPUT_BYTES, OUTPUT_BYTES, TURN_BYTES};
+
 use crate::core::Core;
+use crate::http::message::Message;
 use crate::plan::Service;
 use crate::pools::Buffer;
 use crate::side::Read;
 use crate::slab::Key;
 use crate::tcp::{Fate, NEVER};
 use crate::transport::{Client, News, Transport};
-use answer::Answer;
 use rustix::event::epoll::EventFlags;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -93,7 +94,7 @@ pub struct Front {
 struct Open {
     id: http2::StreamId,
     session: Key,
-    answer: Answer,
+    answer: Message,
     /// Octets of its body that the session has not read: the window is smaller by so many.
     owed: usize,
     /// Its body comes in chunks of our making.

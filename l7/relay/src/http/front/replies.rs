@@ -1,22 +1,22 @@
 //! From the sessions to the client: what they say becomes frames, as far as windows and the
 //! output have room; the output is written once a turn.
 
-use super::answer::{self, Part};
 use super::{Ending, Front, Open, Over};
 use crate::connection::Happening;
 use crate::core::Core;
+use crate::http::message::{self, Part};
 use crate::http::timeouts::linger_until;
 use crate::side::Written;
 use http2::Code;
 use http2::bridge::response_fields;
 
-/// Octets of output that wait for the client, beyond which no session is asked for more.
-const OUTPUT_BYTES: usize = 64 << 10;
+/// Octets of output that wait for the peer, beyond which no session is asked for more.
+pub(in crate::http) const OUTPUT_BYTES: usize = 64 << 10;
 /// With room besides for what one stream says in its turn, and for what is said of windows: only
 /// the want of a window ever keeps a stream from saying that.
-pub(super) const MOST_OUTPUT_BYTES: usize = OUTPUT_BYTES + TURN_BYTES + (4 << 10);
+pub(in crate::http) const MOST_OUTPUT_BYTES: usize = OUTPUT_BYTES + TURN_BYTES + (4 << 10);
 /// Octets of one stream before others have theirs.
-const TURN_BYTES: usize = 16 << 10;
+pub(in crate::http) const TURN_BYTES: usize = 16 << 10;
 
 /// How a stream's turn has ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -88,7 +88,8 @@ impl Front {
                 Part::More => return (Turn::Quiet, wake),
                 Part::Done => return (Turn::Done, wake),
                 Part::Head { status, take, ends } => {
-                    let fields = answer::fields(said.get(..take).unwrap_or_default());
+                    let head = said.get(..take).unwrap_or_default();
+                    let fields = message::fields(message::behind_first_line(head));
                     if self.http2.respond(open.id, status, response_fields(fields), ends).is_err() {
                         return (Turn::Cut, wake);
                     }
@@ -115,7 +116,7 @@ impl Front {
                     continue;
                 }
                 Part::Trailers { fields, take } => {
-                    let fields = answer::fields(said.get(fields).unwrap_or_default());
+                    let fields = message::fields(said.get(fields).unwrap_or_default());
                     if self.http2.send_trailers(open.id, response_fields(fields)).is_err() {
                         return (Turn::Cut, wake);
                     }

@@ -1,11 +1,11 @@
 //! From the client to the sessions: frames become requests of HTTP/1.1 in memory.
 
-use super::answer::Answer;
 use super::replies::MOST_OUTPUT_BYTES;
 use super::{Ending, Front, Open, Over};
 use crate::connection::{Connection, Happening};
 use crate::core::Core;
 use crate::http::Session;
+use crate::http::message::Message;
 use crate::plan::Service;
 use crate::slab::Key;
 use crate::transport::{Client, Stream, Transport};
@@ -102,7 +102,7 @@ impl Front {
         let open = Open {
             id,
             session,
-            answer: Answer::new(head.method() == b"HEAD"),
+            answer: Message::answer(head.method() == b"HEAD"),
             owed: 0,
             in_chunks: body == Body::Chunked,
             asked: end,

@@ -1,18 +1,27 @@
-//! What a session says, read back: the HTTP/1.1 that our own writers wrote.
+//! What a session says, read back: the HTTP/1.1 that our own writers wrote, for a stream of HTTP/2.
 //!
-//! [`http1`] has judged the real server's response already and written it anew in one form, so
-//! this reads that form and no other: no folding, no blanks around names, one framing field.
+//! [`http1`] has judged the message already and written it anew in one form, so this reads that
+//! form and no other: no folding, no blanks around names, one framing field.
 
 use http1::Limits;
 use http1::chunked::{Decoder, Element};
 use std::ops::Range;
 
-/// A response on its way to a stream. It holds no octet of it.
-#[derive(Debug, Default)]
-pub struct Answer {
+/// A message on its way to a stream. It holds no octet of it.
+#[derive(Debug)]
+pub struct Message {
     rest: Rest,
-    /// The request's method was HEAD: whatever the head says, no body follows.
-    to_head: bool,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Request,
+    /// To a request whose method was HEAD, or not: if it was, no body follows, whatever the head
+    /// says.
+    Answer {
+        to_head: bool,
+    },
 }
 
 #[derive(Debug, Default)]
@@ -30,7 +39,8 @@ enum Rest {
 pub enum Part {
     /// Nothing that is complete yet.
     More,
-    /// An interim or final head of this status. `ends`: no body follows.
+    /// An interim or final head of this status, or a request's, which has none: 0. `ends`: no body
+    /// follows.
     Head { status: u16, take: usize, ends: bool },
     /// A range of the body, possibly empty; what is before it frames it. `ends`: it is the last.
     Data { data: Range<usize>, ends: bool },
@@ -44,10 +54,15 @@ pub enum Part {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Garbled;
 
-impl Answer {
+impl Message {
     /// The answer to a request.
-    pub fn new(to_head: bool) -> Self {
-        Self { rest: Rest::Head, to_head }
+    pub fn answer(to_head: bool) -> Self {
+        Self { rest: Rest::Head, kind: Kind::Answer { to_head } }
+    }
+
+    /// A request. One without a framing field has no body.
+    pub fn request() -> Self {
+        Self { rest: Rest::Head, kind: Kind::Request }
     }
 
     /// Whether nothing more follows.
@@ -89,6 +104,13 @@ impl Answer {
 
     fn head(&mut self, bytes: &[u8]) -> Result<Part, Garbled> {
         let Some(take) = head_end(bytes) else { return Ok(Part::More) };
+        if self.kind == Kind::Request {
+            self.rest = match framing(bytes.get(..take).ok_or(Garbled)?)? {
+                Rest::UntilEnd => Rest::Done,
+                rest => rest,
+            };
+            return Ok(Part::Head { status: 0, take, ends: self.is_done() });
+        }
         let digits = bytes.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok());
         let status = digits.and_then(|digits| digits.parse().ok()).ok_or(Garbled)?;
         if status < 200 {
@@ -96,7 +118,8 @@ impl Answer {
             let fits = status != 101;
             return fits.then_some(Part::Head { status, take, ends: false }).ok_or(Garbled);
         }
-        self.rest = if self.to_head || matches!(status, 204 | 304) {
+        self.rest = if self.kind == (Kind::Answer { to_head: true }) || matches!(status, 204 | 304)
+        {
             Rest::Done
         } else {
             framing(bytes.get(..take).ok_or(Garbled)?)?
@@ -105,7 +128,20 @@ impl Answer {
     }
 }
 
-/// The fields of a head or of a trailer section, in order. A head's first line is none.
+/// Method and target of a request's head, which are its first line but for the version.
+pub fn request_line(head: &[u8]) -> Option<(&[u8], &[u8])> {
+    let line = head.split(|&byte| byte == b'\r').next()?;
+    let mut words = line.splitn(3, |&byte| byte == b' ');
+    Some((words.next()?, words.next()?))
+}
+
+/// The fields of a head, or of a trailer section if this does not begin with a first line.
+pub fn behind_first_line(head: &[u8]) -> &[u8] {
+    let end = head.iter().position(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+    head.get(end..).unwrap_or_default()
+}
+
+/// The fields of a trailer section, or of a head behind its first line, in order.
 pub fn fields(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
     text.split(|&byte| byte == b'\n').filter_map(|line| {
         let line = line.strip_suffix(b"\r")?;
@@ -128,7 +164,7 @@ fn head_end(bytes: &[u8]) -> Option<usize> {
 }
 
 fn framing(head: &[u8]) -> Result<Rest, Garbled> {
-    for (name, value) in fields(head.get(13..).unwrap_or_default()) {
+    for (name, value) in fields(behind_first_line(head)) {
         if name.eq_ignore_ascii_case(b"transfer-encoding") {
             return Ok(Rest::Chunked(Decoder::default()));
         }
@@ -173,7 +209,7 @@ mod tests {
 
     /// What a client is sent, piece by piece as bytes come, each piece `step` octets long.
     fn read(text: &[u8], to_head: bool, step: usize) -> Result<(Vec<u16>, Vec<u8>, bool), Garbled> {
-        let mut answer = Answer::new(to_head);
+        let mut answer = Message::answer(to_head);
         let (mut heads, mut body, mut trailed) = (Vec::new(), Vec::new(), false);
         let (mut from, mut to) = (0, 0);
         while !answer.is_done() {
@@ -268,9 +304,26 @@ mod tests {
 
     #[test]
     fn fields_are_names_and_values() {
-        let text = b"HTTP/1.1 200 OK\r\nA: b: c\r\nD: \r\nE:f\r\n\r\n";
-        let found: Vec<_> = fields(text).collect();
+        let text = b"HTTP/1.1 200 As: it is\r\nA: b: c\r\nD: \r\nE:f\r\n\r\n";
+        let found: Vec<_> = fields(behind_first_line(text)).collect();
         let wanted: [(&[u8], &[u8]); 3] = [(b"A", b"b: c"), (b"D", b""), (b"E", b"f")];
         assert_eq!(found, wanted);
+    }
+
+    #[test]
+    fn a_request_has_a_body_only_if_it_says_so() {
+        let line = "PUT /a:b?c HTTP/1.1\r\nHost: x\r\n";
+        for (fields, ends) in [
+            ("", true),
+            ("Content-Length: 0\r\n", true),
+            ("Content-Length: 3\r\n", false),
+            ("Transfer-Encoding: chunked\r\n", false),
+        ] {
+            let text = format!("{line}{fields}\r\n");
+            let part = Message::request().next(text.as_bytes(), false);
+            assert_eq!(part, Ok(Part::Head { status: 0, take: text.len(), ends }), "{text:?}");
+            assert_eq!(request_line(text.as_bytes()), Some((&b"PUT"[..], &b"/a:b?c"[..])));
+        }
+        assert_eq!(Message::request().next(line.as_bytes(), false), Ok(Part::More));
     }
 }
