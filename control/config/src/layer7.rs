@@ -81,6 +81,8 @@ pub struct Http {
     /// `http2_streams`: requests of one connection of HTTP/2 at a time; 0: HTTP/1 alone.
     /// Default 100.
     pub http2_streams: u16,
+    /// `server_protocol`: what is spoken with real servers. Default `"http/1.1"`.
+    pub server_protocol: ServerProtocol,
     /// `max_head`: bytes of a head, at most [`LARGEST_HEAD`]. Default 16,384.
     pub max_head: u16,
     /// `max_target`: bytes of a path with its query. Default 8,192.
@@ -121,6 +123,15 @@ pub struct Cookie {
     pub secure: bool,
     /// `cookie_http_only`: hidden from scripts. Default true.
     pub http_only: bool,
+}
+
+/// `service.http.server_protocol`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerProtocol {
+    /// `"http/1.1"`
+    Http1,
+    /// `"h2"`: HTTP/2; over TLS if the real server chooses it, else HTTP/1.1.
+    Http2,
 }
 
 /// What becomes of a record of addresses that came with a request.
@@ -193,6 +204,12 @@ impl ProxyProtocol {
         &[("none", Self::None), ("v1", Self::V1), ("v2", Self::V2)];
 }
 
+impl ServerProtocol {
+    /// Every choice with its word in the file.
+    pub const WORDS: &'static [(&'static str, Self)] =
+        &[("http/1.1", Self::Http1), ("h2", Self::Http2)];
+}
+
 impl AddressRecord {
     /// Every choice with its word in the file.
     pub const WORDS: &'static [(&'static str, Self)] = &[
@@ -212,6 +229,7 @@ impl Default for Http {
             reuse_connections: 1_024,
             max_body: 0,
             http2_streams: 100,
+            server_protocol: ServerProtocol::Http1,
             max_head: LARGEST_HEAD,
             max_target: 8_192,
             max_headers: 100,

@@ -40,7 +40,8 @@ pub use finding::{Finding, Findings, MAX_FINDINGS, Problem, Severity};
 pub use known::{Known, KnownCertificate, What};
 pub use layer7::{
     AddressRecord, Cookie, Http, LARGEST_HEAD, Layer7, Layer7Timeouts, MAX_HEADERS, MAX_LISTENERS,
-    MAX_QUEUE, MAX_STREAMS, MAX_TRUSTED, MAX_UPGRADES, ProxyProtocol, Queue, Source,
+    MAX_QUEUE, MAX_STREAMS, MAX_TRUSTED, MAX_UPGRADES, ProxyProtocol, Queue, ServerProtocol,
+    Source,
 };
 pub use net::{Mac, Prefix, same_family};
 pub use ports::{MAX_PORT_RANGES, PortRange, Ports};

@@ -118,6 +118,9 @@ const ERRORS: &[Case] = &[
     (&[(12, "mode = \"l7-tcp\"\naccess_log = { to = \"/a\", format = \"combined\" }")], 13, "service[WEB].access_log.format", "has no requests", "\"json\""),
     (&[(12, "mode = \"l7-http\"\nhttp = { request_id = \"Host\" }")], 13, "service[WEB].http.request_id", "has another meaning", "X-Request-ID"),
     (&[(12, "mode = \"l7-http\"\nhttp = { error_pages = [{ status = 503, body = \"a\" }, { status = 503, body = \"b\" }] }")], 13, "service[WEB].http.error_pages.status", "two pages for status 503", "one page"),
+    (&[(12, "mode = \"l7-http\"\nproxy_protocol = \"v2\"\nhttp = { server_protocol = \"h2\" }")], 14, "service[WEB].http.server_protocol", "many share a connection of HTTP/2", "X-Forwarded-For"),
+    (&[(12, "mode = \"l7-http\"\nsource = \"client\"\nhttp = { server_protocol = \"h2\" }")], 14, "service[WEB].http.server_protocol", "many share a connection of HTTP/2", "\"http/1.1\""),
+    (&[(12, "mode = \"l7-http\"\nhttp = { server_protocol = \"h3\" }")], 13, "service[WEB].http.server_protocol", "\"h3\" is not known", "\"h2\""),
     // layer 7
     (&[(14, "ports = \"80\"\nqueue = { length = 5 }")], 15, "service[WEB].queue", "only a service with mode = \"l7-tcp\"", "leave queue out"),
     (&[(12, "mode = \"l7-tcp\"\ntunnel = {}")], 13, "service[WEB].tunnel", "only a service with mode = \"l4-tun\"", "leave tunnel out"),

@@ -7,8 +7,8 @@ use config::{
     AccessLog, AddressRecord, CommandCheck, Config, Cookie, DEDICATED_POOL_PORTS,
     DEFAULT_POOL_PORTS, Device, DnsCheck, ErrorPage, Fallback, Http, HttpCheck, HttpMethod, Idle,
     Layer7, Layer7Timeouts, LogFormat, LogTarget, Mode, OnFailure, Persistence, PersistenceBy,
-    PoolRange, PortRange, Probe, Protocol, ProxyProtocol, Queue, Record, Scheduler, Source, State,
-    SyslogAddress, SyslogHeader, Timeouts, TlsCheck, Tunnel, TunnelKind, parse,
+    PoolRange, PortRange, Probe, Protocol, ProxyProtocol, Queue, Record, Scheduler, ServerProtocol,
+    Source, State, SyslogAddress, SyslogHeader, Timeouts, TlsCheck, Tunnel, TunnelKind, parse,
 };
 use std::net::IpAddr;
 use std::time::Duration;
@@ -417,6 +417,7 @@ fn http_says_nothing_and_everything() {
     assert_eq!(times.map(|time| time.as_secs()), [10, 60, 4]);
     assert_eq!((default.max_body, default.forwarded_proto, default.cookie), (0, true, None));
     assert_eq!((default.http2_streams, default.reuse_connections), (100, 1_024));
+    assert_eq!(default.server_protocol, ServerProtocol::Http1);
     assert_eq!((default.max_head, default.max_target, default.max_headers), (16_384, 8_192, 100));
     assert_eq!(default.upgrades, ["websocket"]);
     let records = (default.forwarded_for, default.forwarded);
@@ -427,7 +428,7 @@ fn http_says_nothing_and_everything() {
         mode = "l7-http"
         persistence = { by = "app-cookie", cookie = "SID" }
         retries = 1
-        http = { head_timeout = "1s", keep_alive_timeout = "2s", reuse_timeout = "0s", reuse_connections = 3, http2_streams = 0, max_body = 9, max_head = 256, max_target = 8, max_headers = 7, upgrades = ["X/1"], forwarded_for = "replace", forwarded = "remove", forwarded_proto = false, cookie = "SRV", cookie_max_age = "1d", cookie_secure = true, cookie_http_only = false, request_id = "X-Id", error_pages = [{ status = 400, body = "no" }, { status = 503, body = "later", content_type = "text/plain" }] }
+        http = { head_timeout = "1s", keep_alive_timeout = "2s", reuse_timeout = "0s", reuse_connections = 3, http2_streams = 0, server_protocol = "h2", max_body = 9, max_head = 256, max_target = 8, max_headers = 7, upgrades = ["X/1"], forwarded_for = "replace", forwarded = "remove", forwarded_proto = false, cookie = "SRV", cookie_max_age = "1d", cookie_secure = true, cookie_http_only = false, request_id = "X-Id", error_pages = [{ status = 400, body = "no" }, { status = 503, body = "later", content_type = "text/plain" }] }
         access_log = { to = "/var/log/a.log" }
     "#;
     let config = read(&LEAST.replace("mode = \"l4-nat\"", all));
@@ -437,6 +438,7 @@ fn http_says_nothing_and_everything() {
         reuse_timeout: Duration::ZERO,
         reuse_connections: 3,
         http2_streams: 0,
+        server_protocol: ServerProtocol::Http2,
         max_body: 9,
         max_head: 256,
         max_target: 8,

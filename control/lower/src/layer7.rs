@@ -10,13 +10,13 @@ use crate::snapshot::{FALLBACK_NAME, FALLBACK_PORT, state, weight};
 use crate::tls;
 use api::BackendState;
 use config::{
-    Config, Fallback, Layer7, PersistenceBy, ProxyProtocol, RealServer, RealServerTls, Service,
-    Source,
+    Config, Fallback, Layer7, PersistenceBy, ProxyProtocol, RealServer, RealServerTls,
+    ServerProtocol, Service, Source,
 };
 use l7_api::{
     AddressRecord, CookiePersistence, Http2, HttpLimits, KnownBy, Listen, OnDown, Persistence,
-    PortRange, Prefix, ProxyOut, Queue, Reencryption, Removal, Retries, Reuse, Scheduler, Server,
-    ServerState, ServerTls, Snapshot, Timeouts,
+    PortRange, Prefix, Protocol, ProxyOut, Queue, Reencryption, Removal, Retries, Reuse, Scheduler,
+    Server, ServerState, ServerTls, Snapshot, Timeouts,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -105,7 +105,7 @@ impl Lowering<'_> {
                 .tls
                 .as_ref()
                 .map(|rule| tls::termination(rule, service.mode.http(), self.credentials())),
-            reencrypt: self.reencryption(layer7),
+            reencrypt: self.reencryption(service, layer7),
             access_log: layer7.access_log.as_ref().map(access::log),
             ..self.plain(service)?
         })
@@ -154,15 +154,17 @@ impl Lowering<'_> {
                 RealServerTls::AsService => ServerTls::AsService,
                 RealServerTls::Plain => ServerTls::Plain,
                 RealServerTls::Own(rule) => {
-                    ServerTls::Own(tls::reencryption(rule, self.credentials()).into())
+                    let http = service.mode.http();
+                    ServerTls::Own(tls::reencryption(rule, http, self.credentials()).into())
                 }
             },
             ..Server::new(id, &real.name, real.address, real.port)
         })
     }
 
-    fn reencryption(&self, layer7: &Layer7) -> Option<Reencryption> {
-        layer7.reencrypt.as_ref().map(|rule| tls::reencryption(rule, self.credentials()))
+    fn reencryption(&self, service: &Service, layer7: &Layer7) -> Option<Reencryption> {
+        let (http, credentials) = (service.mode.http(), self.credentials());
+        layer7.reencrypt.as_ref().map(|rule| tls::reencryption(rule, http, credentials))
     }
 
     fn credentials(&self) -> &Credentials {
@@ -192,6 +194,10 @@ fn http(keys: &config::Http, default: l7_api::Http) -> l7_api::Http {
         },
         http2: (keys.http2_streams > 0)
             .then(|| Http2 { streams: keys.http2_streams, ..Http2::default() }),
+        to_servers: match keys.server_protocol {
+            ServerProtocol::Http1 => Protocol::Http1,
+            ServerProtocol::Http2 => Protocol::Http2,
+        },
         upgrades: keys.upgrades.clone(),
         head_ms: milliseconds(keys.head_timeout),
         keep_alive_ms: milliseconds(keys.keep_alive_timeout),

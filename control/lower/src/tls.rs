@@ -1,7 +1,9 @@
 //! What services of layer 7 say of TLS.
 
 use crate::credentials::Credentials;
-use config::{AskedName, ClientCertificates, Http, Reencrypt, Tls, TlsMode, Verify};
+use config::{
+    AskedName, ClientCertificates, Http, Reencrypt, ServerProtocol, Tls, TlsMode, Verify,
+};
 use l7_api::{ClientAuthorities, PortRange, Reencryption, Termination};
 
 /// A certificate that is not there is left out: the service goes on with the others. Without any
@@ -48,7 +50,11 @@ fn spoken(http: Option<&Http>) -> Vec<String> {
     protocols.iter().map(|&protocol| protocol.to_owned()).collect()
 }
 
-pub(crate) fn reencryption(rule: &Reencrypt, credentials: &Credentials) -> Reencryption {
+pub(crate) fn reencryption(
+    rule: &Reencrypt,
+    http: Option<&Http>,
+    credentials: &Credentials,
+) -> Reencryption {
     let authorities = |name: &str| credentials.authorities(name).0;
     let verify = match &rule.verify {
         Verify::None => l7_api::Verify::AcceptAnything,
@@ -66,6 +72,10 @@ pub(crate) fn reencryption(rule: &Reencrypt, credentials: &Credentials) -> Reenc
             AskedName::Given(name) => l7_api::AskedName::Given(name.clone()),
         },
         certificate: certificate.map(|id| id.unwrap_or(Credentials::MISSING)),
+        protocols: match http.map(|http| http.server_protocol) {
+            Some(ServerProtocol::Http2) => vec!["h2".to_owned(), "http/1.1".to_owned()],
+            Some(ServerProtocol::Http1) | None => Vec::new(),
+        },
         ..Reencryption::new(verify)
     }
 }

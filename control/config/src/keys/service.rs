@@ -221,6 +221,8 @@ pub static HTTP: Object = Object {
             .help("Idle connections to one real server that each worker keeps; 0 keeps none."),
         Key::with_default("http.http2_streams", integer(0, MAX_STREAMS as u64, "requests"), "100")
             .help("Requests of one connection of HTTP/2 at a time; 0: clients get HTTP/1 alone."),
+        Key::with_default("http.server_protocol", Kind::Word(SERVER_PROTOCOL), "\"http/1.1\"")
+            .help("What is spoken with real servers. The requests of all clients share a connection of HTTP/2, so it does not go with `proxy_protocol` or `source = \"client\"`; requests for another protocol (WebSocket) and for the fallback server go by HTTP/1.1 in any case."),
         Key::with_default("http.max_body", integer(0, i64::MAX as u64, "bytes"), "0")
             .example("1_073_741_824")
             .help("Longest body of a request; 0 is unrestricted."),
@@ -270,6 +272,13 @@ const ERROR_PAGES: Kind = Kind::Tables { of: &ERROR_PAGE, most: MAX_ERROR_PAGES 
 const SERVERS: Kind =
     Kind::List { of: &Kind::Text(&text::NAME), least: 1, most: super::rule::MOST };
 const UPGRADES: Kind = Kind::List { of: &Kind::Text(&text::UPGRADE), least: 0, most: MAX_UPGRADES };
+const SERVER_PROTOCOL: &[(&str, &str)] = &[
+    ("http/1.1", "HTTP/1.1"),
+    (
+        "h2",
+        "HTTP/2: with `reencrypt` if the real server chooses it, else HTTP/1.1; without TLS the real server has to know it",
+    ),
+];
 const RECORD: &[(&str, &str)] = &[
     ("append", "the client's address behind those that came"),
     ("replace", "the client's address alone: what came is not trusted"),

@@ -5,7 +5,7 @@ use super::table::Table;
 use super::{node, rule};
 use crate::cx::{Cx, Scope};
 use crate::finding::Problem;
-use crate::layer7::{AddressRecord, Cookie, Http};
+use crate::layer7::{AddressRecord, Cookie, Http, ServerProtocol};
 use crate::net::clip;
 
 /// Longest name of a cookie or a field, in bytes.
@@ -46,6 +46,9 @@ fn table(cx: &mut Cx<'_>, scope: Scope, service: &Table<'_, '_>) -> Http {
         reuse_connections: small(cx, "http.reuse_connections").unwrap_or(default.reuse_connections),
         max_body: table.integer(cx, "http.max_body").unwrap_or(default.max_body),
         http2_streams: small(cx, "http.http2_streams").unwrap_or(default.http2_streams),
+        server_protocol: table
+            .choice(cx, "http.server_protocol", ServerProtocol::WORDS)
+            .unwrap_or(default.server_protocol),
         max_head: small(cx, "http.max_head").unwrap_or(default.max_head),
         max_target: small(cx, "http.max_target").unwrap_or(default.max_target),
         max_headers: small(cx, "http.max_headers").unwrap_or(default.max_headers),

@@ -3,7 +3,10 @@
 use crate::access::LogFormat;
 use crate::cx::{Cx, Scope};
 use crate::duration::show;
-use crate::layer7::{Http, LONGEST_TIMEOUT, Layer7, Layer7Timeouts, MAX_LISTENERS, Source};
+use crate::layer7::{
+    Http, LONGEST_TIMEOUT, Layer7, Layer7Timeouts, MAX_LISTENERS, ProxyProtocol, ServerProtocol,
+    Source,
+};
 use crate::net::same_family;
 use crate::ports::PortRange;
 use crate::read::Draft;
@@ -18,6 +21,7 @@ pub(super) fn check(cx: &mut Cx<'_>, draft: &Draft) {
     for (scope, service) in draft.services() {
         let Some(layer7) = service.mode.layer7().filter(|_| cx.ok(scope, "mode")) else { continue };
         choices(cx, scope, service);
+        shared_connections(cx, scope, service, layer7);
         times(cx, scope, layer7, service.mode.http());
         ports(cx, scope, service, &mut listeners);
         source(cx, scope, draft, service, layer7);
@@ -88,6 +92,21 @@ fn choices(cx: &mut Cx<'_>, scope: Scope, service: &Service) {
         let what = "a connection of layer 7 cannot move: the other real server knows nothing of it";
         cx.error(scope, "on_failure", what, "\"reset\" or \"keep\"");
     }
+}
+
+/// On a connection that many clients share, no one of them can be shown.
+fn shared_connections(cx: &mut Cx<'_>, scope: Scope, service: &Service, layer7: &Layer7) {
+    if service.mode.http().is_none_or(|http| http.server_protocol == ServerProtocol::Http1) {
+        return;
+    }
+    let shown_by = match (layer7.proxy_protocol, layer7.source) {
+        (ProxyProtocol::V1 | ProxyProtocol::V2, _) => "proxy_protocol tells",
+        (_, Source::Client) => "source = \"client\" shows",
+        _ => return,
+    };
+    let what = format!("{shown_by} real servers one client, and many share a connection of HTTP/2");
+    let remedy = "\"http/1.1\", or X-Forwarded-For to tell them the client";
+    cx.error(scope, "http.server_protocol", what, remedy);
 }
 
 /// Every port is a socket.
