@@ -172,6 +172,7 @@ impl Connection {
     pub fn news(&mut self) -> [Option<News>; 2] {
         match self {
             Self::Http(session) => session.news(),
+            Self::Tcp(pair) => [pair.news(), None],
             _ => [None; 2],
         }
     }

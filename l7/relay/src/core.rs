@@ -10,7 +10,7 @@ use crate::pools::Pools;
 use crate::schedule::{Candidate, Schedule};
 use crate::slab::{Key, Slab, Token};
 use crate::tcp::{Fate, NEVER};
-use crate::transport::{News, Transport};
+use crate::transport::{News, Stream, Transport};
 use crate::wheel::Wheel;
 use l7_api::ServiceId;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
@@ -122,6 +122,15 @@ impl Core {
     pub fn session(&mut self, key: Key) -> Option<&mut Session> {
         match self.connections.get_mut(key)? {
             Connection::Http(session) => Some(session),
+            _ => None,
+        }
+    }
+
+    /// The stream of HTTP/2 that this session serves, or what it has become, unless it has gone.
+    pub fn stream(&mut self, key: Key) -> Option<&mut Stream> {
+        match self.connections.get_mut(key)? {
+            Connection::Http(session) => session.stream(),
+            Connection::Tcp(pair) => pair.stream(),
             _ => None,
         }
     }

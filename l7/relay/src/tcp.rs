@@ -20,7 +20,7 @@ use crate::proxy_out;
 use crate::shared::{Queued, ServerPlace, ServicePlace};
 use crate::side::{Read, Side, Written};
 use crate::slab::{End, Key, Token};
-use crate::transport::{Client, Offer, Progress, Transport};
+use crate::transport::{Client, News, Offer, Progress, Stream, Transport};
 use l7_api::{Mode, OnDown, Removal, ServerId, ServerState};
 use proxyproto::Endpoints;
 use rustix::event::epoll::EventFlags;
@@ -781,7 +781,7 @@ impl Pair {
             service: &self.service,
             client: self.client_address,
             destination: self.destination,
-            is_secure: !self.client.is_bare(),
+            is_secure: self.client.is_secure(),
             tls: self.client.tls(),
             is_http: self.service.config.mode == Mode::Http,
             now: core.now,
@@ -800,8 +800,22 @@ impl Pair {
         Fate::Over
     }
 
+    /// The stream of HTTP/2 that is its client, if one is.
+    pub fn stream(&mut self) -> Option<&mut Stream> {
+        self.client.stream()
+    }
+
+    /// What the connection that carries it has to hear.
+    pub fn news(&mut self) -> Option<News> {
+        self.client.stream()?.news(self.key)
+    }
+
     /// Gives back what it holds.
     pub fn dispose(mut self, core: &mut Core) {
+        if let Some(stream) = self.client.stream() {
+            core.streams -= 1;
+            core.news.push(stream.last_news(self.key));
+        }
         self.record(core);
         self.up.discard(&mut core.pools);
         self.down.discard(&mut core.pools);

@@ -3,8 +3,8 @@
 use http2::Flaw;
 use http2::bridge::Body;
 
-use crate::Expect::{Becomes, Flawed, Refused, Unbridged};
-use crate::Row;
+use super::Expect::{Becomes, Flawed, Refused, Unbridged};
+use super::Row;
 
 #[rustfmt::skip]
 pub const ROWS: &[Row] = &[

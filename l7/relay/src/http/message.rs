@@ -22,6 +22,8 @@ enum Kind {
     Answer {
         to_head: bool,
     },
+    /// To a request for another protocol.
+    Consent,
 }
 
 #[derive(Debug, Default)]
@@ -58,6 +60,12 @@ impl Message {
     /// The answer to a request.
     pub fn answer(to_head: bool) -> Self {
         Self { rest: Rest::Head, kind: Kind::Answer { to_head } }
+    }
+
+    /// The answer to a request for another protocol: behind a head with status 101 everything is
+    /// the tunnel's.
+    pub fn consent() -> Self {
+        Self { rest: Rest::Head, kind: Kind::Consent }
     }
 
     /// A request. One without a framing field has no body.
@@ -114,8 +122,10 @@ impl Message {
         let digits = bytes.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok());
         let status = digits.and_then(|digits| digits.parse().ok()).ok_or(Garbled)?;
         if status < 200 {
-            // A change of protocol is never asked for.
-            let fits = status != 101;
+            let fits = status != 101 || self.kind == Kind::Consent;
+            if status == 101 {
+                self.rest = Rest::UntilEnd;
+            }
             return fits.then_some(Part::Head { status, take, ends: false }).ok_or(Garbled);
         }
         self.rest = if self.kind == (Kind::Answer { to_head: true }) || matches!(status, 204 | 304)
@@ -287,6 +297,20 @@ mod tests {
         let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n";
         let text = format!("{interim}HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
         check(&text, false, &[100, 103, 200], "ok", false);
+    }
+
+    #[test]
+    fn behind_a_change_of_protocol_everything_is_the_tunnels() {
+        let head = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n";
+        let mut message = Message::consent();
+        let part = Part::Head { status: 101, take: head.len(), ends: false };
+        assert_eq!(message.next(head, false), Ok(part));
+        assert_eq!(message.next(b"", false), Ok(Part::More));
+        assert_eq!(message.next(b"0\r\n\r\n", false), Ok(Part::Data { data: 0..5, ends: false }));
+        assert_eq!(message.next(b"", true), Ok(Part::Data { data: 0..0, ends: true }));
+        let refusal = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
+        let part = Part::Head { status: 403, take: refusal.len(), ends: true };
+        assert_eq!(Message::consent().next(refusal, false), Ok(part));
     }
 
     #[test]

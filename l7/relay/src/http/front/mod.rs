@@ -16,6 +16,8 @@
 //! nothing stops its sessions, each with a bounded amount on its way. What many sessions say in
 //! one turn is written at once.
 //!
+//! A WebSocket (RFC 8441) is a session that has become a pair of TCP mode, at the same stream.
+//!
 //! `message.rs` reads what sessions say, `requests.rs` is the way to them, `replies.rs` the way
 //! back, `life.rs` time and ends.
 
@@ -99,12 +101,22 @@ struct Open {
     owed: usize,
     /// Its body comes in chunks of our making.
     in_chunks: bool,
+    tunnel: Tunnel,
     /// The client has said all of it.
     asked: bool,
     /// It is in `waiting`.
     listed: bool,
     /// Since when the client leaves no window for it.
     stalled: Option<u64>,
+}
+
+/// Whether a stream is one of another protocol (RFC 8441).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tunnel {
+    No,
+    /// The real server has not answered. What the client says before that is of no protocol.
+    Asked,
+    Open,
 }
 
 /// How far the end of a connection is.

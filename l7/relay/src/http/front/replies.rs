@@ -1,14 +1,14 @@
 //! From the sessions to the client: what they say becomes frames, as far as windows and the
 //! output have room; the output is written once a turn.
 
-use super::{Ending, Front, Open, Over};
+use super::{Ending, Front, Open, Over, Tunnel};
 use crate::connection::Happening;
 use crate::core::Core;
 use crate::http::message::{self, Part};
 use crate::http::timeouts::linger_until;
-use crate::side::Written;
-use http2::Code;
+use crate::side::{Read, Written};
 use http2::bridge::response_fields;
+use http2::{Code, Field};
 
 /// Octets of output that wait for the peer, beyond which no session is asked for more.
 pub(in crate::http) const OUTPUT_BYTES: usize = 64 << 10;
@@ -31,6 +31,8 @@ enum Turn {
     Done,
     /// The session has ended without that.
     Cut,
+    /// The client has been answered, and wants nothing of what the session says.
+    Answered,
 }
 
 impl Front {
@@ -52,6 +54,10 @@ impl Front {
                 self.http2.reset(open.id, Code::INTERNAL_ERROR);
                 return self.close(core, number, &open);
             }
+            Turn::Answered => {
+                self.http2.reset(open.id, Code::NO_ERROR);
+                return self.close(core, number, &open);
+            }
             Turn::Quiet | Turn::Waits | Turn::Stalled => {}
         }
         if let Some(slot) = self.open.get_mut(number as usize) {
@@ -65,7 +71,7 @@ impl Front {
     /// True: the session waits to say more.
     fn pump(&mut self, core: &mut Core, open: &mut Open) -> (Turn, bool) {
         let now = core.now;
-        let Some(stream) = core.session(open.session).and_then(|session| session.stream()) else {
+        let Some(stream) = core.stream(open.session) else {
             return (Turn::Cut, false);
         };
         let read = open.owed.saturating_sub(stream.unread());
@@ -87,11 +93,25 @@ impl Front {
                 Part::More if finished => return (Turn::Cut, wake),
                 Part::More => return (Turn::Quiet, wake),
                 Part::Done => return (Turn::Done, wake),
+                Part::Head { status: 200..300, .. } if open.tunnel == Tunnel::Asked => {
+                    // To the client it would mean that the tunnel is open.
+                    let _ = self.http2.respond(open.id, 502, [] as [Field; 0], true);
+                    return (Turn::Answered, wake);
+                }
                 Part::Head { status, take, ends } => {
+                    let opens = status == 101;
+                    let status = if opens { 200 } else { status };
+                    if opens {
+                        open.tunnel = Tunnel::Open;
+                    }
                     let head = said.get(..take).unwrap_or_default();
                     let fields = message::fields(message::behind_first_line(head));
                     if self.http2.respond(open.id, status, response_fields(fields), ends).is_err() {
                         return (Turn::Cut, wake);
+                    }
+                    // Its client may have had nothing to say from the beginning.
+                    if opens && open.asked {
+                        stream.end(Read::End);
                     }
                     take
                 }

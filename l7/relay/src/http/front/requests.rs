@@ -1,16 +1,18 @@
 //! From the client to the sessions: frames become requests of HTTP/1.1 in memory.
 
 use super::replies::MOST_OUTPUT_BYTES;
-use super::{Ending, Front, Open, Over};
+use super::{Ending, Front, Open, Over, Tunnel};
 use crate::connection::{Connection, Happening};
 use crate::core::Core;
 use crate::http::Session;
 use crate::http::message::Message;
 use crate::plan::Service;
+use crate::side::Read;
 use crate::slab::Key;
 use crate::transport::{Client, Stream, Transport};
 use http2::bridge::{self, Body, Tunnels, Unbridged};
 use http2::{Broken, By, Code, Event, Field, Reason, StreamId};
+use std::hash::{BuildHasher, Hasher, RandomState};
 
 /// The window of a connection, in windows of a stream: what all streams together may have sent
 /// before sessions have read any of it.
@@ -31,8 +33,28 @@ pub(super) fn settings(service: &Service) -> http2::Settings {
         head: http.limits.head.into(),
         fields: http.limits.fields.saturating_add(PSEUDO_FIELDS),
         output: MOST_OUTPUT_BYTES,
+        extended_connect: speaks_websocket(service),
         ..http2::Settings::default()
     }
+}
+
+fn speaks_websocket(service: &Service) -> bool {
+    service.config.http.upgrades.iter().any(|name| name == "websocket")
+}
+
+/// A `Sec-WebSocket-Key`: 16 octets that were not used before, in Base64 (RFC 6455 section 4.1).
+fn nonce() -> [u8; 24] {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let digit = |six: u128| DIGITS.get((six & 63) as usize).copied().unwrap_or(b'A');
+    let half = || u128::from(RandomState::new().build_hasher().finish());
+    let octets = half() << 64 | half();
+    let mut text = *b"AAAAAAAAAAAAAAAAAAAAAA==";
+    for (place, slot) in text.iter_mut().take(21).enumerate() {
+        *slot = digit(octets >> (122 - 6 * place));
+    }
+    // The last two bits.
+    text[21] = digit(octets << 4);
+    text
 }
 
 impl Front {
@@ -89,7 +111,12 @@ impl Front {
         let Some(Connection::Http(of)) = connections.get_mut(session) else { return };
         let Some(stream) = of.stream() else { return };
         let head = &desk.section;
-        let body = match bridge::write_request(head, end, Tunnels::No, stream.for_session()) {
+        let key = head.protocol().map(|_| nonce()).unwrap_or_default();
+        let tunnels = match speaks_websocket(&self.service) {
+            true => Tunnels::WebSocket(&key),
+            false => Tunnels::No,
+        };
+        let body = match bridge::write_request(head, end, tunnels, stream.for_session()) {
             Ok(body) => body,
             Err(unbridged) => {
                 self.idle.push(session);
@@ -102,9 +129,13 @@ impl Front {
         let open = Open {
             id,
             session,
-            answer: Message::answer(head.method() == b"HEAD"),
+            answer: match body {
+                Body::Tunnel => Message::consent(),
+                _ => Message::answer(head.method() == b"HEAD"),
+            },
             owed: 0,
             in_chunks: body == Body::Chunked,
+            tunnel: if body == Body::Tunnel { Tunnel::Asked } else { Tunnel::No },
             asked: end,
             listed: false,
             stalled: None,
@@ -159,6 +190,9 @@ impl Front {
             // Nobody reads it any more; the window is the connection's.
             return self.http2.give_back(id, data.len());
         };
+        if open.tunnel == Tunnel::Asked {
+            return self.speak_too_soon(core, id);
+        }
         let out = stream.for_session();
         if open.in_chunks {
             bridge::write_chunk(data, out);
@@ -168,10 +202,20 @@ impl Front {
         } else {
             out.extend_from_slice(data);
         }
+        if end && open.tunnel == Tunnel::Open {
+            stream.end(Read::End);
+        }
         open.owed += data.len();
         open.asked |= end;
         let session = open.session;
         core.tell(session, Happening::Resumed);
+    }
+
+    /// Octets of a protocol that has not been agreed on: whoever read them could take them for
+    /// the next request.
+    fn speak_too_soon(&mut self, core: &mut Core, id: StreamId) {
+        self.http2.reset(id, Code::PROTOCOL_ERROR);
+        self.given_up(core, id, By::Us(None));
     }
 
     fn trailers(&mut self, core: &mut Core, id: StreamId) {
@@ -181,6 +225,9 @@ impl Front {
             // Behind a body whose length was said there is no room for them.
             if open.in_chunks {
                 stream.for_session().extend_from_slice(&text);
+            }
+            if open.tunnel == Tunnel::Open {
+                stream.end(Read::End);
             }
             open.asked = true;
             let session = open.session;
@@ -242,7 +289,7 @@ impl Front {
     ) -> Option<(&'a mut Open, &'a mut Stream)> {
         let number = usize::try_from(self.http2.tag(id)?).ok()?;
         let open = self.open.get_mut(number)?.as_mut().filter(|open| open.id == id)?;
-        let stream = core.session(open.session)?.stream()?;
+        let stream = core.stream(open.session)?;
         Some((open, stream))
     }
 
@@ -263,5 +310,24 @@ impl Front {
             }
         }
         self.write(core)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nonce_is_sixteen_octets_and_no_other() {
+        let (one, other) = (nonce(), nonce());
+        assert_ne!(one, other);
+        for text in [one, other] {
+            let (digits, padding) = text.split_at(22);
+            assert_eq!(padding, b"==");
+            let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/".contains(byte);
+            assert!(digits.iter().all(is_digit), "{text:?}");
+            // Of the last digit's six bits only two are octets'.
+            assert!(b"AQgw".contains(&digits[21]), "{text:?}");
+        }
     }
 }
