@@ -48,6 +48,51 @@ impl Server {
         self.nginx(&server, ports)
     }
 
+    /// A page on `ports` by HTTP/2, which the client has to know beforehand; on port 443 over TLS,
+    /// where the client chooses. It says the server's name, the protocol, and the number of the
+    /// connection. `/big` is the big file.
+    pub fn web_h2(
+        &mut self,
+        ports: &[u16],
+        big: &BigFile,
+        credentials: &Credentials,
+    ) -> Result<&mut Self> {
+        let mut server = String::from("    keepalive_timeout 60;\n");
+        for port in ports {
+            let tls = if *port == 443 { " ssl" } else { "" };
+            writeln!(server, "    listen {port}{tls} http2 backlog=4096;")?;
+        }
+        writeln!(server, "    ssl_certificate {};", credentials.tls_certificate().display())?;
+        writeln!(server, "    ssl_certificate_key {};", credentials.tls_key().display())?;
+        let path = big.path().display();
+        writeln!(server, "    location = /big {{ alias {path}; default_type x/y; }}")?;
+        let said = format!("{} $server_protocol $connection", self.name());
+        server += &format!("    location / {{ return 200 \"{said}\n\"; }}");
+        self.nginx(&server, ports)
+    }
+
+    /// nghttpd on this port, by HTTP/2 that the client has to know beforehand, or by TLS. What is
+    /// sent to it comes back. It allows so many requests of a connection at once.
+    pub fn nghttpd(
+        &mut self,
+        port: u16,
+        streams: u32,
+        credentials: Option<&Credentials>,
+    ) -> Result<&mut Self> {
+        let folder = self.host.folder();
+        std::fs::write(folder.join("name"), format!("{}\n", self.name()))?;
+        let mut command = self.host.command("nghttpd");
+        command.arg("--echo-upload").arg("-d").arg(folder);
+        command.args(["-m", &streams.to_string()]);
+        match credentials {
+            None => command.arg("--no-tls").arg(port.to_string()),
+            Some(own) => {
+                command.arg(port.to_string()).arg(own.tls_key()).arg(own.tls_certificate())
+            }
+        };
+        self.run("nghttpd", command, "tcp", &[port])
+    }
+
     /// A page on `ports` that says what was asked for: the server's name, the request's first line
     /// and the headers `X-One` and `X-Two`; `-` is none. The answer has the headers
     /// `X-Secret: nginx` and `X-Back: http://inside/`.
