@@ -1,5 +1,6 @@
 //! Clients: curl, dig, ssh, smbclient, libnfs, a swarm of connections of our own, and a storm of mere frames.
 
+mod http2;
 mod octets;
 mod shares;
 mod storm;
@@ -7,6 +8,7 @@ mod swarm;
 mod talk;
 mod web;
 
+pub use http2::{Heads, Http2};
 pub use octets::{End, Octets, Recorder};
 pub use shares::{Download, Nfs, Smb};
 pub use storm::{Report, Storm};

@@ -1,6 +1,7 @@
 //! Services of layer 7: the client's connection ends at the balancer, and its bytes go on.
 
 mod http2;
+mod http2_peers;
 mod http2_servers;
 mod schedulers;
 
@@ -31,6 +32,7 @@ pub fn add(tests: &mut Vec<Test>) {
     tests.push(Test::new("l7::http::cookie", cookie));
     tests.push(Test::new("l7::http::edits", http_edits));
     http2::add(tests);
+    http2_peers::add(tests);
     http2_servers::add(tests);
     schedulers::add(tests);
 }

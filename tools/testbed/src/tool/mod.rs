@@ -1,5 +1,6 @@
 //! Programs that run inside a lab's hosts: `testbed tool NAME …`.
 
+pub(crate) mod downgrade;
 mod echo;
 mod flood;
 mod fragments;
