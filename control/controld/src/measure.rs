@@ -184,6 +184,7 @@ impl<'a> Relayed<'a> {
                 ("proxy-refused", row.proxy_refused),
                 ("queue-full", row.queue_full),
                 ("queue-timeout", row.queue_timeout),
+                ("shed", row.shed),
             ],
             http: is_http.then_some(Http {
                 requests: row.requests,

@@ -90,6 +90,9 @@ pub struct ServiceCounters {
     /// HTTP/2: connections ended because of too many frames that do nothing: SETTINGS, PING,
     /// empty DATA, WINDOW_UPDATE, PRIORITY and unknown ones.
     pub h2_frame_floods: u64,
+    /// Ended because descriptors were scarce, and nothing whole had been asked for: those who had
+    /// kept us waiting for longest.
+    pub shed: u64,
 }
 
 /// One real server.

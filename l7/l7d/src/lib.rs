@@ -40,11 +40,12 @@ impl Process {
 pub fn run(args: &Args) -> Result<()> {
     let workers =
         args.workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, NonZero::get));
-    let files = files::raise_limit();
-    let connections = args.connections.unwrap_or_else(|| files::connections(files, workers));
-    let size = Size { workers, connections: connections.div_ceil(workers.max(1)) };
+    let limit = files::raise_limit();
+    let files = files::of_connections(limit);
+    let connections = args.connections.unwrap_or(files);
+    let size = Size { workers, connections: connections.div_ceil(workers.max(1)), files };
     let mut relay = Relay::start(size).context("cannot start the workers")?;
-    log::info!("{workers} workers, {connections} connections at most, {files} open files");
+    log::info!("{workers} workers, {connections} connections at most, {limit} open files");
     let predecessor = if args.takeover { takeover::from(&args.socket, &mut relay)? } else { None };
     let process = Arc::new(Process { relay: Mutex::new(relay), started: Instant::now() });
     server::listen(&args.socket, process.clone())?;

@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         access_log,
         ..Service::http(1, "example")
     };
-    let mut relay = Relay::start(Size { workers: 1, connections: 100_000 })?;
+    let mut relay = Relay::start(Size { workers: 1, connections: 100_000, files: 200_000 })?;
     let problems = relay.apply(Snapshot {
         generation: 1,
         hash_seed: 1,

@@ -2,6 +2,7 @@
 //! nothing per event.
 
 use crate::core::Core;
+use crate::files::File;
 use crate::http::{Back, Becomes, Front, Session};
 use crate::plan::{Plan, Service};
 use crate::slab::{End, Key};
@@ -53,21 +54,23 @@ pub enum Happening<'a> {
     CutFrom(u64),
     /// It is cut now.
     Cut,
+    /// It keeps us waiting, and others need what it holds: see [`Connection::waits`].
+    Shed,
 }
 
 impl Connection {
     /// What the service's mode makes of a client's socket. `from` is the client's end, `vip` ours.
     pub fn new(
         key: Key,
-        fd: OwnedFd,
+        socket: (OwnedFd, File),
         (from, vip): (SocketAddr, SocketAddr),
         service: Arc<Service>,
         now: u64,
     ) -> Self {
         if Arrival::is_needed(&service, from.ip(), vip.port()) {
-            return Self::Arriving(Box::new(Arrival::new(key, fd, from, vip, service, now)));
+            return Self::Arriving(Box::new(Arrival::new(key, socket, (from, vip), service, now)));
         }
-        Self::of(Client::bare(key, fd, (from, vip), service, now), now)
+        Self::of(Client::bare(key, socket, (from, vip), service, now), now)
     }
 
     /// Tells the connection what happened.
@@ -80,7 +83,7 @@ impl Connection {
                 Happening::Called => pair.retry(core),
                 Happening::Expired => pair.expired(core),
                 Happening::Replanned(plan) => pair.replan(core, plan),
-                Happening::Retired | Happening::Stream(_) => Fate::Stays,
+                Happening::Retired | Happening::Stream(_) | Happening::Shed => Fate::Stays,
                 Happening::CutFrom(moment) => {
                     pair.cut_from(moment);
                     pair.expired(core)
@@ -101,6 +104,7 @@ impl Connection {
                         session.expired(core)
                     }
                     Happening::Cut => session.cut(core),
+                    Happening::Shed => session.shed(core),
                     Happening::Stream(_) => Fate::Stays,
                 };
                 match session.becomes() {
@@ -124,6 +128,7 @@ impl Connection {
                     front.expired(core)
                 }
                 Happening::Cut => front.cut(core),
+                Happening::Shed => front.shed(core),
             },
             Self::Back(back) => match what {
                 Happening::Event(_, flags) => back.event(core, flags),
@@ -134,6 +139,8 @@ impl Connection {
                 Happening::Retired => back.retire(core),
                 // The sessions on it are told themselves.
                 Happening::Accepted | Happening::Called | Happening::CutFrom(_) => Fate::Stays,
+                // It has a real server's file, and is no client.
+                Happening::Shed => Fate::Stays,
                 Happening::Cut => back.cut(core),
             },
             Self::Arriving(_) => self.arrive(core, what),
@@ -174,6 +181,17 @@ impl Connection {
             Self::Http(session) => session.news(),
             Self::Tcp(pair) => [pair.news(), None],
             _ => [None; 2],
+        }
+    }
+
+    /// Whether nothing is lost with it but patience: the client has asked for nothing whole that
+    /// is not answered. Whether it was ever served, and since when it keeps us waiting.
+    pub fn waits(&mut self) -> Option<(bool, u64)> {
+        match self {
+            Self::Arriving(arrival) => Some((false, arrival.waits_since())),
+            Self::Http(session) => session.waits(),
+            Self::Http2(front) => front.waits(),
+            Self::Tcp(_) | Self::Back(_) | Self::Changing => None,
         }
     }
 
@@ -227,6 +245,7 @@ impl Connection {
                 arrival.expired(core)
             }
             Happening::Cut => arrival.cut(core),
+            Happening::Shed => arrival.shed(core),
         };
         match outcome {
             Outcome::Pending(arrival) => {

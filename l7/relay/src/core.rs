@@ -2,12 +2,14 @@
 //! the plan and the schedulers.
 
 use crate::connection::{Connection, Happening};
+use crate::files::{File, Files, Use};
 use crate::http::{Desk, Session};
 use crate::journal::Clerk;
 use crate::mailbox::Mailboxes;
 use crate::plan::{Plan, Service};
 use crate::pools::Pools;
 use crate::schedule::{Candidate, Schedule};
+use crate::shed::Shedder;
 use crate::slab::{Key, Slab, Token};
 use crate::tcp::{Fate, NEVER};
 use crate::transport::{News, Stream, Transport};
@@ -40,6 +42,8 @@ pub struct Core {
     pub news: Vec<News>,
     pub wheel: Wheel,
     pub pools: Pools,
+    /// Of the whole process.
+    pub files: Arc<Files>,
     pub mailboxes: Arc<Mailboxes>,
     /// Connections that have more to do than one turn allows.
     pub again: Vec<Key>,
@@ -48,6 +52,8 @@ pub struct Core {
     pub plan: Option<Arc<Plan>>,
     /// What sessions in HTTP mode share.
     pub desk: Desk,
+    /// Who makes room when descriptors are scarce.
+    pub shedder: Shedder,
     /// The access logs.
     pub clerk: Clerk,
     poll: OwnedFd,
@@ -59,7 +65,12 @@ impl Core {
     ///
     /// # Errors
     /// When the kernel gives no poll set.
-    pub fn new(worker: usize, mailboxes: Arc<Mailboxes>, now: u64) -> io::Result<Self> {
+    pub fn new(
+        worker: usize,
+        mailboxes: Arc<Mailboxes>,
+        files: Arc<Files>,
+        now: u64,
+    ) -> io::Result<Self> {
         let poll = epoll::create(CreateFlags::CLOEXEC)?;
         let event = mailboxes.event(worker);
         epoll::add(&poll, event, EventData::new_u64(Token::Mailbox.pack()), EventFlags::IN)?;
@@ -70,12 +81,14 @@ impl Core {
             streams: 0,
             news: Vec::new(),
             wheel: Wheel::new(now),
-            pools: Pools::default(),
+            pools: Pools::new(files.clone()),
+            files,
             mailboxes,
             again: Vec::new(),
             accept_from: 0,
             plan: None,
             desk: Desk::new(),
+            shedder: Shedder::default(),
             clerk: Clerk::new(worker),
             poll,
             schedules: HashMap::new(),
@@ -174,6 +187,21 @@ impl Core {
         self.pools.shrink();
         self.desk.pool.clear();
         self.accept_from = self.now + ACCEPT_PAUSE;
+    }
+
+    /// For a connection to a real server. Where there is none left, the idle ones go.
+    ///
+    /// # Errors
+    /// [`Errno::MFILE`].
+    pub fn server_file(&mut self) -> Result<File, Errno> {
+        if let Some(file) = self.files.take(Use::Server) {
+            return Ok(file);
+        }
+        self.desk.pool.clear();
+        self.files.take(Use::Server).ok_or_else(|| {
+            self.shedder.count_unserved();
+            Errno::MFILE
+        })
     }
 
     /// The server among the candidates who gets the next connection of this client.

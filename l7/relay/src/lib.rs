@@ -9,6 +9,7 @@
 mod connection;
 mod core;
 mod dial;
+mod files;
 mod flow;
 mod http;
 mod journal;
@@ -23,6 +24,7 @@ mod proxy_out;
 mod relay;
 mod schedule;
 mod shared;
+mod shed;
 mod side;
 mod slab;
 mod tcp;

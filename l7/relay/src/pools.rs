@@ -1,8 +1,10 @@
 //! Buffers and pipes that a worker's connections share: a connection holds one only while there
 //! are bytes in it, so an idle connection costs neither.
 
+use crate::files::{File, Files, Use};
 use rustix::fd::OwnedFd;
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
+use std::sync::Arc;
 
 /// Bytes of a buffer: a body of 16 KB comes with its head in one read.
 pub const BUFFER_BYTES: usize = 32 << 10;
@@ -25,11 +27,13 @@ pub type Buffer = Box<[u8; BUFFER_BYTES]>;
 pub struct Pipe {
     pub reader: OwnedFd,
     pub writer: OwnedFd,
+    _file: File,
 }
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Pools {
+    files: Arc<Files>,
     buffers: Vec<Buffer>,
     pipes: Vec<Pipe>,
     texts: Vec<Vec<u8>>,
@@ -37,6 +41,12 @@ pub struct Pools {
 }
 
 impl Pools {
+    /// Nothing yet; pipes are taken of these.
+    pub fn new(files: Arc<Files>) -> Self {
+        let (buffers, pipes, texts, no_pipes_before) = Default::default();
+        Self { files, buffers, pipes, texts, no_pipes_before }
+    }
+
     /// A buffer; what it holds is left from others and never read before it is written.
     pub fn buffer(&mut self) -> Buffer {
         self.buffers.pop().unwrap_or_else(|| Box::new([0; BUFFER_BYTES]))
@@ -71,13 +81,14 @@ impl Pools {
         if now < self.no_pipes_before {
             return None;
         }
-        match pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC) {
-            Ok((reader, writer)) => {
+        let file = self.files.take(Use::Pipe);
+        match file.zip(pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC).ok()) {
+            Some((file, (reader, writer))) => {
                 // A user without privilege has an allowance for large pipes: small ones do too.
                 let _ = fcntl_setpipe_size(&writer, PIPE_BYTES);
-                Some(Pipe { reader, writer })
+                Some(Pipe { reader, writer, _file: file })
             }
-            Err(_) => {
+            None => {
                 self.no_pipes_before = now + PIPE_PAUSE;
                 None
             }

@@ -1,6 +1,7 @@
 //! The relay as its owner sees it: workers in threads, a snapshot at a time.
 
 use crate::core::Core;
+use crate::files::Files;
 use crate::listen::Socket;
 use crate::mailbox::{Command, Mailboxes};
 use crate::plan::{self, Plan, Registry};
@@ -27,6 +28,9 @@ pub struct Size {
     pub workers: usize,
     /// Client connections per worker. At the limit nothing is accepted until one has ended.
     pub connections: usize,
+    /// Descriptors that clients' and real servers' connections, and the pipes between them, may
+    /// have open together.
+    pub files: usize,
 }
 
 /// Why a snapshot is not in force.
@@ -67,11 +71,12 @@ impl Relay {
         let connections = size.connections.clamp(1, MAX_CONNECTIONS);
         let clock = Instant::now();
         let mailboxes = Arc::new(Mailboxes::new(workers)?);
+        let files = Arc::new(Files::new(size.files));
         let (sender, reports) = mpsc::channel();
         let gauges: Vec<Arc<Gauges>> = (0..workers).map(|_| Arc::default()).collect();
         let mut threads = Vec::new();
         for (number, gauges) in gauges.iter().enumerate() {
-            let core = Core::new(number, mailboxes.clone(), 0)?;
+            let core = Core::new(number, mailboxes.clone(), files.clone(), 0)?;
             let mut worker = Worker::new(core, connections, clock, gauges.clone(), sender.clone());
             let thread = thread::Builder::new().name(format!("worker-{number}"));
             threads.push(thread.spawn(move || {

@@ -103,7 +103,7 @@ cells! {
         client_reset, client_timeout, cut, requests, client_errors, gateway_errors, tls_handshakes,
         tls_resumed, tls_failed, unnamed, proxy_refused, handshake_timeout, h2_connections, h2_streams,
         h2_resets, h2_malformed, h2_refused, h2_errors, h2_reset_floods, h2_head_floods,
-        h2_frame_floods
+        h2_frame_floods, shed
     } of ServiceShared into ServiceCounters
 }
 

@@ -3,6 +3,7 @@
 //! The kernel tells edges: once readable, a socket is taken as readable until a read has emptied
 //! it. A read that returns less than was asked for has emptied it, so no read ends in vain.
 
+use crate::files::File;
 use rustix::event::epoll::EventFlags;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::{Errno, retry_on_intr};
@@ -45,6 +46,8 @@ pub enum Written {
 #[derive(Debug)]
 pub struct Side {
     fd: OwnedFd,
+    /// Given back when the socket has been closed.
+    _file: File,
     readable: bool,
     writable: bool,
     /// The peer's end, or an error, is behind whatever can still be read.
@@ -57,8 +60,9 @@ pub struct Side {
 
 impl Side {
     /// A socket of which nothing is known yet.
-    pub fn new(fd: OwnedFd, now: u64) -> Self {
-        Self { fd, readable: false, writable: false, hung_up: false, reset: false, seen: now }
+    pub fn new(fd: OwnedFd, file: File, now: u64) -> Self {
+        let (readable, writable, hung_up, reset) = Default::default();
+        Self { fd, _file: file, readable, writable, hung_up, reset, seen: now }
     }
 
     /// What the kernel says.

@@ -4,7 +4,7 @@
 //! too: an event or a wake-up for a connection that has gone finds nothing.
 
 /// Connections of one worker, at most: an index is 30 bits of a token, and each needs two file
-/// descriptors besides.
+/// Connections of one worker, at most: an index is 30 bits of a token.
 pub const MAX_CONNECTIONS: usize = 1 << 24;
 
 /// A connection of one worker, past or present.
@@ -148,6 +148,11 @@ impl<T> Slab<T> {
     /// Keys of everything in it.
     pub fn keys(&self) -> Vec<Key> {
         (0..self.entries.len() as u32).filter_map(|index| self.key_at(index)).collect()
+    }
+
+    /// Numbers that have ever been in use, each smaller than this.
+    pub fn slots(&self) -> u32 {
+        self.entries.len() as u32
     }
 
     /// How many there are.

@@ -458,13 +458,14 @@ impl Pair {
         if is_next { self.seek(core) } else { Fate::Stays }
     }
 
-    fn connect(&self, core: &Core, server: &Server) -> Result<Side, Errno> {
+    fn connect(&self, core: &mut Core, server: &Server) -> Result<Side, Errno> {
         let port = server.config.port.unwrap_or(self.vip.port());
         let to = SocketAddr::new(server.config.address, port);
         let source = self.service.config.source;
+        let file = core.server_file()?;
         let fd = dial(to, source, self.client_address.ip(), self.vip.ip())?;
         core.watch(&fd, Token::Connection(self.key, End::Server))?;
-        Ok(Side::new(fd, core.now))
+        Ok(Side::new(fd, file, core.now))
     }
 
     fn connect_deadline(&self, now: u64) -> u64 {

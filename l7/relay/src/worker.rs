@@ -6,6 +6,7 @@
 use crate::connection::{Connection, Happening};
 use crate::core::Core;
 use crate::dial::is_shortage;
+use crate::files::{File, Use};
 use crate::listen::Socket;
 use crate::mailbox::Command;
 use crate::plan::{Plan, Service};
@@ -112,6 +113,7 @@ impl Worker {
                 }
             }
             self.core.desk.pool.sweep(self.core.now);
+            self.core.make_room();
             self.core.clerk.flush();
             self.set_accepting();
             self.core.clerk.connections = self.core.clients() as u32;
@@ -190,6 +192,7 @@ impl Worker {
             if !self.may_accept() {
                 return;
             }
+            let Some(file) = self.core.files.take(Use::Client) else { return };
             let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
             match acceptfrom_with(&listener.socket, flags) {
                 Ok((fd, from)) => {
@@ -197,7 +200,7 @@ impl Worker {
                     let from = from.and_then(|a| SocketAddr::try_from(a).ok());
                     let service = listener.service.clone();
                     if let (Some(from), Some(vip)) = (from, vip) {
-                        self.welcome(fd, from, vip, service);
+                        self.welcome((fd, file), (from, vip), service);
                     }
                 }
                 Err(Errno::AGAIN) => return,
@@ -208,9 +211,14 @@ impl Worker {
         }
     }
 
-    fn welcome(&mut self, fd: OwnedFd, from: SocketAddr, vip: SocketAddr, service: Arc<Service>) {
+    fn welcome(
+        &mut self,
+        socket: (OwnedFd, File),
+        ends: (SocketAddr, SocketAddr),
+        service: Arc<Service>,
+    ) {
         let now = self.core.now;
-        let make = |key| Connection::new(key, fd, (from, vip), service, now);
+        let make = |key| Connection::new(key, socket, ends, service, now);
         let key = self.core.connections.insert(make);
         self.core.clerk.connections = self.core.clients() as u32;
         self.tell(key, Happening::Accepted);
@@ -224,6 +232,7 @@ impl Worker {
     fn may_accept(&self) -> bool {
         self.core.connections.len() < self.most_connections
             && self.core.accept_from <= self.core.now
+            && self.core.files.admits()
     }
 
     /// Takes the listening sockets out of the poll set when nothing may be accepted, and back in

@@ -232,9 +232,11 @@ impl Shelf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::{Files, Use};
     use crate::side::Side;
     use std::io::Write;
     use std::os::unix::net::UnixStream;
+    use std::sync::Arc;
 
     const RULE: Reuse = Reuse { per_server: 2, idle_ms: 1_000 };
 
@@ -251,7 +253,8 @@ mod tests {
     fn side() -> (Transport, UnixStream) {
         let (near, far) = UnixStream::pair().unwrap();
         near.set_nonblocking(true).unwrap();
-        (Transport::Plain(Side::new(near.into(), 0)), far)
+        let file = Arc::new(Files::new(1)).take(Use::Server).unwrap();
+        (Transport::Plain(Side::new(near.into(), file, 0)), far)
     }
 
     /// A pool with `count` idle connections to server 1, since `now`; their far ends.

@@ -330,13 +330,14 @@ impl Session {
         route: Route,
     ) -> Result<(), Errno> {
         let source = self.service.config.source;
+        let file = core.server_file()?;
         let fd = dial(route.to, source, self.client_address.ip(), self.vip.ip())?;
         let seat = core.desk.pool.seat(self.key, route);
         if let Err(e) = core.watch(&fd, Token::Seat(seat)) {
             core.desk.pool.leave(seat);
             return Err(e);
         }
-        let side = Transport::Plain(Side::new(fd, core.now));
+        let side = Transport::Plain(Side::new(fd, file, core.now));
         let server = server.clone();
         self.upstream = Some(Upstream { side, seat, server, place, reused: false, deaf: false });
         self.phase = Phase::Connecting(after(core.now, self.service.config.timeouts.connect_ms));

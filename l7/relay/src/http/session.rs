@@ -271,6 +271,20 @@ impl Session {
         self.abort()
     }
 
+    /// Whether nothing is asked that is not answered, whether anything was ever answered, and
+    /// since when the next request is awaited.
+    pub fn waits(&self) -> Option<(bool, u64)> {
+        let is_idle = matches!(self.phase, Phase::Head) && self.down.is_flushed();
+        (is_idle && self.client.side().is_some()).then_some((self.has_served, self.since))
+    }
+
+    /// Makes room for others, with a reset.
+    pub fn shed(&mut self, core: &Core) -> Fate {
+        self.note(Cause::Shed);
+        self.service.shared.cells(core.worker).shed.add(1);
+        self.abort()
+    }
+
     /// From this moment on it is to be cut, if it is still there.
     pub fn cut_from(&mut self, moment: u64) {
         self.cut_at = self.cut_at.min(moment);

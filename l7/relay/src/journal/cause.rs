@@ -120,6 +120,8 @@ causes! {
     BadResponse b'P' "bad-response",
     /// We were out of descriptors, ports or memory.
     OurShortage b'R' "our-shortage",
+    /// Descriptors were scarce, and it had asked for nothing whole for longer than others.
+    Shed b'R' "shed",
     /// It was cut because what it belongs to was removed or halted.
     Cut b'K' "cut",
     /// It was cut because its real server went down.

@@ -3,6 +3,7 @@
 
 use super::{Client, Progress, Terminate};
 use crate::core::Core;
+use crate::files::File;
 use crate::journal::{self, Cause, Line, Trace};
 use crate::plan::{Plan, Service};
 use crate::side::Read;
@@ -55,16 +56,15 @@ impl Arrival {
     /// A client that was just accepted, of such a service; [`Self::begin`] is next.
     pub fn new(
         key: Key,
-        fd: OwnedFd,
-        address: SocketAddr,
-        vip: SocketAddr,
+        socket: (OwnedFd, File),
+        (address, vip): (SocketAddr, SocketAddr),
         service: Arc<Service>,
         now: u64,
     ) -> Self {
         let header = is_trusted(&service.config.proxy_in, address.ip());
         let until = after(now, service.config.timeouts.handshake_ms);
         Self {
-            client: Client::bare(key, fd, (address, vip), service, now),
+            client: Client::bare(key, socket, (address, vip), service, now),
             stage: if header { Stage::Header } else { Stage::Handshake },
             until,
             cut_at: NEVER,
@@ -154,6 +154,17 @@ impl Arrival {
     pub fn cut(self: Box<Self>, core: &mut Core) -> Outcome {
         self.client.service.shared.cells(core.worker).cut.add(1);
         self.refuse(core, Cause::Cut)
+    }
+
+    /// Since when it keeps us waiting.
+    pub fn waits_since(&self) -> u64 {
+        self.client.accepted
+    }
+
+    /// Makes room for others.
+    pub fn shed(self: Box<Self>, core: &mut Core) -> Outcome {
+        self.client.service.shared.cells(core.worker).shed.add(1);
+        self.refuse(core, Cause::Shed)
     }
 
     /// When it has to hear [`Self::expired`].

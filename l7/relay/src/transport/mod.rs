@@ -23,6 +23,7 @@ pub use credentials::{Credentials, Offer, Reencrypt, Terminate};
 pub use secure::{Progress, Secure};
 pub use stream::{News, Stream, Way};
 
+use crate::files::File;
 use crate::plan::Service;
 use crate::pools::Pools;
 use crate::side::{Read, Side, Written};
@@ -68,12 +69,12 @@ impl Client {
     /// One that is there as soon as it is accepted, without TLS.
     pub fn bare(
         key: Key,
-        fd: OwnedFd,
+        (fd, file): (OwnedFd, File),
         (address, vip): (SocketAddr, SocketAddr),
         service: Arc<Service>,
         now: u64,
     ) -> Self {
-        let transport = Transport::Plain(Side::new(fd, now));
+        let transport = Transport::Plain(Side::new(fd, file, now));
         Self { key, transport, address, vip, destination: vip, service, accepted: now }
     }
 

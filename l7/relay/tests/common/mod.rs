@@ -51,7 +51,7 @@ pub fn snapshot(generation: u64, services: &[&Service]) -> Snapshot {
 }
 
 pub fn relay(workers: usize) -> Relay {
-    Relay::start(Size { workers, connections: 10_000 }).unwrap()
+    Relay::start(Size { workers, connections: 10_000, files: 20_000 }).unwrap()
 }
 
 /// A relay that serves one service, with nothing to complain about.

@@ -81,6 +81,19 @@ impl Front {
         self.cut_at = self.cut_at.min(moment);
     }
 
+    /// Whether it has no stream, whether it ever had, and since when.
+    pub fn waits(&mut self) -> Option<(bool, u64)> {
+        let is_idle = !self.has_streams() && !self.has_output();
+        is_idle.then_some((self.has_served, self.since))
+    }
+
+    /// Makes room for others, with a reset.
+    pub fn shed(&mut self, core: &Core) -> Fate {
+        self.service.shared.cells(core.worker).shed.add(1);
+        self.client.abort();
+        Fate::Over
+    }
+
     /// Ends it at once.
     pub fn cut(&mut self, core: &Core) -> Fate {
         self.service.shared.cells(core.worker).cut.add(1);
