@@ -28,6 +28,8 @@ pub type Shared = Arc<Mutex<Core>>;
 const PAGE: u32 = 1_000;
 /// Rows of one question to the data plane.
 const ROWS: u32 = 10_000;
+/// Where the layer 7 proxy's connections begin among the places of all.
+const PROXY: u64 = 1 << 62;
 /// Rows of the audit log that are shown.
 const AUDIT_ROWS: usize = 1_000;
 /// What findings call a text that came by the API.
@@ -78,9 +80,18 @@ impl Control for Node {
 
     async fn connections(&self, page: Page) -> Result<Connections, Problem> {
         let mut core = self.core.lock().await;
-        let (cursor, limit) = (part(page.cursor.unwrap_or(0)), page.limit.unwrap_or(PAGE));
-        let (rows, next) = rows(&mut core, cursor, limit).await?;
-        Ok(views::connections(&core, &rows, next))
+        let (cursor, limit) = (page.cursor.unwrap_or(0), page.limit.unwrap_or(PAGE));
+        let (forwarded, next) = match cursor {
+            PROXY.. => (Vec::new(), None),
+            _ => rows(&mut core, part(cursor), limit).await?,
+        };
+        if next.is_some() {
+            return Ok(views::connections(&core, &forwarded, &[], next.map(u64::from)));
+        }
+        let left = limit.saturating_sub(u32::try_from(forwarded.len()).unwrap_or(limit));
+        let asked = core.proxy.connections(cursor.saturating_sub(PROXY), left).await;
+        let (relayed, next) = asked.map_err(unavailable)?;
+        Ok(views::connections(&core, &forwarded, &relayed, next.map(|next| PROXY + next)))
     }
 
     async fn persistence(&self, service: &str, page: Page) -> Result<Persistence, Problem> {

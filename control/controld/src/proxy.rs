@@ -4,8 +4,8 @@ use crate::link::Link;
 use anyhow::{Context, Result, anyhow, bail};
 use api::BackendCounters;
 use l7_api::{
-    Counters, PersistenceKey, PersistenceRow, Problem, Reply, Request, ServerCounters, ServerId,
-    ServiceId, Snapshot, Status,
+    ConnectionRow, Counters, PersistenceKey, PersistenceRow, Problem, Reply, Request,
+    ServerCounters, ServerId, ServiceId, Snapshot, Status,
 };
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -106,6 +106,29 @@ impl Proxy {
     pub async fn counters(&mut self) -> Result<Counters> {
         match self.ask(&Request::Counters).await? {
             Reply::Counters(counters) => Ok(*counters),
+            other => self.link.nonsense(&other),
+        }
+    }
+
+    /// Clients' connections from place `cursor` on, at most `limit`, and where to go on. None, if
+    /// there is no proxy.
+    ///
+    /// # Errors
+    /// When the connection to the proxy breaks.
+    pub async fn connections(
+        &mut self,
+        cursor: u64,
+        limit: u32,
+    ) -> Result<(Vec<ConnectionRow>, Option<u64>)> {
+        if self.pid.is_none() {
+            return Ok((Vec::new(), None));
+        }
+        if limit == 0 {
+            return Ok((Vec::new(), Some(cursor)));
+        }
+        match self.ask(&Request::Connections { cursor, limit }).await? {
+            // A cursor that does not advance would never end.
+            Reply::Connections { rows, next } => Ok((rows, next.filter(|next| *next > cursor))),
             other => self.link.nonsense(&other),
         }
     }

@@ -1,5 +1,7 @@
 //! What the API shows. Asked, observed and applied are told apart.
 
+mod relayed;
+
 use crate::checks::Verdict;
 use crate::core::Core;
 use crate::remembered::{self, Remembered};
@@ -214,15 +216,19 @@ fn is_usable(real_server: &types::RealServer) -> bool {
 }
 
 /// `GET /api/v1/connections`
-pub fn connections(core: &Core, rows: &[ConnectionRow], next: Option<u32>) -> types::Connections {
+pub fn connections(
+    core: &Core,
+    rows: &[ConnectionRow],
+    relayed: &[l7_api::ConnectionRow],
+    next: Option<u64>,
+) -> types::Connections {
     let applied = core.applied.as_ref().map_or(&[][..], |s| &s.services);
     let services = applied.iter().map(|s| (s.id, &*s.name)).collect();
     let all = applied.iter().flat_map(|s| s.backends.iter().chain(&s.fallback));
     let names = Names { services, backends: all.map(|b| (b.id, &*b.name)).collect() };
-    types::Connections {
-        connections: rows.iter().map(|row| connection(&names, row)).collect(),
-        next,
-    }
+    let mut connections: Vec<_> = rows.iter().map(|row| connection(&names, row)).collect();
+    connections.extend(self::relayed::connections(core.proxy.applied.as_ref(), relayed));
+    types::Connections { connections, next }
 }
 
 /// `GET /api/v1/services/{service}/persistence`
@@ -268,13 +274,14 @@ fn connection(names: &Names<'_>, row: &ConnectionRow) -> types::Connection {
         protocol,
         client: end(row.client),
         vip: end(row.vip),
-        real_server: end(row.backend_address),
+        real_server: Some(end(row.backend_address)),
         source: row.source.map(end),
         service: named(names.services.get(&row.service)),
         real_server_name: named(names.backends.get(&row.backend)),
         state: row.state.clone(),
         idle_s: row.idle_s,
-        expires_s: row.expires_s,
+        expires_s: Some(row.expires_s),
+        relayed: None,
     }
 }
 

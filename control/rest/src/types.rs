@@ -263,13 +263,14 @@ fn signed_range<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<u64>
     fits.then_some(Some(number)).ok_or_else(|| serde::de::Error::custom("too large a number"))
 }
 
-/// Connections in the table.
+/// Connections: those in the data plane's table, then those of the layer 7 proxy.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Connections {
     /// In no meaningful order.
     pub connections: Vec<Connection>,
-    /// Where to go on (`cursor`), `null` at the end.
-    pub next: Option<u32>,
+    /// Where to go on (`cursor`), `null` at the end. Where there is a `next`, there may be few or
+    /// none, and more to come.
+    pub next: Option<u64>,
 }
 
 /// One connection.
@@ -283,22 +284,45 @@ pub struct Connection {
     /// Where it came to.
     #[schema(value_type = String)]
     pub vip: SocketAddr,
-    /// Where it was sent.
-    #[schema(value_type = String)]
-    pub real_server: SocketAddr,
-    /// Our own end towards the real server, in SNAT.
+    /// Where it was sent. In layer 7 there may be none: between two requests, or while it waits.
+    #[schema(value_type = Option<String>)]
+    pub real_server: Option<SocketAddr>,
+    /// Our own end towards the real server, in SNAT and in layer 7.
     #[schema(value_type = Option<String>)]
     pub source: Option<SocketAddr>,
     /// The service's name, unless it is gone.
     pub service: Option<String>,
     /// The real server's name, unless it is gone.
     pub real_server_name: Option<String>,
-    /// TCP state, or `udp`.
+    /// TCP state, or `udp`. In layer 7 how far it is: `proxy-header`, `handshake`, `listening`, `idle`, `head`,
+    /// `queued`, `connecting`, `securing`, `retrying`, `active`, `open`, `closing`.
     pub state: String,
-    /// Seconds since its last packet.
+    /// Seconds since its last packet. In layer 7 since the client's last byte, or the last one to
+    /// it.
     pub idle_s: u32,
-    /// Seconds until it is forgotten, if it stays idle.
-    pub expires_s: u32,
+    /// Seconds until it is forgotten, if it stays idle; `null`: it is not.
+    pub expires_s: Option<u32>,
+    /// What the layer 7 proxy knows besides; `null` in layer 4.
+    pub relayed: Option<Relayed>,
+}
+
+/// A connection of the layer 7 proxy.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Relayed {
+    /// `l7-tcp` or `l7-http`, unless the service is gone.
+    pub mode: Option<String>,
+    /// What the client speaks: `tcp` (whatever it likes, tunnels among it), `http1` or `http2`.
+    pub protocol: String,
+    /// Whether the client's connection is encrypted.
+    pub tls: bool,
+    /// HTTP/2: open streams, each of which may be at a real server of its own.
+    pub streams: u32,
+    /// Seconds since it was accepted.
+    pub age_s: u32,
+    /// Bytes from the client, encrypted ones as such.
+    pub bytes_in: u64,
+    /// Bytes to it, likewise.
+    pub bytes_out: u64,
 }
 
 /// Clients that a service remembers.

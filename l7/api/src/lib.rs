@@ -27,8 +27,8 @@ pub use limits::{
     MAX_RULES, MAX_SERVERS, MAX_SERVICES, MAX_STREAMS, MAX_TRUSTED, MAX_UPGRADES, MAX_WINDOW_BYTES,
 };
 pub use message::{
-    FrameError, HEADER_BYTES, Problem, Reply, Request, SocketKey, Status, VERSION, decode, encode,
-    read_header,
+    ConnectionRow, FrameError, HEADER_BYTES, Problem, Protocol, Reply, Request, SocketKey, Status,
+    VERSION, decode, encode, read_header,
 };
 pub use persistence::{Persistence, PersistenceBy, PersistenceKey, PersistenceRow};
 pub use rules::{Action, Condition, FieldChange, Rule, Subject, Test};

@@ -2,7 +2,9 @@
 //! contract's version, the body's length as little-endian u32), then the body in postcard.
 //! Control asks, the proxy answers each request once, in order.
 
-use crate::{Counters, MAX_FRAME_BYTES, PersistenceKey, PersistenceRow, ServiceId, Snapshot};
+use crate::{
+    Counters, MAX_FRAME_BYTES, PersistenceKey, PersistenceRow, ServerId, ServiceId, Snapshot,
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::net::SocketAddr;
 
@@ -42,6 +44,14 @@ pub enum Request {
         service: ServiceId,
         /// This one, and those that count as one with it; `None`: all.
         client: Option<PersistenceKey>,
+    },
+    /// Clients' connections from place `cursor` on, at most `limit` of them (and never more than
+    /// 10,000). Answered with [`Reply::Connections`].
+    Connections {
+        /// 0 at first, then what the last answer said.
+        cursor: u64,
+        /// Rows wanted.
+        limit: u32,
     },
     /// A successor asks for the listening sockets. Answered with [`Reply::Handover`], after
     /// which the descriptors follow.
@@ -92,6 +102,13 @@ pub enum Reply {
         /// Clients that were remembered, and are no longer.
         clients: u32,
     },
+    /// See [`Request::Connections`].
+    Connections {
+        /// The rows.
+        rows: Vec<ConnectionRow>,
+        /// Where to go on; `None` at the end.
+        next: Option<u64>,
+    },
     /// See [`Request::Handover`]. The descriptors of `sockets`, in this order, follow as
     /// `SCM_RIGHTS` of single bytes, at most 128 with each.
     Handover {
@@ -124,6 +141,51 @@ pub struct SocketKey {
     pub address: SocketAddr,
     /// Which worker accepts from it.
     pub worker: u32,
+}
+
+/// What a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Protocol {
+    /// Whatever it likes: its bytes are not looked at. A tunnel through HTTP too.
+    Tcp,
+    /// HTTP/1.
+    Http1,
+    /// HTTP/2.
+    Http2,
+}
+
+/// One client's connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectionRow {
+    /// The client.
+    pub client: SocketAddr,
+    /// Where it came to.
+    pub vip: SocketAddr,
+    /// Which service.
+    pub service: ServiceId,
+    /// The real server that serves it now, and its address. None between two requests, and of a
+    /// connection of HTTP/2, whose streams may have one each.
+    pub server: Option<(ServerId, SocketAddr)>,
+    /// Our own end towards the real server.
+    pub source: Option<SocketAddr>,
+    /// What it speaks.
+    pub protocol: Protocol,
+    /// Whether it is encrypted.
+    pub is_secure: bool,
+    /// HTTP/2: open streams.
+    pub streams: u32,
+    /// How far it is, in a word.
+    pub state: String,
+    /// Milliseconds since it was accepted.
+    pub age_ms: u64,
+    /// Milliseconds since a byte last came from the client, or went to it.
+    pub idle_ms: u64,
+    /// Milliseconds until it, or what it is doing, is given up if nothing comes; `None`: never.
+    pub expires_ms: Option<u64>,
+    /// Bytes from the client on its socket, encrypted ones as such.
+    pub bytes_in: u64,
+    /// Bytes to it, likewise.
+    pub bytes_out: u64,
 }
 
 /// The proxy's own state.

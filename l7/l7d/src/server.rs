@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
-/// Rows of a persistence table in one answer.
+/// Rows of a persistence table, or connections, in one answer.
 const MAX_ROWS: u32 = 10_000;
 
 /// Listens in a thread of its own until the process ends.
@@ -119,6 +119,10 @@ fn reply(relay: &mut Relay, process: &Process, request: Request) -> Result<Reply
         }
         Request::ClearPersistence { service, client } => {
             Reply::Cleared { clients: relay.clear_persistence(service, client.as_ref()) as u32 }
+        }
+        Request::Connections { cursor, limit } => {
+            let (rows, next) = relay.list(cursor, limit.min(MAX_ROWS) as usize)?;
+            Reply::Connections { rows, next }
         }
         Request::Handover => Reply::Handover {
             snapshot: relay.snapshot().cloned().map(Box::new),

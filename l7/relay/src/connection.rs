@@ -4,6 +4,7 @@
 use crate::core::Core;
 use crate::files::File;
 use crate::http::{Back, Becomes, Front, Session};
+use crate::list::Profile;
 use crate::plan::{Plan, Service};
 use crate::slab::{End, Key};
 use crate::tcp::{Fate, NEVER, Pair};
@@ -192,6 +193,17 @@ impl Connection {
             Self::Http(session) => session.waits(),
             Self::Http2(front) => front.waits(),
             Self::Tcp(_) | Self::Back(_) | Self::Changing => None,
+        }
+    }
+
+    /// What it says of itself; `None`: it is no client's connection.
+    pub fn profile(&self) -> Option<Profile<'_>> {
+        match self {
+            Self::Arriving(arrival) => Some(arrival.profile()),
+            Self::Tcp(pair) => Some(pair.profile()),
+            Self::Http(session) => session.profile(),
+            Self::Http2(front) => Some(front.profile()),
+            Self::Back(_) | Self::Changing => None,
         }
     }
 

@@ -13,6 +13,7 @@ mod files;
 mod flow;
 mod http;
 mod journal;
+mod list;
 mod listen;
 mod mailbox;
 mod opening;

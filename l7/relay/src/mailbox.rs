@@ -1,11 +1,13 @@
 //! How other threads speak to a worker: a list behind a lock, and an eventfd that wakes it.
 
+use crate::list::Page;
 use crate::listen::Socket;
 use crate::plan::Plan;
 use crate::slab::Key;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::io;
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a worker is told.
@@ -16,6 +18,8 @@ pub enum Command {
     Apply(Arc<Plan>, Vec<Arc<Socket>>),
     /// A place may be free for this connection, which waits for one.
     Retry(Key),
+    /// List connections from this number on, at most so many.
+    List(u32, usize, Sender<Page>),
     /// A successor accepts: close the listening sockets. What is open after so many milliseconds
     /// is cut (`None`: never).
     Retire(Option<u64>),

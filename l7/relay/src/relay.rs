@@ -2,12 +2,16 @@
 
 use crate::core::Core;
 use crate::files::Files;
+use crate::list::Page;
 use crate::listen::Socket;
 use crate::mailbox::{Command, Mailboxes};
 use crate::plan::{self, Plan, Registry};
 use crate::slab::MAX_CONNECTIONS;
 use crate::worker::{Gauges, Report, Worker};
-use l7_api::{Counters, PersistenceKey, PersistenceRow, Problem, ServiceId, Snapshot, SocketKey};
+use l7_api::{
+    ConnectionRow, Counters, PersistenceKey, PersistenceRow, Problem, ServiceId, Snapshot,
+    SocketKey,
+};
 use rustix::fd::OwnedFd;
 use std::collections::HashMap;
 use std::io;
@@ -169,6 +173,36 @@ impl Relay {
         };
         let mut table = service.shared.lock_persistence();
         table.as_mut().map_or(0, |table| table.forget(client, self.now()))
+    }
+
+    /// Clients' connections from `cursor` on (0: the first one), at most `limit`, and where to go
+    /// on. They come and go meanwhile: what stays is listed once.
+    ///
+    /// # Errors
+    /// When a worker does not answer.
+    pub fn list(
+        &self,
+        cursor: u64,
+        limit: usize,
+    ) -> Result<(Vec<ConnectionRow>, Option<u64>), ApplyError> {
+        let (mut worker, mut from) = ((cursor >> 32) as usize, cursor as u32);
+        let mut rows = Vec::new();
+        while worker < self.mailboxes.len() {
+            if rows.len() >= limit {
+                return Ok((rows, Some((worker as u64) << 32 | u64::from(from))));
+            }
+            let (some, next) = self.list_some(worker, from, limit - rows.len())?;
+            rows.extend(some);
+            (worker, from) = next.map_or((worker + 1, 0), |next| (worker, next));
+        }
+        Ok((rows, None))
+    }
+
+    /// As many as a worker looks at in one turn.
+    fn list_some(&self, worker: usize, from: u32, most: usize) -> Result<Page, ApplyError> {
+        let (to, answer) = mpsc::channel();
+        self.mailboxes.send(worker, Command::List(from, most, to));
+        answer.recv_timeout(PATIENCE).map_err(|_| ApplyError::Worker("does not answer"))
     }
 
     /// Accepts no more, because a successor does; open connections go on until they end, or

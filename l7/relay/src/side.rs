@@ -8,10 +8,12 @@ use rustix::event::epoll::EventFlags;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
-    RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, recv, send, sendmsg, shutdown, sockopt,
+    RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, getsockname, recv, send, sendmsg,
+    shutdown, sockopt,
 };
 use rustix::pipe::{SpliceFlags, splice};
 use std::io::IoSlice;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// A splice of less has emptied the socket: it was neither the pipe's size that ended it nor its
@@ -56,13 +58,27 @@ pub struct Side {
     reset: bool,
     /// When the last byte went in or out.
     pub seen: u64,
+    /// When it was opened.
+    opened: u64,
+    /// Bytes read and written.
+    moved: [u64; 2],
 }
 
 impl Side {
     /// A socket of which nothing is known yet.
     pub fn new(fd: OwnedFd, file: File, now: u64) -> Self {
         let (readable, writable, hung_up, reset) = Default::default();
-        Self { fd, _file: file, readable, writable, hung_up, reset, seen: now }
+        Self {
+            fd,
+            _file: file,
+            readable,
+            writable,
+            hung_up,
+            reset,
+            seen: now,
+            opened: now,
+            moved: [0; 2],
+        }
     }
 
     /// What the kernel says.
@@ -81,6 +97,21 @@ impl Side {
     /// Whether a write may achieve something.
     pub fn is_writable(&self) -> bool {
         self.writable
+    }
+
+    /// When it was opened.
+    pub fn opened(&self) -> u64 {
+        self.opened
+    }
+
+    /// Bytes that came, and bytes that went.
+    pub fn moved(&self) -> [u64; 2] {
+        self.moved
+    }
+
+    /// Our own end of it.
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        getsockname(&self.fd).ok().and_then(|address| SocketAddr::try_from(address).ok())
     }
 
     /// Whether the connection is known to be reset.
@@ -188,6 +219,7 @@ impl Side {
             Ok(0) => Read::End,
             Ok(bytes) => {
                 self.readable = bytes >= full || self.hung_up;
+                self.moved[0] += bytes as u64;
                 Read::Bytes(bytes)
             }
             Err(Errno::AGAIN) => {
@@ -203,7 +235,10 @@ impl Side {
 
     fn learn_written(&mut self, result: Result<usize, Errno>) -> Written {
         match result {
-            Ok(bytes) => Written::Bytes(bytes),
+            Ok(bytes) => {
+                self.moved[1] += bytes as u64;
+                Written::Bytes(bytes)
+            }
             Err(Errno::AGAIN) => {
                 self.writable = false;
                 Written::Blocked

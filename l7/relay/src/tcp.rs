@@ -13,6 +13,7 @@ use crate::core::Core;
 use crate::dial::{dial, is_ours, is_shortage};
 use crate::flow::{Flow, State, Turn};
 use crate::journal::{Cause, Line, Stage, Trace};
+use crate::list::Profile;
 use crate::opening::{self, Opening};
 use crate::place::{self, Found, Wish};
 use crate::plan::{Plan, Server, Service};
@@ -21,7 +22,7 @@ use crate::shared::{Queued, ServerPlace, ServicePlace};
 use crate::side::{Read, Side, Written};
 use crate::slab::{End, Key, Token};
 use crate::transport::{Client, News, Offer, Progress, Stream, Transport};
-use l7_api::{Mode, OnDown, Removal, ServerId, ServerState};
+use l7_api::{Mode, OnDown, Protocol, Removal, ServerId, ServerState};
 use proxyproto::Endpoints;
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
@@ -365,6 +366,28 @@ impl Pair {
         self.note(Cause::Cut);
         self.service.shared.cells(core.worker).cut.add(1);
         self.reset()
+    }
+
+    /// What it says of itself.
+    pub fn profile(&self) -> Profile<'_> {
+        let upstream = self.upstream.as_ref();
+        Profile {
+            service: &self.service,
+            client: self.client_address,
+            vip: self.vip,
+            transport: &self.client,
+            server: upstream.map(|upstream| (&*upstream.server, &upstream.side)),
+            protocol: Protocol::Tcp,
+            streams: 0,
+            state: match self.phase {
+                Phase::Listening(_) => "listening",
+                Phase::Waiting(..) => "queued",
+                Phase::Connecting(_) => "connecting",
+                Phase::Securing(_) => "securing",
+                Phase::Pausing(_) => "retrying",
+                Phase::Open => "open",
+            },
+        }
     }
 
     /// From this moment on it is to be cut, if it is still there.

@@ -269,6 +269,9 @@ impl Worker {
             match command {
                 Command::Apply(plan, sockets) => self.apply(plan, sockets),
                 Command::Retry(key) => self.tell(key, Happening::Called),
+                Command::List(from, most, to) => {
+                    let _ = to.send(self.core.list(from, most));
+                }
                 Command::Retire(cut_after) => self.retire(cut_after),
                 Command::Stop => {
                     self.tell_all(Happening::Cut);

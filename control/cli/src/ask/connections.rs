@@ -1,7 +1,7 @@
 //! The list of connections.
 
 use super::table::Table;
-use super::units::{count, duration};
+use super::units::{bytes, count, duration};
 use serde::Deserialize;
 
 /// `GET /api/v1/connections`
@@ -16,13 +16,25 @@ struct Row {
     protocol: String,
     client: String,
     vip: String,
-    real_server: String,
+    real_server: Option<String>,
     source: Option<String>,
     service: Option<String>,
     real_server_name: Option<String>,
     state: String,
     idle_s: u64,
-    expires_s: u64,
+    expires_s: Option<u64>,
+    relayed: Option<Relayed>,
+}
+
+/// What only the layer 7 proxy knows.
+#[derive(Deserialize)]
+struct Relayed {
+    protocol: String,
+    tls: bool,
+    streams: u32,
+    age_s: u64,
+    bytes_in: u64,
+    bytes_out: u64,
 }
 
 /// One line for each, and how many there are.
@@ -37,6 +49,9 @@ pub fn render(answer: &Connections) -> String {
         "STATE",
         ">IDLE",
         ">EXPIRES",
+        ">AGE",
+        ">IN",
+        ">OUT",
     ]);
     for row in &answer.connections {
         let name = match (&row.service, &row.real_server_name) {
@@ -45,16 +60,23 @@ pub fn render(answer: &Connections) -> String {
             // Of a service that is no longer configured.
             (None, _) => "-".into(),
         };
+        let [age, bytes_in, bytes_out] =
+            row.relayed.as_ref().map_or([const { String::new() }; 3], |it| {
+                [duration(it.age_s), bytes(it.bytes_in), bytes(it.bytes_out)]
+            });
         table.row([
-            &row.protocol,
+            &row.spoken(),
             &row.client,
             &row.vip,
-            &row.real_server,
+            row.real_server.as_deref().unwrap_or("-"),
             &name,
             row.source.as_deref().unwrap_or("-"),
-            &row.state,
+            &row.state_in_words(),
             &duration(row.idle_s),
-            &duration(row.expires_s),
+            &row.expires_s.map_or("never".into(), duration),
+            &age,
+            &bytes_in,
+            &bytes_out,
         ]);
     }
     let shown = answer.connections.len();
@@ -67,6 +89,25 @@ pub fn render(answer: &Connections) -> String {
         }
     };
     format!("{}{closing}\n", table.render(0))
+}
+
+impl Row {
+    /// The protocol, with what is known of it.
+    fn spoken(&self) -> String {
+        match &self.relayed {
+            Some(relayed) if relayed.tls => format!("{}+tls", relayed.protocol),
+            Some(relayed) => relayed.protocol.clone(),
+            None => self.protocol.clone(),
+        }
+    }
+
+    fn state_in_words(&self) -> String {
+        match self.relayed.as_ref().map_or(0, |relayed| relayed.streams) {
+            0 => self.state.clone(),
+            1 => format!("{} (1 stream)", self.state),
+            streams => format!("{} ({streams} streams)", self.state),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -86,13 +127,20 @@ mod tests {
              "real_server_name": "WEB1", "state": "established", "idle_s": 3, "expires_s": 897},
             {"protocol": "udp", "client": "[2001:db8::1]:53", "vip": "[2001:db8::2]:53",
              "real_server": "[2001:db8::3]:53", "source": null, "service": null,
-             "real_server_name": null, "state": "udp", "idle_s": 0, "expires_s": 30},
+             "real_server_name": null, "state": "udp", "idle_s": 0, "expires_s": 30,
+             "relayed": null},
+            {"protocol": "tcp", "client": "192.0.2.9:40000", "vip": "10.0.0.100:443",
+             "real_server": null, "source": null, "service": "SHOP", "real_server_name": null,
+             "state": "active", "idle_s": 1, "expires_s": null,
+             "relayed": {"mode": "l7-http", "protocol": "http2", "tls": true, "streams": 3,
+                         "age_s": 75, "bytes_in": 2_048, "bytes_out": 1_572_864}},
         ]}));
         let expected = "\
-PROTO  CLIENT            VIRTUAL           REAL SERVER       NAME      OUR SOURCE     STATE        IDLE  EXPIRES
-tcp    1.2.3.4:5         10.0.0.100:80     10.0.0.11:8080    WEB/WEB1  10.0.0.5:4242  established    3s  14m 57s
-udp    [2001:db8::1]:53  [2001:db8::2]:53  [2001:db8::3]:53  -         -              udp            0s      30s
-2 connections
+PROTO      CLIENT            VIRTUAL           REAL SERVER       NAME      OUR SOURCE     STATE               IDLE  EXPIRES     AGE       IN      OUT
+tcp        1.2.3.4:5         10.0.0.100:80     10.0.0.11:8080    WEB/WEB1  10.0.0.5:4242  established           3s  14m 57s
+udp        [2001:db8::1]:53  [2001:db8::2]:53  [2001:db8::3]:53  -         -              udp                   0s      30s
+http2+tls  192.0.2.9:40000   10.0.0.100:443    -                 SHOP/-    -              active (3 streams)    1s    never  1m 15s  2.0 KiB  1.5 MiB
+3 connections
 ";
         assert_eq!(text, expected);
     }

@@ -110,7 +110,7 @@ async fn request(
     behind.request(&caller.name, &service, &real_server, state).await.map(Json)
 }
 
-/// Connections in the table, page by page.
+/// Connections of both layers, page by page.
 #[utoipa::path(get, path = "/api/v1/connections", tag = "state", params(Page),
     responses((status = 200, body = Connections), (status = "default", body = Body)))]
 async fn connections(

@@ -8,6 +8,7 @@ use super::timeouts::linger_until;
 use crate::core::Core;
 use crate::flow::Flow;
 use crate::journal::{Cause, Trace};
+use crate::list::Profile;
 use crate::plan::{Plan, Server, Service};
 use crate::shared::{Queued, ServerPlace, ServicePlace};
 use crate::side::Read;
@@ -15,7 +16,7 @@ use crate::slab::{End, Key, Token};
 use crate::tcp::{Fate, NEVER, Pair, Parts};
 use crate::transport::{Client, News, Stream, Transport};
 use http1::{AddressText, Exchange, Version};
-use l7_api::{OnDown, Removal, ServerId, ServerState};
+use l7_api::{OnDown, Protocol, Removal, ServerId, ServerState};
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
 use std::net::SocketAddr;
@@ -276,6 +277,31 @@ impl Session {
     pub fn waits(&self) -> Option<(bool, u64)> {
         let is_idle = matches!(self.phase, Phase::Head) && self.down.is_flushed();
         (is_idle && self.client.side().is_some()).then_some((self.has_served, self.since))
+    }
+
+    /// What it says of itself; `None`: it serves a stream.
+    pub fn profile(&self) -> Option<Profile<'_>> {
+        self.client.side()?;
+        let upstream = self.upstream.as_ref();
+        Some(Profile {
+            service: &self.service,
+            client: self.client_address,
+            vip: self.vip,
+            transport: &self.client,
+            server: upstream.map(|upstream| (&*upstream.server, &upstream.side)),
+            protocol: Protocol::Http1,
+            streams: 0,
+            state: match self.phase {
+                Phase::Head if self.up.rest().is_empty() => "idle",
+                Phase::Head => "head",
+                Phase::Waiting(..) => "queued",
+                Phase::Connecting(_) => "connecting",
+                Phase::Securing(_) => "securing",
+                Phase::Pausing(_) => "retrying",
+                Phase::Active => "active",
+                Phase::Closing(_) => "closing",
+            },
+        })
     }
 
     /// Makes room for others, with a reset.

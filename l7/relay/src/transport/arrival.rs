@@ -5,11 +5,12 @@ use super::{Client, Progress, Terminate};
 use crate::core::Core;
 use crate::files::File;
 use crate::journal::{self, Cause, Line, Trace};
+use crate::list::Profile;
 use crate::plan::{Plan, Service};
 use crate::side::Read;
 use crate::slab::{End, Key, Token};
 use crate::tcp::{NEVER, after};
-use l7_api::{Mode, Prefix, Removal};
+use l7_api::{Mode, Prefix, Protocol, Removal};
 use proxyproto::Origin;
 use rustix::event::epoll::EventFlags;
 use rustix::fd::OwnedFd;
@@ -154,6 +155,27 @@ impl Arrival {
     pub fn cut(self: Box<Self>, core: &mut Core) -> Outcome {
         self.client.service.shared.cells(core.worker).cut.add(1);
         self.refuse(core, Cause::Cut)
+    }
+
+    /// What it says of itself.
+    pub fn profile(&self) -> Profile<'_> {
+        let Client { transport, address, vip, service, .. } = &self.client;
+        Profile {
+            service,
+            client: *address,
+            vip: *vip,
+            transport,
+            server: None,
+            protocol: match service.config.mode {
+                Mode::Tcp => Protocol::Tcp,
+                Mode::Http => Protocol::Http1,
+            },
+            streams: 0,
+            state: match self.stage {
+                Stage::Header => "proxy-header",
+                Stage::Handshake => "handshake",
+            },
+        }
     }
 
     /// Since when it keeps us waiting.

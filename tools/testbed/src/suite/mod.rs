@@ -18,6 +18,7 @@ mod image;
 mod keeps;
 mod layer7;
 mod limits;
+mod listing;
 mod load;
 pub mod modes;
 mod offload;
@@ -59,6 +60,7 @@ pub fn all() -> Vec<Test> {
     files::add(&mut tests);
     checks::add(&mut tests);
     api::add(&mut tests);
+    listing::add(&mut tests);
     scale::add(&mut tests);
     image::add(&mut tests);
     tests

@@ -2,10 +2,11 @@
 
 use super::{Ending, Front, Open};
 use crate::core::Core;
+use crate::list::Profile;
 use crate::plan::Plan;
 use crate::tcp::{Fate, NEVER, after};
 use http2::Code;
-use l7_api::Mode;
+use l7_api::{Mode, Protocol};
 use std::collections::VecDeque;
 
 /// Milliseconds that idle sessions are kept for further streams when none is open.
@@ -85,6 +86,24 @@ impl Front {
     pub fn waits(&mut self) -> Option<(bool, u64)> {
         let is_idle = !self.has_streams() && !self.has_output();
         is_idle.then_some((self.has_served, self.since))
+    }
+
+    /// What it says of itself.
+    pub fn profile(&self) -> Profile<'_> {
+        Profile {
+            service: &self.service,
+            client: self.client_address,
+            vip: self.vip,
+            transport: &self.client,
+            server: None,
+            protocol: Protocol::Http2,
+            streams: self.open.len() - self.free.len(),
+            state: match self.ending {
+                Ending::NotYet if self.has_streams() => "active",
+                Ending::NotYet => "idle",
+                Ending::Announced(_) | Ending::Lingering(_) => "closing",
+            },
+        }
     }
 
     /// Makes room for others, with a reset.
