@@ -2,7 +2,7 @@
 //! held in a buffer, or in a pipe once much comes. No more is read than can be held, so a slow
 //! reader slows the sender down.
 
-use crate::pools::{BUFFER_BYTES, Buffer, PIPE_BYTES, Pipe, Pools};
+use crate::pools::{BUFFER_BYTES, Buffer, Pipe, Pools, portion};
 use crate::side::{Read, Written};
 use crate::transport::Transport;
 
@@ -107,7 +107,8 @@ impl Flow {
                 turn.more = true;
                 break;
             }
-            self.fill(from, pools, now, &mut turn);
+            let most = portion(to.side().map_or(0, |side| side.moved()[1]));
+            self.fill(from, most, (pools, now), &mut turn);
             if !by_pipe {
                 self.streak = 0;
             }
@@ -167,8 +168,14 @@ impl Flow {
         }
     }
 
-    /// Reads once into what is empty.
-    fn fill(&mut self, from: &mut Transport, pools: &mut Pools, now: u64, turn: &mut Turn) {
+    /// Reads once into what is empty; `most` into a pipe.
+    fn fill(
+        &mut self,
+        from: &mut Transport,
+        most: usize,
+        (pools, now): (&mut Pools, u64),
+        turn: &mut Turn,
+    ) {
         self.choose_store(pools, now);
         let read = match &mut self.held {
             Held::Nothing => return,
@@ -180,7 +187,7 @@ impl Flow {
             }
             Held::Pipe { pipe, bytes } => {
                 let read = match from.bare() {
-                    Some(side) => side.read_to(&pipe.writer, PIPE_BYTES),
+                    Some(side) => side.read_to(&pipe.writer, most),
                     None => Read::Nothing,
                 };
                 *bytes = if let Read::Bytes(count) = read { count } else { 0 };

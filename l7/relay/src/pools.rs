@@ -10,6 +10,8 @@ use std::sync::Arc;
 pub const BUFFER_BYTES: usize = 32 << 10;
 /// Wanted size of a pipe. The default of 64 KB halves the throughput.
 pub const PIPE_BYTES: usize = 1 << 20;
+/// What anybody's peer may have waiting: the pipe's size if it were not enlarged.
+const LEAST_PORTION: usize = 64 << 10;
 /// Kept when given back; further ones are freed.
 const IDLE_BUFFERS: usize = 256;
 const IDLE_PIPES: usize = 32;
@@ -18,6 +20,12 @@ const IDLE_TEXTS: usize = 64;
 const TEXT_BYTES: usize = 32 << 10;
 /// Milliseconds without a try after a pipe could not be made.
 const PIPE_PAUSE: u64 = 1_000;
+
+/// Bytes that may wait for a peer who has taken so many so far: a quarter of that, in bounds. Who
+/// takes all gets large portions soon; who asks for much and takes nothing costs little.
+pub fn portion(taken: u64) -> usize {
+    usize::try_from(taken / 4).unwrap_or(PIPE_BYTES).clamp(LEAST_PORTION, PIPE_BYTES)
+}
 
 /// Memory for bytes on their way.
 pub type Buffer = Box<[u8; BUFFER_BYTES]>;
@@ -81,8 +89,9 @@ impl Pools {
         if now < self.no_pipes_before {
             return None;
         }
-        let file = self.files.take(Use::Pipe);
-        match file.zip(pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC).ok()) {
+        let flags = PipeFlags::NONBLOCK | PipeFlags::CLOEXEC;
+        let made = self.files.take(Use::Pipe).and_then(|file| Some((file, pipe_with(flags).ok()?)));
+        match made {
             Some((file, (reader, writer))) => {
                 // A user without privilege has an allowance for large pipes: small ones do too.
                 let _ = fcntl_setpipe_size(&writer, PIPE_BYTES);
@@ -107,5 +116,18 @@ impl Pools {
         self.pipes.clear();
         self.buffers.clear();
         self.texts.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_takes_much_gets_large_portions() {
+        assert_eq!(
+            [0, 1 << 18, 1 << 20, 1 << 40].map(portion),
+            [65_536, 65_536, 262_144, 1_048_576]
+        );
     }
 }

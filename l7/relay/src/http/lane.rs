@@ -7,7 +7,7 @@
 //!                    its way
 //! ```
 
-use crate::pools::{BUFFER_BYTES, Buffer, PIPE_BYTES, Pipe, Pools};
+use crate::pools::{BUFFER_BYTES, Buffer, Pipe, Pools};
 use crate::side::{Read, Side, Written};
 use crate::transport::Transport;
 use http1::Progress;
@@ -16,11 +16,15 @@ use std::ops::Range;
 
 /// A body of at most so many octets is copied behind its head, so that both are one packet.
 const JOINED_BYTES: usize = 4 << 10;
+/// What waits for more to come is parked if it is no more than this: the buffer costs more.
+const PARKED_BYTES: usize = BUFFER_BYTES / 2;
 
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Lane {
     buffer: Option<Buffer>,
+    /// In the buffer's place: the first octets of what is not whole.
+    parked: Box<[u8]>,
     start: usize,
     at: usize,
     end: usize,
@@ -49,14 +53,13 @@ pub enum Flushed {
 impl Lane {
     /// What came and has not been looked at.
     pub fn rest(&self) -> &[u8] {
-        self.buffer.as_ref().and_then(|buffer| buffer.get(self.at..self.end)).unwrap_or_default()
+        self.octets(self.at..self.end)
     }
 
     /// The same, and where text is appended.
     pub fn split(&mut self) -> (&[u8], &mut Vec<u8>) {
-        let buffer = self.buffer.as_ref();
-        let rest = buffer.and_then(|buffer| buffer.get(self.at..self.end)).unwrap_or_default();
-        (rest, &mut self.text)
+        let all = self.buffer.as_ref().map_or(&self.parked[..], |buffer| &buffer[..]);
+        (all.get(self.at..self.end).unwrap_or_default(), &mut self.text)
     }
 
     /// Whether nothing waits to be written.
@@ -113,8 +116,8 @@ impl Lane {
     pub fn pass(&mut self, progress: &Progress) {
         self.send = self.at + progress.send.start..self.at + progress.send.end;
         self.at = (self.at + progress.take).min(self.end);
-        let buffer = self.buffer.as_ref();
-        let body = buffer.and_then(|buffer| buffer.get(self.send.clone())).unwrap_or_default();
+        let all = self.buffer.as_ref().map_or(&self.parked[..], |buffer| &buffer[..]);
+        let body = all.get(self.send.clone()).unwrap_or_default();
         if self.text.len() > self.sent && body.len() <= JOINED_BYTES {
             self.text.extend_from_slice(body);
             self.send = 0..0;
@@ -128,6 +131,9 @@ impl Lane {
             return Read::Nothing;
         }
         let buffer = self.buffer.get_or_insert_with(|| pools.buffer());
+        if let Some(begun) = buffer.get_mut(..self.parked.len()) {
+            begun.copy_from_slice(&std::mem::take(&mut self.parked));
+        }
         let Some(room) = buffer.get_mut(self.end..) else { return Read::Nothing };
         let read = from.read(room, pools);
         if let Read::Bytes(count) = read {
@@ -154,7 +160,7 @@ impl Lane {
             self.pipe = Some((pools.pipe(now)?, 0));
         }
         let (pipe, held) = self.pipe.as_mut()?;
-        let read = from.read_to(&pipe.writer, octets.min(PIPE_BYTES));
+        let read = from.read_to(&pipe.writer, octets);
         *held = if let Read::Bytes(count) = read { count } else { 0 };
         Some(read)
     }
@@ -167,8 +173,7 @@ impl Lane {
                 return (Flushed::Blocked, written);
             }
             let text = self.text.get(self.sent..).unwrap_or_default();
-            let buffer = self.buffer.as_ref();
-            let body = buffer.and_then(|buffer| buffer.get(self.send.clone())).unwrap_or_default();
+            let body = self.octets(self.send.clone());
             let result = match (text, body) {
                 ([], []) => self.pour(to),
                 (text, []) => to.write(text),
@@ -194,17 +199,31 @@ impl Lane {
         (Flushed::All, written)
     }
 
+    /// What has begun and is not whole waits without a buffer: it may wait for long.
+    pub fn park(&mut self, pools: &mut Pools) {
+        let waits = self.is_flushed() && !self.kept && self.start < self.end;
+        if !waits || self.end - self.start > PARKED_BYTES {
+            return;
+        }
+        if let Some(buffer) = self.buffer.take() {
+            self.parked = buffer.get(self.start..self.end).unwrap_or_default().into();
+            (self.start, self.at, self.end) = (0, self.at - self.start, self.parked.len());
+            pools.put_buffer(buffer);
+        }
+    }
+
     /// Gives back what is not needed.
     pub fn settle(&mut self, pools: &mut Pools) {
         if !self.is_flushed() {
             return;
         }
-        if self.start == self.end
-            && let Some(buffer) = self.buffer.take()
-        {
-            pools.put_buffer(buffer);
+        if self.start == self.end {
+            self.parked = Box::default();
+            if let Some(buffer) = self.buffer.take() {
+                pools.put_buffer(buffer);
+            }
         }
-        if self.buffer.is_none() {
+        if self.buffer.is_none() && self.parked.is_empty() {
             (self.start, self.at, self.end) = (0, 0, 0);
         }
         if let Some((pipe, _)) = self.pipe.take() {
@@ -236,6 +255,11 @@ impl Lane {
             (Some((pipe, held)), Some(side)) => side.write_from(&pipe.reader, *held),
             _ => Written::Broken,
         }
+    }
+
+    fn octets(&self, range: Range<usize>) -> &[u8] {
+        let all = self.buffer.as_ref().map_or(&self.parked[..], |buffer| &buffer[..]);
+        all.get(range).unwrap_or_default()
     }
 
     fn piped(&self) -> usize {

@@ -6,6 +6,7 @@ use super::session::{Asked, Becomes, Over, Phase, Session, Step};
 use crate::core::Core;
 use crate::journal::Cause;
 use crate::place;
+use crate::pools::portion;
 use crate::side::Read;
 use http1::{Answered, Closed, Refusal, ResponseEdits, Step as Act};
 use l7_api::{PersistenceBy, PersistenceKey};
@@ -147,7 +148,8 @@ impl Session {
         if !self.client.is_bare() || !side.is_readable() || !self.down.rest().is_empty() {
             return None;
         }
-        let most = usize::try_from(left).unwrap_or(usize::MAX);
+        let taken = self.client.side().map_or(0, |side| side.moved()[1]);
+        let most = usize::try_from(left).unwrap_or(usize::MAX).min(portion(taken));
         let read = self.down.draw(side, most, &mut core.pools, core.now)?;
         if let Read::Bytes(count) = read {
             self.exchange.passed(count as u64);

@@ -420,6 +420,9 @@ impl Session {
                 Ok(_) if self.becomes.is_some() => return Fate::Stays,
                 Ok(true) => {}
                 Ok(false) => {
+                    if matches!(self.phase, Phase::Head) {
+                        self.up.park(&mut core.pools);
+                    }
                     self.up.settle(&mut core.pools);
                     self.down.settle(&mut core.pools);
                     return Fate::Stays;
