@@ -42,10 +42,13 @@ impl Pages {
 pub struct Hostile(Talk);
 
 impl Hostile {
-    /// Clients of `target` from these addresses, none yet.
-    pub fn new(client: &Host, target: SocketAddr, sources: &[IpAddr]) -> Result<Self> {
-        let mut command = client.tool("hostile")?;
-        command.arg(target.to_string()).args(sources.iter().map(IpAddr::to_string));
+    /// Clients of `target` from these addresses, none yet, with so many seconds between two words of
+    /// each. They have machines of their own: here they give way to all others.
+    pub fn new(client: &Host, target: SocketAddr, pause: u64, sources: &[IpAddr]) -> Result<Self> {
+        let mut command = client.command("nice");
+        command.args(["-n", "15"]).arg(std::env::current_exe()?).args(["tool", "hostile"]);
+        command.args([target.to_string(), pause.to_string()]);
+        command.args(sources.iter().map(IpAddr::to_string));
         Ok(Self(Talk::start(client, "hostile", command)?))
     }
 

@@ -13,8 +13,8 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::LocalSet;
 use tokio::time::{sleep, timeout};
 
-/// Between two words of one client.
-const PAUSE: Duration = Duration::from_secs(2);
+/// Between two looks whether one who does not read was ended.
+const LOOK: Duration = Duration::from_secs(1);
 /// Being connected at the same time.
 const PARALLEL: u32 = 200;
 
@@ -22,6 +22,8 @@ const PARALLEL: u32 = 200;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     target: SocketAddr,
+    /// Seconds between two words of one client.
+    pause: u64,
     /// Where from, in turn.
     #[arg(required = true)]
     sources: Vec<IpAddr>,
@@ -40,6 +42,8 @@ pub enum Kind {
     Read,
     /// Says nothing at all.
     Mute,
+    /// Means no harm: has asked once, and keeps its connection. It is there to be compared with.
+    Calm,
 }
 
 impl Kind {
@@ -50,6 +54,7 @@ impl Kind {
         ("flood", Self::Flood),
         ("read", Self::Read),
         ("mute", Self::Mute),
+        ("calm", Self::Calm),
     ];
 }
 
@@ -105,9 +110,9 @@ async fn open(
             let stream = stream.await??;
             connected += 1;
             ends.borrow_mut().open += 1;
-            let ends = ends.clone();
+            let (ends, pause) = (ends.clone(), Duration::from_secs(args.pause));
             tokio::task::spawn_local(async move {
-                let end = annoy(kind, stream).await;
+                let end = annoy(kind, stream, pause).await;
                 let mut ends = ends.borrow_mut();
                 ends.open -= 1;
                 *ends.ended.entry(kind).or_default().entry(end).or_default() += 1;
@@ -125,12 +130,12 @@ async fn connect(source: IpAddr, target: SocketAddr) -> Result<TcpStream> {
 }
 
 /// One client, until the other side has had enough; how that showed.
-async fn annoy(kind: Kind, mut stream: TcpStream) -> String {
+async fn annoy(kind: Kind, mut stream: TcpStream, pause: Duration) -> String {
     let _ = stream.write_all(kind.begins()).await;
     if kind == Kind::Read {
         // It would see the end behind what it does not read, were it not a reset.
         loop {
-            sleep(PAUSE).await;
+            sleep(LOOK).await;
             if let Ok(Some(error)) = stream.take_error() {
                 return error.kind().to_string();
             }
@@ -139,11 +144,12 @@ async fn annoy(kind: Kind, mut stream: TcpStream) -> String {
     let (mut reader, mut writer) = stream.split();
     let mut answer = vec![0; 64];
     loop {
-        let pause = if kind == Kind::Flood { Duration::from_micros(1) } else { PAUSE };
+        let pause = if kind == Kind::Flood { Duration::from_micros(1) } else { pause };
         match timeout(pause, reader.read(&mut answer)).await {
             Err(_) => {
                 let _ = writer.write_all(kind.goes_on()).await;
             }
+            Ok(Ok(1..)) if kind == Kind::Calm => {}
             Ok(Ok(count)) if count > 9 => {
                 let status = answer.get(9..12).unwrap_or_default();
                 return String::from_utf8_lossy(status).into_owned();
@@ -158,6 +164,7 @@ impl Kind {
     fn begins(self) -> &'static [u8] {
         match self {
             Self::Mute => b"",
+            Self::Calm => b"GET /name HTTP/1.1\r\nHost: a\r\n\r\n",
             Self::Read => b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n",
             Self::Head | Self::Fields | Self::Flood => b"GET /name HTTP/1.1\r\nHost: a\r\nX",
         }
@@ -169,7 +176,7 @@ impl Kind {
             Self::Head => b"x",
             Self::Fields => b": an octet more\r\nX-And-On",
             Self::Flood => b": 0123456789012345678901234567890123456789012345678901234567890\r\nX",
-            Self::Read | Self::Mute => b"",
+            Self::Read | Self::Mute | Self::Calm => b"",
         }
     }
 }
