@@ -27,7 +27,7 @@ pub use limits::{
     MAX_RULES, MAX_SERVERS, MAX_SERVICES, MAX_STREAMS, MAX_TRUSTED, MAX_UPGRADES, MAX_WINDOW_BYTES,
 };
 pub use message::{
-    ConnectionRow, FrameError, HEADER_BYTES, Problem, Protocol, Reply, Request, SocketKey, Status,
+    ConnectionRow, FrameError, HEADER_BYTES, Problem, Reply, Request, SocketKey, Spoken, Status,
     VERSION, decode, encode, read_header,
 };
 pub use persistence::{Persistence, PersistenceBy, PersistenceKey, PersistenceRow};

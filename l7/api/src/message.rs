@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::net::SocketAddr;
 
 /// Version of the contract. It changes whenever a message's encoding does.
-pub const VERSION: u8 = 8;
+pub const VERSION: u8 = 9;
 
 /// Bytes before each body.
 pub const HEADER_BYTES: usize = 8;
@@ -145,7 +145,7 @@ pub struct SocketKey {
 
 /// What a client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Protocol {
+pub enum Spoken {
     /// Whatever it likes: its bytes are not looked at. A tunnel through HTTP too.
     Tcp,
     /// HTTP/1.
@@ -169,7 +169,7 @@ pub struct ConnectionRow {
     /// Our own end towards the real server.
     pub source: Option<SocketAddr>,
     /// What it speaks.
-    pub protocol: Protocol,
+    pub protocol: Spoken,
     /// Whether it is encrypted.
     pub is_secure: bool,
     /// HTTP/2: open streams.

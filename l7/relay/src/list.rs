@@ -7,7 +7,7 @@ use crate::plan::{Server, Service};
 use crate::side::Side;
 use crate::tcp::NEVER;
 use crate::transport::Transport;
-use l7_api::{ConnectionRow, Protocol};
+use l7_api::{ConnectionRow, Spoken};
 use std::net::SocketAddr;
 
 /// Connections looked at in one turn.
@@ -24,7 +24,7 @@ pub struct Profile<'a> {
     pub vip: SocketAddr,
     pub transport: &'a Transport,
     pub server: Option<(&'a Server, &'a Transport)>,
-    pub protocol: Protocol,
+    pub protocol: Spoken,
     pub streams: usize,
     pub state: &'static str,
 }

@@ -22,7 +22,7 @@ use crate::shared::{Queued, ServerPlace, ServicePlace};
 use crate::side::{Read, Side, Written};
 use crate::slab::{End, Key, Token};
 use crate::transport::{Client, News, Offer, Progress, Stream, Transport};
-use l7_api::{Mode, OnDown, Protocol, Removal, ServerId, ServerState};
+use l7_api::{Mode, OnDown, Removal, ServerId, ServerState, Spoken};
 use proxyproto::Endpoints;
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
@@ -377,7 +377,7 @@ impl Pair {
             vip: self.vip,
             transport: &self.client,
             server: upstream.map(|upstream| (&*upstream.server, &upstream.side)),
-            protocol: Protocol::Tcp,
+            protocol: Spoken::Tcp,
             streams: 0,
             state: match self.phase {
                 Phase::Listening(_) => "listening",

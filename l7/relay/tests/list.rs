@@ -4,7 +4,7 @@ mod common;
 
 use common::http::{Peer, http_service, ok, server};
 use common::{RealServer, address, snapshot};
-use l7_api::{ConnectionRow, Protocol};
+use l7_api::{ConnectionRow, Spoken};
 use relay::{Relay, Size};
 use std::time::{Duration, Instant};
 
@@ -47,7 +47,7 @@ fn a_pair_says_whom_it_joins_and_what_has_passed() {
     assert_eq!((row.vip, row.service), (address(&service), 3));
     assert_eq!(row.server, Some((8, real.address)));
     assert_eq!(row.source.map(|source| source.ip()), Some(real.address.ip()));
-    assert_eq!((row.protocol, row.is_secure, &*row.state), (Protocol::Tcp, false, "open"));
+    assert_eq!((row.protocol, row.is_secure, &*row.state), (Spoken::Tcp, false, "open"));
     assert_eq!((row.bytes_in, row.bytes_out), (5, 5));
     drop(peer);
     listed(&relay, 10, <[ConnectionRow]>::is_empty);
@@ -71,7 +71,7 @@ fn a_session_has_a_real_server_while_it_is_served() {
     assert_eq!(peer.get("/").unwrap().status(), 200);
     let rows = listed(&relay, 1, state("idle"));
     assert!(rows[0].bytes_in > 20 && rows[0].bytes_out > 20, "{rows:?}");
-    assert_eq!((rows[0].server, rows[0].protocol), (None, Protocol::Http1));
+    assert_eq!((rows[0].server, rows[0].protocol), (None, Spoken::Http1));
     peer.send(b"GET /ne").unwrap();
     assert!(listed(&relay, 1, state("head"))[0].expires_ms.is_some());
     peer.send(b"ver HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();

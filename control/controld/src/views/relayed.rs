@@ -1,6 +1,6 @@
 //! Connections of the layer 7 proxy.
 
-use l7_api::{ConnectionRow, Mode, Protocol, Snapshot};
+use l7_api::{ConnectionRow, Mode, Snapshot, Spoken};
 use rest::types;
 use std::collections::HashMap;
 
@@ -55,11 +55,11 @@ fn word(mode: Mode) -> &'static str {
     }
 }
 
-fn spoken(protocol: Protocol) -> &'static str {
+fn spoken(protocol: Spoken) -> &'static str {
     match protocol {
-        Protocol::Tcp => "tcp",
-        Protocol::Http1 => "http1",
-        Protocol::Http2 => "http2",
+        Spoken::Tcp => "tcp",
+        Spoken::Http1 => "http1",
+        Spoken::Http2 => "http2",
     }
 }
 
@@ -79,7 +79,7 @@ mod tests {
             service: 7,
             server: Some((9, "10.0.0.1:80".parse().unwrap())),
             source: None,
-            protocol: Protocol::Http1,
+            protocol: Spoken::Http1,
             is_secure: true,
             streams: 0,
             state: "active".into(),

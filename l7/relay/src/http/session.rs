@@ -16,7 +16,7 @@ use crate::slab::{End, Key, Token};
 use crate::tcp::{Fate, NEVER, Pair, Parts};
 use crate::transport::{Client, News, Stream, Transport};
 use http1::{AddressText, Exchange, Version};
-use l7_api::{OnDown, Protocol, Removal, ServerId, ServerState};
+use l7_api::{OnDown, Removal, ServerId, ServerState, Spoken};
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
 use std::net::SocketAddr;
@@ -289,7 +289,7 @@ impl Session {
             vip: self.vip,
             transport: &self.client,
             server: upstream.map(|upstream| (&*upstream.server, &upstream.side)),
-            protocol: Protocol::Http1,
+            protocol: Spoken::Http1,
             streams: 0,
             state: match self.phase {
                 Phase::Head if self.up.rest().is_empty() => "idle",

@@ -10,7 +10,7 @@ use crate::plan::{Plan, Service};
 use crate::side::Read;
 use crate::slab::{End, Key, Token};
 use crate::tcp::{NEVER, after};
-use l7_api::{Mode, Prefix, Protocol, Removal};
+use l7_api::{Mode, Prefix, Removal, Spoken};
 use proxyproto::Origin;
 use rustix::event::epoll::EventFlags;
 use rustix::fd::OwnedFd;
@@ -167,8 +167,8 @@ impl Arrival {
             transport,
             server: None,
             protocol: match service.config.mode {
-                Mode::Tcp => Protocol::Tcp,
-                Mode::Http => Protocol::Http1,
+                Mode::Tcp => Spoken::Tcp,
+                Mode::Http => Spoken::Http1,
             },
             streams: 0,
             state: match self.stage {

@@ -94,8 +94,9 @@ impl Back {
         if let Some(key) = found {
             return Ok(key);
         }
+        let file = core.server_file()?;
         let fd = dial(route.to, service.config.source, client, vip.ip())?;
-        let side = Side::new(fd, core.now);
+        let side = Side::new(fd, file, core.now);
         let until = after(core.now, service.config.timeouts.connect_ms);
         let key = core.connections.insert(|key| {
             let parts = (route.clone(), service.clone(), server.clone());

@@ -6,7 +6,7 @@ use crate::list::Profile;
 use crate::plan::Plan;
 use crate::tcp::{Fate, NEVER, after};
 use http2::Code;
-use l7_api::{Mode, Protocol};
+use l7_api::{Mode, Spoken};
 use std::collections::VecDeque;
 
 /// Milliseconds that idle sessions are kept for further streams when none is open.
@@ -96,7 +96,7 @@ impl Front {
             vip: self.vip,
             transport: &self.client,
             server: None,
-            protocol: Protocol::Http2,
+            protocol: Spoken::Http2,
             streams: self.open.len() - self.free.len(),
             state: match self.ending {
                 Ending::NotYet if self.has_streams() => "active",
