@@ -33,7 +33,9 @@ impl Program {
     /// When the data plane does not start, refuses the snapshot, or lets packets go unbalanced.
     pub fn forward(&self, bed: &Bed, interval: Duration) -> Result<Sample> {
         bed.clear()?;
-        let mut process = Process::start(self, bed)?;
+        let plugin = ["-d".to_owned(), bed.plugin().display().to_string()];
+        let place = Place { folder: bed.folder(), eal: &plugin, device: &bed.device(), cpu: 1 };
+        let mut process = Process::start(self, &place)?;
         process.apply(snapshot(self.mode, bed.trace))?;
         bed.warm_up()?;
         let before = process.counters()?;
@@ -54,15 +56,32 @@ impl Program {
 /// Source addresses of SNAT.
 const SNAT_ADDRESSES: u16 = 16;
 
-struct Process {
+/// Where a data plane runs.
+pub struct Place<'a> {
+    /// Folder for its files.
+    pub folder: &'a Path,
+    /// Further arguments for DPDK.
+    pub eal: &'a [String],
+    /// Its port.
+    pub device: &'a str,
+    /// Its worker's CPU.
+    pub cpu: u16,
+}
+
+/// A data plane that runs until this is dropped.
+pub struct Process {
     child: Child,
     socket: UnixStream,
     files: [PathBuf; 2],
 }
 
 impl Process {
-    fn start(program: &Program, bed: &Bed) -> Result<Self> {
-        let folder = bed.folder().join("data");
+    /// Starts it.
+    ///
+    /// # Errors
+    /// When it does not start or does not answer.
+    pub fn start(program: &Program, place: &Place) -> Result<Self> {
+        let folder = place.folder.join("data");
         let table = program.table.join(format!("fulcrum-bench-{}", std::process::id()));
         fs::create_dir_all(&folder)?;
         let mut child = Command::new(&program.executable)
@@ -70,11 +89,10 @@ impl Process {
             .arg(&folder)
             .arg("--table")
             .arg(&table)
-            .arg("--eal=-d")
-            .arg(format!("--eal={}", bed.plugin().display()))
+            .args(place.eal.iter().map(|word| format!("--eal={word}")))
             .arg("--port")
-            .arg(format!("bench={}", bed.device()))
-            .args(["--no-companion", "--idle", "poll", "--cpus", "1"])
+            .arg(format!("bench={}", place.device))
+            .args(["--no-companion", "--idle", "poll", "--cpus", &place.cpu.to_string()])
             .args(["--table-entries", "1500000"])
             .env("RUST_LOG", "warn")
             .stdin(Stdio::null())
@@ -91,14 +109,22 @@ impl Process {
         }
     }
 
-    fn apply(&mut self, snapshot: Snapshot) -> Result<()> {
+    /// Has it forward by a snapshot.
+    ///
+    /// # Errors
+    /// When it refuses.
+    pub fn apply(&mut self, snapshot: Snapshot) -> Result<()> {
         match self.ask(&Request::Apply(Box::new(snapshot)))? {
             Reply::Applied { .. } => Ok(()),
             other => bail!("the snapshot was not applied: {other:?}"),
         }
     }
 
-    fn counters(&mut self) -> Result<Counters> {
+    /// What it has counted.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn counters(&mut self) -> Result<Counters> {
         match self.ask(&Request::Counters)? {
             Reply::Counters(counters) => Ok(*counters),
             other => bail!("no counters but {other:?}"),
@@ -140,7 +166,7 @@ fn connect(path: &Path) -> Result<UnixStream> {
 }
 
 /// One service with four real servers behind static hops.
-fn snapshot(mode: Mode, trace: Trace) -> Snapshot {
+pub fn snapshot(mode: Mode, trace: Trace) -> Snapshot {
     let host = |group: u16, n: u16| match trace.ipv6 {
         false => IpAddr::V4(Ipv4Addr::new(10, 9, group as u8, n as u8)),
         true => IpAddr::V6(Ipv6Addr::new(0xfd09, 0, 0, group, 0, 0, 0, n)),

@@ -45,7 +45,8 @@ pub struct L4 {
     json: bool,
 }
 
-const MODES: [(&str, Mode); 4] =
+/// Modes by their names.
+pub const MODES: [(&str, Mode); 4] =
     [("dr", Mode::Dr), ("nat", Mode::Nat), ("snat", Mode::Snat), ("tun", Mode::Tun)];
 
 /// One line of the table: what is measured, and what it was each time.

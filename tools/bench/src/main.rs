@@ -6,6 +6,7 @@ mod bed;
 mod fulcrum;
 mod l4;
 mod l7;
+mod rfc2544;
 mod testpmd;
 
 use anyhow::Result;
@@ -22,6 +23,8 @@ struct Args {
 enum What {
     /// Layer 4 throughput of each mode as a fraction of testpmd 5tswap.
     L4(l4::L4),
+    /// RFC 2544 from port to port: the generator on one CPU, a forwarder on another, memif between them.
+    Rfc2544(rfc2544::Rfc2544),
     /// Layer 7 beside HAProxy, nginx and stunnel: work per CPU-second, memory, system calls.
     L7(l7::Args),
 }
@@ -29,6 +32,7 @@ enum What {
 fn main() -> Result<()> {
     match Args::parse().what {
         What::L4(args) => l4::l4(&args),
+        What::Rfc2544(args) => rfc2544::run(&args),
         What::L7(args) => l7::run(&args),
     }
 }

@@ -12,22 +12,28 @@ use std::time::Duration;
 /// When testpmd is not installed or does not forward.
 pub fn forward(bed: &Bed, mode: &str, interval: Duration) -> Result<Sample> {
     bed.clear()?;
-    let _running = Running::start(bed, mode)?;
+    let plugin = ["-d".to_owned(), bed.plugin().display().to_string()];
+    let _running = Running::start(&plugin, &bed.device(), mode, "0,1")?;
     bed.warm_up()?;
     bed.measure(interval)
 }
 
-struct Running {
+/// A forwarder that runs until this is dropped.
+pub struct Running {
     child: Child,
     input: Option<ChildStdin>,
 }
 
 impl Running {
-    fn start(bed: &Bed, mode: &str) -> Result<Self> {
+    /// Starts it on a virtual device; the second CPU forwards.
+    ///
+    /// # Errors
+    /// When testpmd is not installed.
+    pub fn start(eal: &[String], device: &str, mode: &str, cpus: &str) -> Result<Self> {
         let mut child = Command::new("dpdk-testpmd")
-            .args(["-l", "0,1", "--in-memory", "--no-telemetry", "--no-pci", "-d"])
-            .arg(bed.plugin())
-            .arg(format!("--vdev={}", bed.device()))
+            .args(["-l", cpus, "--in-memory", "--no-telemetry", "--no-pci"])
+            .args(eal)
+            .arg(format!("--vdev={device}"))
             .args(["--", "-i", "--auto-start", "--total-num-mbufs=16383"])
             .arg(format!("--forward-mode={mode}"))
             .stdin(Stdio::piped())
