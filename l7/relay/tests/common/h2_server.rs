@@ -33,11 +33,14 @@ pub enum Act {
     GoAway,
 }
 
+/// What is left of an answer: its body, and a trailer.
+type Rest = (Vec<u8>, Option<(&'static str, &'static str)>);
+
 struct Served {
     stream: TcpStream,
     http2: Connection,
     asked: HashMap<StreamId, Asked>,
-    answers: HashMap<StreamId, (Vec<u8>, Option<(&'static str, &'static str)>)>,
+    answers: HashMap<StreamId, Rest>,
     turn: u64,
 }
 

@@ -121,7 +121,8 @@ impl Dice<'_> {
     /// Rules of which each one is accepted alone.
     fn rules(&mut self) -> Option<Rules> {
         let rules: Vec<Rule> = (0..=self.roll(4)).map(|_| self.rule()).collect();
-        let good = rules.into_iter().filter(|rule| Rules::new(&[rule.clone()], &[]).is_ok());
+        let good =
+            rules.into_iter().filter(|rule| Rules::new(std::slice::from_ref(rule), &[]).is_ok());
         Rules::new(&good.collect::<Vec<_>>(), &[1]).ok()
     }
 
