@@ -315,6 +315,7 @@ const UNSEEN: &[&str] = &[
     "only requests have cookies",
     "the name of the cookie is missing",
     "not known by their addresses",
+    "many share a connection of HTTP/2",
     "has another meaning",
     "two pages for status 503",
     "runs backwards",

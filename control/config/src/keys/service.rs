@@ -222,7 +222,7 @@ pub static HTTP: Object = Object {
         Key::with_default("http.http2_streams", integer(0, MAX_STREAMS as u64, "requests"), "100")
             .help("Requests of one connection of HTTP/2 at a time; 0: clients get HTTP/1 alone."),
         Key::with_default("http.server_protocol", Kind::Word(SERVER_PROTOCOL), "\"http/1.1\"")
-            .help("What is spoken with real servers. The requests of all clients share a connection of HTTP/2, so it does not go with `proxy_protocol` or `source = \"client\"`; requests for another protocol (WebSocket) and for the fallback server go by HTTP/1.1 in any case."),
+            .help("What is spoken with real servers; the requests of all clients share a connection of HTTP/2, so it does not go with `proxy_protocol` or `source = \"client\"`, and requests for another protocol (WebSocket) and for the fallback server go by HTTP/1.1 in any case."),
         Key::with_default("http.max_body", integer(0, i64::MAX as u64, "bytes"), "0")
             .example("1_073_741_824")
             .help("Longest body of a request; 0 is unrestricted."),

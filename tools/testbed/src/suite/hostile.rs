@@ -30,7 +30,7 @@ const CROWD: [(&str, Kind, u32); 5] = [
 /// Descriptors that the proxy has for a thousand of them: those who read nothing need two each.
 const FILES: u64 = 1_200;
 /// What one of them may cost the proxy on the average, in its own memory, besides the buffers that
-/// are kept for everybody.
+/// are kept for everybody: 256 of 32 KiB in each of two workers.
 const BYTES_EACH: u64 = 8 << 10;
 const BYTES_KEPT: u64 = 16 << 20;
 /// Others wait at most so many times as long in 99 of 100 cases as beside as many who mean well,
