@@ -11,7 +11,10 @@ use std::path::Path;
 pub enum Binding {
     /// Behind an IOMMU: the NIC reaches the data plane's memory and no other.
     VfioPci,
-    /// Without one. Does not work under kernel lockdown (Secure Boot).
+    /// Without one, by a kernel that was built to allow that. The NIC reaches all memory; its
+    /// registers and interrupts are still the kernel's to hand out, as under lockdown they must be.
+    VfioWithoutIommu,
+    /// The same by any other kernel. Does not work under lockdown (Secure Boot).
     UioPciGeneric,
 }
 
@@ -19,15 +22,26 @@ impl fmt::Display for Binding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::VfioPci => "vfio-pci, behind an IOMMU",
+            Self::VfioWithoutIommu => "vfio-pci, without an IOMMU",
             Self::UioPciGeneric => "uio_pci_generic, without an IOMMU",
         })
     }
 }
 
 impl Binding {
-    /// The safest that the machine can do.
-    pub fn for_nic(has_iommu: bool) -> Self {
-        if has_iommu { Self::VfioPci } else { Self::UioPciGeneric }
+    /// The safest that machine and kernel can do.
+    pub fn for_nic(has_iommu: bool, without: Self) -> Self {
+        if has_iommu { Self::VfioPci } else { without }
+    }
+
+    /// What becomes of NICs without an IOMMU. The kernel has a switch for it only if it can; it is
+    /// off until somebody who knows what that means puts it on.
+    pub fn without_iommu(sys: &Path) -> Self {
+        let switch = sys.join("module/vfio/parameters/enable_unsafe_noiommu_mode");
+        match switch.exists() && fs::write(switch, "Y").is_ok() {
+            true => Self::VfioWithoutIommu,
+            false => Self::UioPciGeneric,
+        }
     }
 
     /// Binds. The kernel probes a device by the driver that `driver_override` names, and says
@@ -56,7 +70,7 @@ impl Binding {
 
     fn driver(self) -> &'static str {
         match self {
-            Self::VfioPci => "vfio-pci",
+            Self::VfioPci | Self::VfioWithoutIommu => "vfio-pci",
             Self::UioPciGeneric => "uio_pci_generic",
         }
     }
@@ -100,5 +114,20 @@ mod tests {
         fs::remove_file(bus.join("drivers_probe")).unwrap();
         Binding::VfioPci.apply(sys.path(), nic).unwrap();
         assert!(!bus.join("drivers_probe").exists(), "bound already, and probed again");
+    }
+
+    #[test]
+    fn a_kernel_that_can_do_without_an_iommu_is_told_to() {
+        let sys = tempfile::tempdir().unwrap();
+        let folder = sys.path().join("module/vfio/parameters");
+        fs::create_dir_all(&folder).unwrap();
+        assert_eq!(Binding::without_iommu(sys.path()), Binding::UioPciGeneric);
+        let switch = folder.join("enable_unsafe_noiommu_mode");
+        fs::write(&switch, "N").unwrap();
+        let without = Binding::without_iommu(sys.path());
+        assert_eq!(without, Binding::VfioWithoutIommu);
+        assert_eq!(fs::read_to_string(&switch).unwrap(), "Y");
+        assert_eq!(Binding::for_nic(true, without), Binding::VfioPci);
+        assert_eq!(Binding::for_nic(false, without), without);
     }
 }

@@ -25,12 +25,14 @@ pub fn take(sys: &Path, list: &Path, line: &CommandLine) {
     if nics.is_empty() {
         log::error("this machine has no PCI NIC");
     }
+    let without = Binding::without_iommu(sys);
     for nic in &nics {
-        match plan(nic, &supported, &skip) {
+        match plan(nic, &supported, &skip, without) {
             Plan::Skipped => log::line(&format!("{nic}: skipped, as asked")),
             Plan::Unsupported => log::error(&format!(
-                "{nic}: this image has no driver for it; it is not used. Give the machine one of \
-                 virtio, vmxnet3, e1000, e1000e, igb, ixgbe, i40e, ice, iavf, mlx5 or bnxt"
+                "{nic}: this image has no driver for it; it is not used. Give the machine a NIC for \
+                 one of {}",
+                supported.names()
             )),
             Plan::Shared { driver } => {
                 log::line(&format!("{nic}: {driver}, which shares it with the kernel"));
@@ -58,16 +60,22 @@ enum Plan<'a> {
     },
 }
 
-fn plan<'a>(nic: &Nic, supported: &'a Supported, skip: &[&str]) -> Plan<'a> {
+fn plan<'a>(
+    nic: &Nic,
+    supported: &'a Supported,
+    skip: &[&str],
+    without_iommu: Binding,
+) -> Plan<'a> {
     if skip.contains(&nic.address.as_str()) {
         return Plan::Skipped;
     }
     match supported.driver(nic.vendor, nic.device) {
         None => Plan::Unsupported,
         Some(driver) if driver.shared => Plan::Shared { driver: &driver.name },
-        Some(driver) => {
-            Plan::Bind { driver: &driver.name, binding: Binding::for_nic(nic.has_iommu) }
-        }
+        Some(driver) => Plan::Bind {
+            driver: &driver.name,
+            binding: Binding::for_nic(nic.has_iommu, without_iommu),
+        },
     }
 }
 
@@ -82,13 +90,15 @@ mod tests {
     #[test]
     fn each_nic_gets_what_the_machine_and_the_image_can_do() {
         let supported = Supported::parse("8086:100e net_e1000_em\n8086:1017 mlx5_pci shared\n");
-        let of = |device, iommu| plan(&nic("0000:00:03.0", device, iommu), &supported, &["x"]);
+        let without = Binding::UioPciGeneric;
+        let of =
+            |device, iommu| plan(&nic("0000:00:03.0", device, iommu), &supported, &["x"], without);
         let bound = |binding| Plan::Bind { driver: "net_e1000_em", binding };
         assert_eq!(of(0x100e, false), bound(Binding::UioPciGeneric));
         assert_eq!(of(0x100e, true), bound(Binding::VfioPci));
         assert_eq!(of(0x1017, true), Plan::Shared { driver: "mlx5_pci" });
         assert_eq!(of(0x8139, true), Plan::Unsupported);
         let skipped = nic("0000:00:03.0", 0x100e, true);
-        assert_eq!(plan(&skipped, &supported, &["0000:00:03.0"]), Plan::Skipped);
+        assert_eq!(plan(&skipped, &supported, &["0000:00:03.0"], without), Plan::Skipped);
     }
 }

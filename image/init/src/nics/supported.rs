@@ -1,5 +1,7 @@
 //! Which NICs the drivers of this image work on.
 
+use std::collections::BTreeSet;
+
 /// A driver of the data plane.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Driver {
@@ -18,6 +20,13 @@ impl Supported {
     /// vendor. What is no such line is left out.
     pub fn parse(text: &str) -> Self {
         Self(text.lines().filter_map(parse_line).collect())
+    }
+
+    /// All drivers, as DPDK calls them.
+    pub fn names(&self) -> String {
+        let names: BTreeSet<&str> =
+            self.0.iter().map(|(.., driver)| driver.name.as_str()).collect();
+        names.into_iter().collect::<Vec<_>>().join(", ")
     }
 
     /// The driver of a NIC.
@@ -54,5 +63,6 @@ mod tests {
         assert_eq!(name(0x15b3, 7), Some("mlx5"));
         assert!(supported.driver(0x15b3, 7).unwrap().shared);
         assert_eq!(supported.0.len(), 2);
+        assert_eq!(supported.names(), "mlx5, net_virtio");
     }
 }
