@@ -1,6 +1,8 @@
 //! Keeps the consoles and the balancer running, and reaps whatever was left to PID 1.
 
+use crate::answers::Answers;
 use crate::log;
+use crate::watchdog::Guard;
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, wait};
 use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -17,9 +19,10 @@ const GRACE: Duration = Duration::from_secs(25);
 /// Only bounds what a lost signal could do.
 const LONGEST_SLEEP: Duration = Duration::from_secs(5);
 
-/// So long after its start, and with both of its programs answering, the balancer works.
+/// So long after its start, and with its programs answering, the balancer works.
 const WORKS: Duration = Duration::from_secs(10);
-const SOCKETS: [&str; 2] = ["/run/fulcrum/control.sock", "/run/fulcrum/dataplane.sock"];
+/// Where it is asked.
+const DOOR: &str = "/run/fulcrum/control.sock";
 
 /// How the machine shall end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,27 +33,37 @@ pub enum End {
     Restart,
 }
 
-/// Owns the signals and children of PID 1.
+/// Owns the signals and children of PID 1, and feeds the watchdog.
 pub struct Keeper {
     signals: Receiver<i32>,
+    guard: Guard,
+}
+
+/// What is asked of the slot that was booted.
+pub trait Slot {
+    /// Called once, when what there is has been seen to work.
+    fn works(&self);
+    /// Whether it has never been seen to, in this or an earlier boot.
+    fn is_on_trial(&self) -> bool;
 }
 
 impl Keeper {
     /// Takes over the signals.
-    pub fn new() -> Self {
+    pub fn new(guard: Guard) -> Self {
         // Without it the kernel restarts the machine at Ctrl-Alt-Del by itself.
         let _ = rustix::system::reboot(rustix::system::RebootCommand::CadOff);
         let mut signals = Signals::new([SIGCHLD, SIGINT, SIGTERM]).expect("PID 1 takes signals");
         let (sender, receiver) = channel();
         std::thread::spawn(move || signals.forever().try_for_each(|signal| sender.send(signal)));
-        Self { signals: receiver }
+        Self { signals: receiver, guard }
     }
 
     /// Runs the wizard, and by `file`, once there is one, the balancer, until the machine shall
-    /// end. `proven` is called once, when what there is has been seen to work.
-    pub fn run(self, file: &Path, proven: impl FnOnce()) -> End {
+    /// end.
+    pub fn run(mut self, file: &Path, slot: &impl Slot) -> End {
         let (mut wizard, mut balancer) = (Program::default(), Program::default());
-        let mut proven = Some(proven);
+        let answers = Answers::ask(Path::new(DOOR));
+        let mut is_proven = false;
         loop {
             let now = Instant::now();
             let is_configured = file.exists();
@@ -59,21 +72,27 @@ impl Keeper {
                 balancer.keep(now, || start("fulcrum", command(file)));
             }
             let works = match is_configured {
-                true => {
-                    balancer.age(now) >= WORKS && SOCKETS.iter().all(|it| Path::new(it).exists())
-                }
+                true => balancer.age(now) >= WORKS && answers.last().is_some(),
                 // Which is the operator's to change, and no fault of the system's.
                 false => wizard.age(now) >= WORKS,
             };
-            if works {
-                proven.take().into_iter().for_each(|proven| proven());
+            if works && !is_proven {
+                is_proven = true;
+                slot.works();
+            }
+            match is_configured {
+                true => self.guard.look(now, answers.last(), || slot.is_on_trial()),
+                false => self.guard.expect_nothing_before(now),
             }
             let due = match is_configured {
                 true => wizard.due(now).min(balancer.due(now)),
                 false => wizard.due(now),
             };
             if let Some(end) = self.sleep(due) {
+                // What hangs on the way out ends by the watchdog.
+                self.guard.feed();
                 self.stop(balancer);
+                self.guard.feed();
                 return end;
             }
             reap(|pid, how| {

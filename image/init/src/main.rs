@@ -6,6 +6,7 @@
 //! which by `panic=` is a reboot.
 #![forbid(unsafe_code)]
 
+mod answers;
 mod button;
 mod command_line;
 mod grow;
@@ -20,11 +21,14 @@ mod open_files;
 mod power;
 mod slots;
 mod state;
+mod watchdog;
 mod wish;
 
 use command_line::CommandLine;
 use keep::{End, Keeper};
 use std::path::Path;
+use std::time::{Duration, Instant};
+use watchdog::{Guard, Watchdog};
 
 /// What the image was built with.
 const LISTS: &str = "/usr/lib/fulcrum";
@@ -57,9 +61,11 @@ fn boot() -> End {
         state::mount_folder();
     });
     mounts::seal();
-    let keeper = Keeper::new();
+    let trial = line.value("fulcrum.trial").and_then(|seconds| seconds.parse().ok());
+    let trial = trial.map_or(Guard::TRIAL, Duration::from_secs);
+    let keeper = Keeper::new(Guard::new(Watchdog::open(Path::new("/")), Instant::now(), trial));
     button::watch();
     let folder = Path::new(state::FOLDER);
     wish::fulfil(folder);
-    keeper.run(&folder.join(CONFIGURATION), || slots::mark_good(&line))
+    keeper.run(&folder.join(CONFIGURATION), &slots::Booted(&line))
 }

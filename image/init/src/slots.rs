@@ -6,7 +6,7 @@
 //! was this time, both are told.
 
 use crate::command_line::CommandLine;
-use crate::log;
+use crate::{keep, log};
 use anyhow::{Context, Result, ensure};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use std::fs::{self, File};
@@ -21,16 +21,27 @@ const ENVIRONMENT: &str = "grub/grubenv";
 const LENGTH: usize = 1024;
 const HEADER: &str = "# GRUB Environment Block\n";
 
-/// Marks the slot that the command line names as good. Without one nothing is counted.
-pub fn mark_good(line: &CommandLine) {
-    let Some(slot) = line.value("fulcrum.slot") else { return };
-    match mounted(|folder| tell(folder, slot)) {
-        Ok(()) => log::line(&format!("slot {slot} works")),
-        Err(error) => log::error(&format!("slot {slot} works, but is not marked so: {error:#}")),
+/// The slot that the command line names. Without one nothing is counted.
+pub struct Booted<'a>(pub &'a CommandLine);
+
+impl keep::Slot for Booted<'_> {
+    fn works(&self) {
+        let Some(slot) = self.0.value("fulcrum.slot") else { return };
+        match mounted(|folder| tell(folder, slot)) {
+            Ok(()) => log::line(&format!("slot {slot} works")),
+            Err(error) => {
+                log::error(&format!("slot {slot} works, but is not marked so: {error:#}"));
+            }
+        }
+    }
+
+    fn is_on_trial(&self) -> bool {
+        let Some(slot) = self.0.value("fulcrum.slot") else { return false };
+        mounted(|folder| is_counted(folder, slot)).unwrap_or(false)
     }
 }
 
-fn mounted(then: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+fn mounted<T>(then: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
     let device = crate::state::partition(PARTITION).context("there is no boot partition")?;
     fs::create_dir_all(PLACE)?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
@@ -52,6 +63,14 @@ fn tell(folder: &Path, slot: &str) -> Result<()> {
         file.sync_all()?;
     }
     Ok(())
+}
+
+/// Whether the loaders count the tries of a slot.
+fn is_counted(folder: &Path, slot: &str) -> Result<bool> {
+    let file = folder.join(ENVIRONMENT);
+    let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+    let good = format!("good={slot}");
+    Ok(!text.lines().any(|line| line == good))
 }
 
 /// The name without a count is that of a slot which works.
@@ -102,6 +121,7 @@ mod tests {
         }
         let file = folder.path().join(ENVIRONMENT);
         fs::write(&file, block("slot=a\ntries=2\ngood=b\n")).unwrap();
+        assert!(is_counted(folder.path(), "a").unwrap());
         // The second time there is nothing left to do.
         for _ in 0..2 {
             tell(folder.path(), "a").unwrap();
@@ -111,6 +131,8 @@ mod tests {
             assert_eq!(names, ["fulcrum-a.efi", "fulcrum-ab+3.efi", "fulcrum-b+3.efi"]);
             let text = fs::read_to_string(&file).unwrap();
             assert_eq!(text, block("slot=a\ntries=2\ngood=a\n"));
+            assert!(!is_counted(folder.path(), "a").unwrap());
+            assert!(is_counted(folder.path(), "b").unwrap());
         }
     }
 

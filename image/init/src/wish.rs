@@ -134,7 +134,7 @@ mod tests {
         assert_eq!(file(folder.path()).as_deref(), Some("first"));
         let revision = folder.path().join("config/revisions/00000001.toml");
         assert_eq!(fs::read_to_string(revision).unwrap(), "first");
-        assert_eq!(numbers(&folder.path().join(BEFORE)), []);
+        assert!(numbers(&folder.path().join(BEFORE)).is_empty());
     }
 
     #[test]
