@@ -106,11 +106,12 @@ impl Lab {
     }
 
     /// A TAP interface on a network, for a virtual machine that runs in [`Self::switch`].
-    pub fn tap(&self, name: &str, network: &str) -> Result<()> {
+    pub fn tap(&self, name: &str, network: &str, has_queues: bool) -> Result<()> {
         if !self.networks.contains(network) {
             bail!("there is no network {network}");
         }
-        self.switch.ip(&format!("tuntap add dev {name} mode tap"))?;
+        let queues = if has_queues { " multi_queue" } else { "" };
+        self.switch.ip(&format!("tuntap add dev {name} mode tap{queues}"))?;
         self.switch.ip(&format!("link set {name} master {network} mtu 9000 up")).map(drop)
     }
 

@@ -3,7 +3,7 @@
 use crate::clients;
 use crate::harness::Test;
 use crate::lab::{Host, Lab, Link, until};
-use crate::machine::{Boot, Given, Hardware, Image, Machine};
+use crate::machine::{Boot, Fault, Given, Hardware, Image, Machine};
 use crate::servers::Server;
 use anyhow::{Context, Result, ensure};
 use std::net::IpAddr;
@@ -97,7 +97,7 @@ fn answer_at_console(image: &Image) -> Result<()> {
     std::thread::sleep(Duration::from_secs(2));
     talk(&mut machine, &MENU[4..], ANSWER)?;
     machine.must_end(Duration::from_secs(60))?;
-    crate::machine::state_must_be_clean(&bed.lab)?;
+    crate::machine::state_must_be_clean(&bed.lab, 1)?;
     let serial = machine.serial();
     ensure!(!serial.contains(PASSWORD), "the password was shown:\n{serial}");
     ensure!(serial.contains("init: power off"), "no orderly end:\n{serial}");
@@ -156,7 +156,7 @@ impl Bed {
         let own = [("lan", "virtio-net-pci")];
         let four = [("lan", "vmxnet3"); 4];
         let nics = if boot == Boot::Ova { &four[..] } else { &own };
-        let hardware = Hardware { boot, broken: false, memory: 1024, nics };
+        let hardware = Hardware { boot, fault: Fault::None, memory: 1024, nics };
         Machine::start(&self.lab, image, &hardware, given)
     }
 

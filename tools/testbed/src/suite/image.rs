@@ -1,9 +1,9 @@
 //! The appliance image in a virtual machine: power on, and it balances.
 
 use crate::clients;
-use crate::harness::{Scale, Test};
+use crate::harness::Test;
 use crate::lab::{Lab, Link, until};
-use crate::machine::{self, Boot, Given, Hardware, Image, Machine};
+use crate::machine::{self, Boot, Fault, Given, Hardware, Image, Machine};
 use crate::servers::Server;
 use anyhow::{Context, Result, ensure};
 use std::net::IpAddr;
@@ -13,19 +13,29 @@ use std::time::Duration;
 /// and the image is not built anew for each run: its tests are asked for by name.
 pub fn add(tests: &mut Vec<Test>) {
     let Some(image) = Image::built() else { return };
-    let mut boots = |name: &str, boot, broken| {
+    for (name, boot, fault) in [
+        ("image::two-arm-nat::direct", Boot::Direct, Fault::None),
+        ("image::two-arm-nat::bios", Boot::Bios, Fault::None),
+        ("image::two-arm-nat::uefi", Boot::Uefi, Fault::None),
+        ("image::fallback", Boot::Bios, Fault::Crashes),
+        ("image::watchdog::bios", Boot::Bios, Fault::NeverAnswers),
+        ("image::watchdog::uefi", Boot::Uefi, Fault::NeverAnswers),
+    ] {
         let image = image.clone();
-        let test = Test::new(name, move |_| two_arm_nat(&image, boot, broken));
+        let test = Test::new(name, move |_| two_arm_nat(&image, boot, fault, "virtio-net-pci"));
         tests.push(test.only_named());
-    };
-    boots("image::two-arm-nat::direct", Boot::Direct, false);
-    boots("image::two-arm-nat::bios", Boot::Bios, false);
-    boots("image::two-arm-nat::uefi", Boot::Uefi, false);
-    boots("image::fallback", Boot::Bios, true);
+    }
+    for (name, model) in MODELS {
+        let image = image.clone();
+        let test = Test::new(format!("image::nic::{name}"), move |_| {
+            two_arm_nat(&image, Boot::Direct, Fault::None, model)
+        });
+        tests.push(test.only_named());
+    }
     super::first_boot::add(tests, &image);
     let listed = image.clone();
     tests.push(Test::new("image::contents", move |_| contents(&listed)).only_named());
-    tests.push(Test::new("image::same-bytes", same_bytes).only_named());
+    tests.push(Test::new("image::same-bytes", |_| same_bytes()).only_named());
 }
 
 /// Under emulation, on a machine with other things to do.
@@ -34,6 +44,15 @@ const BOOT: Duration = Duration::from_secs(240);
 const MARKED: Duration = Duration::from_secs(60);
 const VIP: &str = "10.100.0.100";
 
+/// What hypervisors emulate, as QEMU names it.
+const MODELS: [(&str, &str); 6] = [
+    ("virtio-legacy", "virtio-net-pci,disable-modern=on,disable-legacy=off"),
+    ("virtio-modern", "virtio-net-pci,disable-legacy=on"),
+    ("virtio-multiqueue", "virtio-net-pci,mq=on,vectors=6"),
+    ("vmxnet3", "vmxnet3"),
+    ("e1000", "e1000"),
+    ("e1000e", "e1000e"),
+];
 /// Where QEMU puts the first two NICs.
 const PORTS: [&str; 2] = ["0000:00:02.0", "0000:00:03.0"];
 
@@ -63,7 +82,7 @@ ports = \"80\"
     )
 }
 
-fn two_arm_nat(image: &Image, boot: Boot, broken: bool) -> Result<()> {
+fn two_arm_nat(image: &Image, boot: Boot, fault: Fault, model: &str) -> Result<()> {
     let mut lab = Lab::new()?;
     lab.network("lan")?;
     lab.network("inside")?;
@@ -73,8 +92,8 @@ fn two_arm_nat(image: &Image, boot: Boot, broken: bool) -> Result<()> {
     let mut server = Server::new(web);
     server.web(&[80], None, None)?;
 
-    let nics = [("lan", "virtio-net-pci"), ("inside", "virtio-net-pci")];
-    let hardware = Hardware { boot, broken, memory: 1024, nics: &nics };
+    let nics = [("lan", model), ("inside", model)];
+    let hardware = Hardware { boot, fault, memory: 1024, nics: &nics };
     let mut machine = Machine::start(&lab, image, &hardware, &Given::Config(&config(PORTS)))?;
     let ask = format!("curl -s --connect-timeout 1 --max-time 2 http://{VIP}/name");
     let first = until("first balanced request", BOOT, || {
@@ -87,10 +106,10 @@ fn two_arm_nat(image: &Image, boot: Boot, broken: bool) -> Result<()> {
     clients::http_names(&client, vip, 80, 100)?.must_reach(1)?;
     // What a real server begins itself is the kernel's to forward, with nftables.
     server.host.shell("ping -c 3 -W 5 10.100.0.50", Duration::from_secs(20))?;
-    let marked = match (boot, broken) {
+    let marked = match (boot, fault) {
         (Boot::Direct, _) => None,
-        (_, false) => Some("init: slot a works\n"),
-        (_, true) => Some("init: slot b works\n"),
+        (_, Fault::None) => Some("init: slot a works\n"),
+        (_, _) => Some("init: slot b works\n"),
     };
     if let Some(marked) = marked {
         let serial = || machine.serial().replace('\r', "");
@@ -98,8 +117,14 @@ fn two_arm_nat(image: &Image, boot: Boot, broken: bool) -> Result<()> {
             .with_context(|| machine.serial())?;
     }
     machine.power_button(Duration::from_secs(30))?;
+    let expected = match fault {
+        Fault::None => (0, 0),
+        Fault::Crashes => (3, 0),
+        Fault::NeverAnswers => (0, 1),
+    };
     if boot != Boot::Direct {
-        machine::state_must_be_clean(&lab)?;
+        // A kernel that panics has no init to mount it; one whose watchdog starves has.
+        machine::state_must_be_clean(&lab, 1 + expected.1)?;
     }
     let serial = machine.serial();
     print!(
@@ -108,7 +133,8 @@ fn two_arm_nat(image: &Image, boot: Boot, broken: bool) -> Result<()> {
         stages(&serial)
     );
     let panics = serial.matches("Kernel panic").count();
-    ensure!(panics == if broken { 3 } else { 0 }, "{panics} panics:\n{serial}");
+    let starved = serial.matches("the watchdog restarts the machine").count();
+    ensure!((panics, starved) == expected, "{panics} panics, {starved} resets:\n{serial}");
     ensure!(serial.contains("init: power off"), "no orderly end:\n{serial}");
     drop(server);
     lab.close()
@@ -154,7 +180,7 @@ fn contents(image: &Image) -> Result<()> {
 }
 
 /// Built twice, in two folders, every file is the same.
-fn same_bytes(_: Scale) -> Result<()> {
+fn same_bytes() -> Result<()> {
     let lab = Lab::new()?;
     let [first, second] = ["first", "second"].map(|name| lab.folder().join(name));
     for folder in [&first, &second] {

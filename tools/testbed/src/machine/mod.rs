@@ -1,10 +1,13 @@
 //! A virtual machine that boots the appliance image: QEMU in the switch of a lab, its NICs on the
 //! lab's networks.
 
+mod image;
+
+pub use image::{Image, build};
+
 use crate::lab::{Lab, Process, process, until};
 use anyhow::{Context, Result, ensure};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use image::{DISK, QEMU, partition};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -15,20 +18,7 @@ use std::time::{Duration, Instant};
 
 /// A tool that prepares something ends within this.
 const TOOL: Duration = Duration::from_secs(30);
-/// An image, compressed lightly.
-const BUILD: Duration = Duration::from_secs(120);
 const OVMF: &str = "/usr/share/OVMF";
-const QEMU: &str = "qemu-system-x86_64";
-/// Bytes of a machine's disk.
-const DISK: u64 = 1 << 30;
-/// What the kernel needs to be told under emulation, and to reboot after a panic.
-const COMMAND_LINE: &str = "console=ttyS0 loglevel=6 printk.devkmsg=on no_timer_check panic=2";
-
-/// What was built, in a folder beside this program.
-#[derive(Clone, Debug)]
-pub struct Image {
-    folder: PathBuf,
-}
 
 /// How a machine comes to its kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,112 +32,6 @@ pub enum Boot {
     /// From the disk in the OVA, on the disk controller that it asks for, by SeaBIOS: Debian's OVMF
     /// has no driver for that one.
     Ova,
-}
-
-impl Image {
-    /// The image, if it was built and there is a machine to boot it.
-    pub fn built() -> Option<Self> {
-        let folder = std::env::current_exe().ok()?.with_file_name("image");
-        let path = std::env::var_os("PATH")?;
-        let has_qemu = std::env::split_paths(&path).any(|folder| folder.join(QEMU).is_file());
-        (has_qemu && folder.join("vmlinuz").is_file()).then_some(Self { folder })
-    }
-
-    /// Mode (octal) and path of every file in it.
-    pub fn files(&self) -> Result<String> {
-        let path = self.folder.join("files");
-        std::fs::read_to_string(&path).with_context(|| path.display().to_string())
-    }
-
-    fn direct(&self, command: &mut Command, given: &Given) {
-        command.arg("-kernel").arg(self.folder.join("vmlinuz"));
-        command.arg("-initrd").arg(self.folder.join("initramfs.zst"));
-        let mut line = COMMAND_LINE.to_owned();
-        if let Given::Config(config) = given {
-            line += &format!(" fulcrum.config=base64:{}", STANDARD.encode(config));
-        }
-        command.args(["-append", &line]);
-    }
-
-    /// A disk of the machine's own, with what is given for it.
-    fn disk(&self, lab: &Lab, command: &mut Command, given: &Given, broken: bool) -> Result<()> {
-        let folder = lab.switch().folder();
-        let (disk, file) = (folder.join("disk.raw"), folder.join("given"));
-        let raw = self.folder.join("fulcrum.raw");
-        let mut copy = Command::new("cp");
-        copy.arg("--sparse=always").arg(&raw).arg(&disk);
-        process::succeed(copy, TOOL)?;
-        // Larger than the image, as in life.
-        File::options().write(true).open(&disk)?.set_len(DISK)?;
-        match given {
-            Given::Config(config) => {
-                std::fs::write(&file, config)?;
-                let mut write = Command::new("debugfs");
-                write.args(["-w", "-R", &format!("write {} fulcrum.toml", file.display())]);
-                write.arg(format!("{}?offset={}", disk.display(), partition(&raw, 3)?));
-                process::succeed(write, TOOL)?;
-            }
-            Given::BootFile(text) => {
-                std::fs::write(&file, text)?;
-                let system = format!("{}@@{}", disk.display(), partition(&raw, 2)?);
-                let mut make = Command::new("mmd");
-                make.args(["-i", &system, "::fulcrum"]);
-                process::succeed(make, TOOL)?;
-                let mut copy = Command::new("mcopy");
-                copy.args(["-i", &system]).arg(&file).arg("::fulcrum/user-data");
-                process::succeed(copy, TOOL)?;
-            }
-            Given::Nothing | Given::Iso(_) | Given::Fat(_) => {}
-        }
-        if broken {
-            self.break_slot(&disk, &file)?;
-        }
-        let drive = format!("if=none,id=disk,format=raw,file={}", disk.display());
-        command.args(["-drive", &drive]);
-        command.args(["-device", "virtio-blk-pci,drive=disk,addr=0x10,bootindex=0"]);
-        Ok(())
-    }
-
-    /// Whether there is an OVA.
-    pub fn has_ova(&self) -> bool {
-        self.folder.join("fulcrum.ova").is_file()
-    }
-
-    /// The disk in the OVA; what is written to it goes to another file, as its format is for
-    /// transport.
-    fn ova(&self, lab: &Lab, command: &mut Command) -> Result<()> {
-        let folder = lab.switch().folder();
-        let (disk, written) = (folder.join("fulcrum-disk1.vmdk"), folder.join("disk.qcow2"));
-        let mut unpack = Command::new("tar");
-        unpack.arg("-xf").arg(self.folder.join("fulcrum.ova")).arg("-C").arg(folder);
-        process::succeed(unpack, TOOL)?;
-        let mut create = Command::new("qemu-img");
-        create.args(["create", "-q", "-f", "qcow2", "-F", "vmdk", "-b"]).arg(&disk).arg(&written);
-        process::succeed(create, TOOL)?;
-        let drive = format!("if=none,id=disk,format=qcow2,file={}", written.display());
-        command.args(["-drive", &drive, "-device", "pvscsi,id=scsi,addr=0x10"]);
-        command.args(["-device", "scsi-hd,drive=disk,bus=scsi.0,bootindex=0"]);
-        Ok(())
-    }
-
-    /// The legacy slot alone: the unified kernel images of UEFI stay as they are.
-    fn break_slot(&self, disk: &Path, nonsense: &Path) -> Result<()> {
-        let system = format!("{}@@{}", disk.display(), partition(disk, 2)?);
-        let mut copy = Command::new("mcopy");
-        copy.args(["-o", "-i", &system]).arg(nonsense).arg("::a/initramfs.zst");
-        process::succeed(copy, TOOL).map(drop)
-    }
-}
-
-/// Builds an image in `folder`, from the kernel that the one beside this program was built from.
-pub fn build(folder: &Path, options: &[&str]) -> Result<()> {
-    let own = std::env::current_exe()?;
-    let kernels = own.parent().context("no folder")?.with_file_name("image-kernel");
-    let mut found = std::fs::read_dir(&kernels).with_context(|| kernels.display().to_string())?;
-    let kernel = found.next().context("no kernel; run tools/image")??;
-    let mut mkimage = Command::new(own.with_file_name("mkimage"));
-    mkimage.arg("--kernel").arg(kernel.path()).arg("--out").arg(folder).args(options);
-    process::succeed(mkimage, BUILD).map(drop)
 }
 
 /// What a machine is given for its first boot.
@@ -165,13 +49,24 @@ pub enum Given<'a> {
     BootFile(&'a str),
 }
 
+/// What is wrong with slot A of a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing.
+    None,
+    /// Its kernel finds no programs and panics: by BIOS, three times.
+    Crashes,
+    /// Its kernel runs and so does PID 1, but the balancer never answers: once, as it has one try.
+    NeverAnswers,
+}
+
 /// The hardware of a machine.
 #[derive(Clone, Debug)]
 pub struct Hardware<'a> {
     /// How it boots.
     pub boot: Boot,
-    /// Whether slot A of its disk crashes, and slot B is what that was.
-    pub broken: bool,
+    /// What is wrong with slot A of its disk; slot B is what that was.
+    pub fault: Fault,
     /// Memory in MiB.
     pub memory: u32,
     /// Network and QEMU's name of the model, of each NIC, at PCI addresses from 0000:00:02.0.
@@ -202,7 +97,7 @@ impl Machine {
         command.args(["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max"]);
         command.args(["-smp", "2", "-m", &hardware.memory.to_string()]);
         command.args(["-nodefaults", "-no-user-config", "-display", "none"]);
-        if !hardware.broken {
+        if hardware.fault == Fault::None {
             // A restart that nobody asked for is a failure, and not to be overlooked.
             command.arg("-no-reboot");
         }
@@ -211,12 +106,15 @@ impl Machine {
             .arg(format!("socket,id=serial,path={},server=on,wait=on", port.display()));
         command.args(["-serial", "chardev:serial"]);
         command.arg("-monitor").arg(format!("unix:{},server,nowait", monitor.display()));
+        if hardware.fault == Fault::NeverAnswers {
+            command.args(["-device", "i6300esb,addr=0x12", "-action", "watchdog=reset"]);
+        }
         match hardware.boot {
             Boot::Direct => image.direct(&mut command, given),
-            Boot::Bios => image.disk(lab, &mut command, given, hardware.broken)?,
+            Boot::Bios => image.disk(lab, &mut command, given, hardware.fault)?,
             Boot::Uefi => {
                 firmware(lab, &mut command)?;
-                image.disk(lab, &mut command, given, hardware.broken)?;
+                image.disk(lab, &mut command, given, hardware.fault)?;
             }
             Boot::Ova => image.ova(lab, &mut command)?,
         }
@@ -280,15 +178,6 @@ impl Machine {
     }
 }
 
-/// Where a partition (from 1) begins, in bytes, by the disk's table (GPT: the entries follow from
-/// sector 2, 128 bytes each, the first sector at 32).
-fn partition(disk: &Path, number: u64) -> Result<u64> {
-    let entry = 2 * 512 + (number - 1) * 128;
-    let mut first = [0; 8];
-    std::os::unix::fs::FileExt::read_exact_at(&File::open(disk)?, &mut first, entry + 32)?;
-    Ok(u64::from_le_bytes(first) * 512)
-}
-
 /// OVMF, with variables of the machine's own.
 fn firmware(lab: &Lab, command: &mut Command) -> Result<()> {
     let variables = lab.switch().folder().join("variables.fd");
@@ -300,19 +189,19 @@ fn firmware(lab: &Lab, command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// An error unless the state partition of a machine that is off has grown to the end of its disk
-/// and was unmounted in order.
-pub fn state_must_be_clean(lab: &Lab) -> Result<()> {
+/// An error unless the state partition of a machine that is off has grown to the end of its disk,
+/// was mounted so many times and was unmounted in order the last time.
+pub fn state_must_be_clean(lab: &Lab, mounts: usize) -> Result<()> {
     let disk = lab.switch().folder().join("disk.raw");
     let mut describe = Command::new("dumpe2fs");
     describe.arg("-h").arg(format!("{}?offset={}", disk.display(), partition(&disk, 3)?));
     let description = process::succeed(describe, TOOL)?;
-    ensure!(description.contains("Mount count:              1\n"), "never mounted: {description}");
     ensure!(!description.contains("needs_recovery"), "not unmounted: {description}");
     let number = |name: &str| {
         let value = description.lines().find_map(|line| line.strip_prefix(name));
         value.and_then(|value| value.trim().parse::<u64>().ok()).context(name.to_owned())
     };
+    ensure!(number("Mount count:")? == mounts as u64, "not mounted {mounts} times: {description}");
     let bytes = number("Block count:")? * number("Block size:")?;
     let end = partition(&disk, 3)? + bytes;
     ensure!((DISK - (2 << 20)..DISK).contains(&end), "it ends at {end}: {description}");
@@ -372,8 +261,10 @@ fn add_nic(
     (network, model): (&str, &str),
 ) -> Result<()> {
     let tap = format!("vm{number}");
-    lab.tap(&tap, network)?;
-    command.arg("-netdev").arg(format!("tap,id={tap},ifname={tap},script=no,downscript=no"));
+    let queues = if model.contains("mq=on") { 2 } else { 1 };
+    lab.tap(&tap, network, queues > 1)?;
+    let netdev = format!("tap,id={tap},ifname={tap},script=no,downscript=no,queues={queues}");
+    command.args(["-netdev", &netdev]);
     let (slot, mac) = (number + 2, format!("02:00:00:00:00:{:02x}", number + 0x10));
     command.arg("-device").arg(format!("{model},netdev={tap},addr={slot:#x},mac={mac},romfile="));
     Ok(())
