@@ -1,7 +1,7 @@
 //! Traffic without a NIC: flows, frames that tell their number and time, and the count of what came back.
 //!
 //! [`Traffic`] turns the number of a packet into its bytes; a [`Sender`] gives them to a queue as a
-//! [`Pace`] lets it; a [`Receiver`] counts what arrives, each packet by the [`Stamp`] in it; [`answer`]
+//! [`Pace`] lets it; a [`Receiver`] counts what arrives, each packet by the [`Stamp`] in it; [`answer()`]
 //! plays the real server. Nothing here reads a clock or allocates per packet. Queues are those of
 //! `nic`, so that all of it runs in memory.
 #![forbid(unsafe_code)]
