@@ -149,7 +149,7 @@ impl Details {
             subject: name::text(certificate.subject()),
             common_name,
             issuer: name::text(certificate.issuer()),
-            serial: hex(certificate.raw_serial()),
+            serial: serial(certificate.raw_serial()),
             not_before: certificate.validity().not_before.timestamp(),
             not_after: certificate.validity().not_after.timestamp(),
             fingerprint: Fingerprint::of(der),
@@ -257,6 +257,15 @@ fn address(bytes: &[u8]) -> Option<IpAddr> {
     v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
 }
 
+/// A serial number from its octets in DER: of one whose first bit is set, a zero comes before it
+/// that is the sign (X.690 section 8.3), and nobody prints.
+pub(crate) fn serial(octets: &[u8]) -> String {
+    match octets {
+        [0, number @ ..] if !number.is_empty() => hex(number),
+        number => hex(number),
+    }
+}
+
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -264,4 +273,16 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 /// Unix seconds, signed as certificates count.
 pub(crate) fn seconds(now: UnixTime) -> i64 {
     i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::serial;
+
+    #[test]
+    fn serial_numbers_are_without_their_sign() {
+        assert_eq!(serial(&[0, 0xa0, 0x7b]), "a07b");
+        assert_eq!(serial(&[0x7b, 0]), "7b00");
+        assert_eq!(serial(&[0]), "00");
+    }
 }

@@ -1,6 +1,6 @@
 //! What faces clients: one rustls `ServerConfig` for each service.
 
-use crate::certificate::{Fingerprint, alternative_names, hex, parse};
+use crate::certificate::{Fingerprint, alternative_names, parse, serial};
 use crate::chooser::Chooser;
 use crate::mode::Mode;
 use crate::name;
@@ -229,7 +229,7 @@ impl Identity {
             subject: name::text(certificate.subject()),
             common_name: name::common_name(certificate.subject()),
             issuer: name::text(certificate.issuer()),
-            serial: hex(certificate.raw_serial()),
+            serial: serial(certificate.raw_serial()),
             fingerprint: Fingerprint::of(der),
             names: alternative_names(&certificate).0,
             not_before: certificate.validity().not_before.timestamp(),
