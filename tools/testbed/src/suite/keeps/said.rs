@@ -19,6 +19,7 @@ pub fn add(tests: &mut Vec<Test>) {
     tests.push(Test::new("l7::keeps::tls-session", tls_session));
     tests.push(Test::new("l7::keeps::app-cookie", app_cookie));
     tests.push(Test::new("l7::keeps::cookie-else-address", cookie_else_address));
+    tests.push(Test::new("l7::keeps::forwarded-for", forwarded_for));
 }
 
 /// Who went where.
@@ -127,6 +128,31 @@ fn app_cookie(_: Scale) -> Result<()> {
         let shown = row["client"].as_str().unwrap_or_default();
         ensure!(shown.contains('…') && shown.ends_with("(32 characters)"), "a session: {row}");
     }
+    bed.close(balancer)
+}
+
+/// Clients behind a proxy in front of us, who come from one address: each stays with its server, and
+/// is not split, also by a proxy that takes over from ours.
+fn forwarded_for(_: Scale) -> Result<()> {
+    let mut bed = Bed::new(3)?;
+    for server in &mut bed.servers {
+        server.web_asked(&[80])?;
+    }
+    let line = "persistence = { by = \"x-forwarded-for\", timeout = \"1h\" }";
+    let mut balancer = Balancer::start(&bed.host, &file(&[http("WEB", "80", line, &[1, 2, 3])]))?;
+    let ask = |number: u8| -> Result<(String, String)> {
+        let told = format!("X-Forwarded-For: 203.0.113.{number}");
+        let mut names = pages(&bed.client, &format!("--header '{told}' 'http://{VIP}/[1-8]'"))?;
+        names.dedup();
+        ensure!(names.len() == 1, "{told} was split: {names:?}");
+        Ok((told, names.remove(0)))
+    };
+    let all = || (1..=9).map(ask).collect::<Result<Homes>>();
+    let first = all()?;
+    must_be_spread(&first)?;
+    ensure!(all()? == first, "somebody was moved");
+    another_proxy(&mut balancer)?;
+    ensure!(all()? == first, "somebody was moved by a proxy that took over");
     bed.close(balancer)
 }
 
