@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
@@ -46,7 +46,11 @@ pub async fn serve(
     router: Router,
     mut listen: watch::Receiver<Vec<SocketAddr>>,
 ) -> Result<()> {
-    let tls = certificate::load_or_make(state_dir, node).context("the API's certificate")?;
+    // In a thread of its own: making one takes a slow machine a second, in which nothing would be
+    // forwarded yet.
+    let (folder, name) = (state_dir.to_owned(), node.to_owned());
+    let tls = spawn_blocking(move || certificate::load_or_make(&folder, &name)).await?;
+    let tls = tls.context("the API's certificate")?;
     let free = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let server = Server { tls: TlsAcceptor::from(tls), router, free };
     loop {
