@@ -5,7 +5,7 @@ use crate::messages;
 use rustix::thread::{CpuSet, sched_getaffinity};
 use std::ffi::{CStr, CString, c_char};
 use std::marker::PhantomData;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -69,7 +69,7 @@ impl Eal {
     /// # Errors
     /// When called a second time in this process, or when DPDK refuses (no huge pages, bad argument).
     pub fn init(options: &EalOptions) -> Result<Self, EalError> {
-        let words = command_line(options);
+        let words = command_line(options, is_without_iommu(Path::new("/dev/vfio")));
         let owned = words
             .iter()
             .map(|word| CString::new(word.as_str()).map_err(|_| EalError::Argument(word.clone())))
@@ -159,7 +159,14 @@ impl Drop for Registered {
 /// ports are probed one by one, in the order that the operator wrote.
 const NOTHING: &str = "0000:00:00.0";
 
-fn command_line(options: &EalOptions) -> Vec<String> {
+/// Whether the kernel hands NICs out by vfio-pci without an IOMMU, of which `folder` tells. DPDK takes
+/// the groups that it makes for them for an IOMMU's, and would choose virtual addresses.
+fn is_without_iommu(folder: &Path) -> bool {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with("noiommu-"))
+}
+
+fn command_line(options: &EalOptions, is_without_iommu: bool) -> Vec<String> {
     let given = |names: &[&str]| {
         options.arguments.iter().any(|word| {
             names.iter().any(|name| {
@@ -189,6 +196,10 @@ fn command_line(options: &EalOptions) -> Vec<String> {
     if !given(&["-a", "--allow", "-b", "--block", "--no-pci"]) {
         words.extend(["-a".into(), NOTHING.into()]);
     }
+    // Without huge pages nothing is known of where memory lies, and no such NIC can be driven.
+    if is_without_iommu && !options.no_huge && !given(&["--iova-mode"]) {
+        words.push("--iova-mode=pa".into());
+    }
     if !given(&["-l", "-c", "--lcores"]) {
         words.push(format!("--lcores=0@({})", affinity()));
     }
@@ -209,7 +220,25 @@ mod tests {
     use super::*;
 
     fn words(options: &EalOptions) -> String {
-        command_line(options).join(" ")
+        command_line(options, false).join(" ")
+    }
+
+    #[test]
+    fn nics_without_an_iommu_are_told_physical_addresses() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("vfio"), "").unwrap();
+        std::fs::write(folder.path().join("12"), "").unwrap();
+        assert!(!is_without_iommu(folder.path()) && !is_without_iommu(Path::new("/nowhere")));
+        std::fs::write(folder.path().join("noiommu-0"), "").unwrap();
+        assert!(is_without_iommu(folder.path()));
+        let line = |no_huge, is_without| {
+            let options = EalOptions { no_huge, ..EalOptions::default() };
+            command_line(&options, is_without).join(" ")
+        };
+        assert!(line(false, true).contains("--iova-mode=pa"));
+        assert!(
+            !line(false, false).contains("--iova-mode") && !line(true, true).contains("--iova")
+        );
     }
 
     #[test]
