@@ -8,6 +8,9 @@ use nic::{BURST, Burst, Tx};
 use std::sync::Arc;
 use wire::Packet;
 
+/// Packets of one burst that are worth sending by themselves.
+const AT_ONCE: usize = BURST / 2;
+
 /// Packets on their way to a queue that another worker owns.
 pub type Handover<P> = Arc<ArrayQueue<(P, Origin)>>;
 
@@ -21,7 +24,9 @@ pub enum Outlet<T: Tx> {
     None,
 }
 
-/// A transmit queue, what waits for it, and what other workers hand over.
+/// A transmit queue, what waits for it, and what other workers hand over. What the device does not
+/// take is dropped and charged to where it came from: waiting here would only move the loss to the
+/// receive queue and delay the rest.
 pub struct Queue<T: Tx> {
     tx: T,
     waiting: Burst<T::Packet>,
@@ -72,6 +77,19 @@ impl<T: Tx> Output<T::Packet> for Egress<T> {
         match self.ports.get_mut(usize::from(port)) {
             Some(outlets) => outlets.wire.put(packet, origin, Side::Wire(port), &self.counts),
             None => self.counts.undelivered(origin, DropReason::UnknownPort),
+        }
+    }
+
+    #[inline]
+    fn wire_all(&mut self, port: PortId, packets: &mut Burst<T::Packet>, origin: Origin) {
+        match self.ports.get_mut(usize::from(port)).map(|outlets| &mut outlets.wire) {
+            Some(Outlet::Own(queue)) if packets.len() >= AT_ONCE => {
+                let side = Side::Wire(port);
+                queue.flush(side, &self.counts);
+                queue.send(packets, origin, side, &self.counts);
+            }
+            // Few: they are gathered.
+            _ => packets.drain(..).for_each(|packet| self.wire(port, packet, origin)),
         }
     }
 
@@ -146,8 +164,7 @@ impl<T: Tx> Queue<T> {
         let _ = self.waiting.push(packet);
     }
 
-    /// Sends what waits. What the device does not take is dropped and charged to where it came
-    /// from: waiting here would only move the loss to the receive queue and delay the rest.
+    /// Sends what waits.
     #[inline(never)]
     fn flush(&mut self, side: Side, counts: &Counts) {
         if self.waiting.is_empty() {
@@ -164,5 +181,98 @@ impl<T: Tx> Queue<T> {
             counts.undelivered(*origin, side.full());
         }
         self.waiting.clear();
+    }
+
+    /// Sends a burst of one origin at once.
+    fn send(
+        &mut self,
+        packets: &mut Burst<T::Packet>,
+        origin: Origin,
+        side: Side,
+        counts: &Counts,
+    ) {
+        let (all, bytes) = (packets.len(), length(packets));
+        self.tx.send(packets);
+        if let Side::Wire(port) = side {
+            counts.sent(port, all - packets.len(), bytes - length(packets));
+        }
+        for _ in packets.drain(..) {
+            counts.undelivered(origin, side.full());
+        }
+    }
+}
+
+/// The length of all frames of a burst.
+fn length<P: Packet>(packets: &Burst<P>) -> u64 {
+    packets.iter().map(|packet| packet.bytes().len() as u64).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::Buffer;
+
+    const ORIGIN: Origin = Origin { port: 0, fate: Fate::Forwarded };
+
+    /// Takes `room` packets, and notes their lengths.
+    struct Ring {
+        room: usize,
+        taken: Vec<usize>,
+    }
+
+    impl Tx for Ring {
+        type Packet = Buffer;
+
+        fn send(&mut self, from: &mut Burst<Buffer>) {
+            while !from.is_empty() && self.taken.len() < self.room {
+                self.taken.push(from.remove(0).bytes().len());
+            }
+        }
+    }
+
+    fn egress(room: usize) -> Egress<Ring> {
+        let wire = Outlet::own(Ring { room, taken: Vec::new() }, None);
+        let ports = vec![PortOutlets { wire, host: Outlet::None }];
+        Egress::new(ports, Arc::new(Counts::new(1, 0)))
+    }
+
+    fn burst(lengths: std::ops::Range<usize>) -> Burst<Buffer> {
+        lengths.map(|len| Buffer::new(&vec![0; len])).collect()
+    }
+
+    fn taken(egress: &Egress<Ring>) -> &[usize] {
+        match &egress.ports[0].wire {
+            Outlet::Own(queue) => &queue.tx.taken,
+            _ => &[],
+        }
+    }
+
+    #[test]
+    fn whole_bursts_leave_behind_what_waits() {
+        let mut egress = egress(100);
+        egress.wire_all(0, &mut burst(60..63), ORIGIN);
+        assert_eq!(taken(&egress).len(), 0, "few are gathered");
+        let mut many = burst(63..63 + BURST);
+        egress.wire_all(0, &mut many, ORIGIN);
+        assert!(many.is_empty());
+        assert_eq!(taken(&egress), (60..63 + BURST).collect::<Vec<_>>());
+        let totals = &forward::port_totals(&[&egress.counts])[0];
+        let bytes: usize = (60..63 + BURST).sum();
+        assert_eq!((totals.tx, totals.tx_bytes), (3 + BURST as u64, bytes as u64));
+    }
+
+    #[test]
+    fn what_the_device_does_not_take_is_charged_and_dropped() {
+        let mut egress = egress(20);
+        let mut many = burst(60..60 + BURST);
+        egress.wire_all(0, &mut many, ORIGIN);
+        assert!(many.is_empty());
+        let totals = &forward::port_totals(&[&egress.counts])[0];
+        let bytes: usize = (60..80).sum();
+        assert_eq!((totals.tx, totals.tx_bytes), (20, bytes as u64));
+        assert_eq!(totals.dropped[DropReason::TxFull as usize], BURST as u64 - 20);
+        egress.wire_all(7, &mut burst(60..60 + BURST), ORIGIN);
+        let totals = &forward::port_totals(&[&egress.counts])[0];
+        assert_eq!(totals.dropped[DropReason::UnknownPort as usize], BURST as u64);
     }
 }

@@ -72,7 +72,10 @@ where
             busy = self.round(plan.as_deref(), now, host, &mut burst);
             waiter.after_round(busy);
         }
-        self.balancer.finish();
+        let Self { balancer, egress, pool, shared, .. } = &mut self;
+        balancer.complete(plan.as_deref(), shared.tick.load(Relaxed), pool, egress);
+        egress.flush();
+        balancer.finish();
     }
 
     /// One burst from every queue (of the companions only if `host`), one step of housekeeping;
@@ -102,6 +105,9 @@ where
                     balancer.from_host(plan, now, intake.port, burst, egress);
                 }
             }
+        }
+        if !busy {
+            balancer.complete(plan, now, pool, egress);
         }
         balancer.housekeep(plan, now, pool, egress);
         egress.flush();

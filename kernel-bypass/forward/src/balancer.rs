@@ -14,7 +14,7 @@ use api::{DropReason, Mac, PortId, PuntReason};
 use conn::{Handle, Hint, Tick};
 use nic::{BURST, Burst, Pool};
 use plan::Plan;
-use std::{marker::PhantomData, sync::Arc};
+use std::{marker::PhantomData, mem, sync::Arc};
 use wire::Packet;
 
 /// One worker's share of the work. Nothing in it is shared but the connection table.
@@ -26,9 +26,27 @@ pub struct Balancer<P> {
     macs: heapless::Vec<Mac, { api::MAX_PORTS }>,
     answers: Answers,
     held: Held<P>,
+    /// What has been looked at, and waits while the memory brings what the rest needs.
+    waiting: Looked<P>,
+    /// Room for the next one.
     glances: Box<Glances>,
     sweeper: Sweeper,
     housekept: Option<Tick>,
+}
+
+/// A burst between the first stage and the others.
+struct Looked<P> {
+    port: PortId,
+    burst: Burst<P>,
+    /// The length of its frames.
+    bytes: usize,
+    glances: Box<Glances>,
+}
+
+impl<P> Looked<P> {
+    fn none() -> Self {
+        Self { port: 0, burst: Burst::new(), bytes: 0, glances: Box::new(Glances::new()) }
+    }
 }
 
 /// The host keeps to its interface's MTU, so its packets are never split.
@@ -66,15 +84,17 @@ impl<P: Packet> Balancer<P> {
             macs: setup.macs.iter().copied().take(api::MAX_PORTS).collect(),
             answers: Answers::new(setup.seed),
             held: Held::new(),
+            waiting: Looked::none(),
             glances: Box::new(Glances::new()),
             sweeper: Sweeper::new(units as u32, setup.workers),
             housekept: None,
         }
     }
 
-    /// Handles what a port received. The burst is empty afterwards; every packet of it has one
-    /// counted fate, or is held until its first fragment comes. Without a plan everything goes to
-    /// the host.
+    /// Takes what a port received, and handles what the call before took: between a burst's stages
+    /// another one's are done, so that nothing has to be waited for. The burst is empty afterwards.
+    /// Every packet of it has one counted fate, or is held until its first fragment comes, after
+    /// the next call or [`Self::complete`]. Without a plan everything goes to the host.
     pub fn receive<A: Pool<Packet = P>, O: Output<P>>(
         &mut self,
         plan: Option<&Plan>,
@@ -84,20 +104,22 @@ impl<P: Packet> Balancer<P> {
         pool: &mut A,
         out: &mut O,
     ) {
-        match (plan, self.macs.get(usize::from(port)).copied()) {
-            (None, _) => {
-                self.received(port, burst);
-                self.punt_all(port, burst, out);
-            }
-            (Some(plan), Some(own)) if plan.port(port).is_some() => {
-                self.run_from_wire(plan, now, port, own, burst, pool, out);
-            }
-            _ => {
-                self.received(port, burst);
-                self.drop_all(port, burst);
-            }
-        }
+        self.advance(plan, now, Some((port, burst)), pool, out);
         self.table.quiesce();
+    }
+
+    /// Handles what the last [`Self::receive`] took. To be called when nothing more has come.
+    pub fn complete<A: Pool<Packet = P>, O: Output<P>>(
+        &mut self,
+        plan: Option<&Plan>,
+        now: Tick,
+        pool: &mut A,
+        out: &mut O,
+    ) {
+        if !self.waiting.burst.is_empty() {
+            self.advance(plan, now, None, pool, out);
+            self.table.quiesce();
+        }
     }
 
     /// Handles what the host sends by a port's companion: it leaves by that port unchanged, but
@@ -155,7 +177,8 @@ impl<P: Packet> Balancer<P> {
     }
 
     /// A bounded piece of the work that no packet asks for: expiry, and fragments that wait. To be
-    /// called between bursts, at least every few milliseconds; it does something once per tick.
+    /// called between bursts, many times in a tick: a little of the table is swept each time until
+    /// the tick's share is done.
     pub fn housekeep<A: Pool<Packet = P>, O: Output<P>>(
         &mut self,
         plan: Option<&Plan>,
@@ -164,13 +187,15 @@ impl<P: Packet> Balancer<P> {
         out: &mut O,
     ) {
         let again = self.housekept.replace(now) == Some(now);
-        if let Some(plan) = plan.filter(|_| !again) {
-            let pressure = self.answers.pressure(now, self.table.table().pressure());
-            let budget = self.sweeper.budget(now, pressure);
-            if budget > 0 {
-                self.table.sweep(budget, |entry| sweep::judge(plan, now, pressure, entry));
+        if let Some(plan) = plan {
+            if !again {
+                let pressure = self.answers.pressure(now, self.table.table().pressure());
+                self.sweeper.tick(now, pressure);
             }
-            if !self.held.is_empty() {
+            if let Some((units, pressure)) = self.sweeper.piece() {
+                self.table.sweep(units, |entry| sweep::judge(plan, now, pressure, entry));
+            }
+            if !again && !self.held.is_empty() {
                 let ingress = Ingress { port: 0, side: Side::Wire };
                 self.pass(plan, now, ingress, pool, out).retry_held(true);
             }
@@ -197,41 +222,59 @@ impl<P: Packet> Balancer<P> {
         }
     }
 
-    /// Each stage over the whole burst, so that the memory is waited for once per burst and not
-    /// once per packet.
-    #[allow(clippy::too_many_arguments)]
-    fn run_from_wire<A: Pool<Packet = P>, O: Output<P>>(
+    /// Each stage over a whole burst, and another burst's in between, so that the memory is hardly
+    /// ever waited for: what a stage asks for has the time of the next one's to come.
+    fn advance<A: Pool<Packet = P>, O: Output<P>>(
         &mut self,
-        plan: &Plan,
+        plan: Option<&Plan>,
         now: Tick,
-        port: PortId,
-        own: Mac,
-        burst: &mut Burst<P>,
+        next: Option<(PortId, &mut Burst<P>)>,
         pool: &mut A,
         out: &mut O,
     ) {
         let finder = self.table.finder();
         let mut hints = [Hint::NOWHERE; BURST];
-        let bytes = self.glances.look(burst, own, &finder);
-        self.counts.received(port, burst.len(), bytes);
-        let hints = &mut hints[..burst.len()];
-        self.glances.hints(&finder, hints);
-        let ingress = Ingress { port, side: Side::Wire };
-        let mut pass = Pass {
-            plan,
-            now,
-            ingress,
-            table: &self.table,
-            counts: &self.counts,
-            macs: &self.macs,
-            answers: &mut self.answers,
-            held: &mut self.held,
-            pool,
-            out,
-            noted: false,
+        let hints = &mut hints[..self.waiting.burst.len()];
+        self.waiting.glances.hints(&finder, hints);
+        let bytes = match &next {
+            Some((port, burst)) => self.glances.look(burst, self.own(*port), &finder),
+            None => 0,
         };
-        pass.send_burst(burst, &self.glances, hints, &finder, &own);
-        pass.end();
+        let Looked { port, burst, bytes: waited, glances } = &mut self.waiting;
+        self.counts.received(*port, burst.len(), *waited);
+        let own = self.macs.get(usize::from(*port));
+        match (plan, own) {
+            _ if burst.is_empty() => {}
+            (None, _) => self.punt_waiting(out),
+            (Some(plan), Some(own)) if plan.port(*port).is_some() => {
+                let mut pass = Pass {
+                    plan,
+                    now,
+                    ingress: Ingress { port: *port, side: Side::Wire },
+                    table: &self.table,
+                    counts: &self.counts,
+                    macs: &self.macs,
+                    answers: &mut self.answers,
+                    held: &mut self.held,
+                    pool,
+                    out,
+                    noted: false,
+                };
+                pass.send_burst(burst, glances, hints, &finder, own);
+                pass.end();
+            }
+            _ => self.drop_waiting(),
+        }
+        if let Some((port, burst)) = next {
+            mem::swap(&mut self.waiting.glances, &mut self.glances);
+            (self.waiting.port, self.waiting.bytes) = (port, bytes);
+            self.waiting.burst = mem::take(burst);
+        }
+    }
+
+    /// Our own address at a port; of a port that does not exist, one that no station has.
+    fn own(&self, port: PortId) -> Mac {
+        self.macs.get(usize::from(port)).copied().unwrap_or_default()
     }
 
     fn run_from_host<O: Output<P>>(
@@ -275,22 +318,18 @@ impl<P: Packet> Balancer<P> {
         }
     }
 
-    fn received(&self, port: PortId, burst: &Burst<P>) {
-        let bytes = burst.iter().map(|packet| packet.bytes().len()).sum();
-        self.counts.received(port, burst.len(), bytes);
-    }
-
-    fn punt_all<O: Output<P>>(&mut self, port: PortId, burst: &mut Burst<P>, out: &mut O) {
+    fn punt_waiting<O: Output<P>>(&mut self, out: &mut O) {
+        let port = self.waiting.port;
         let origin = Origin { port, fate: Fate::ToHost(PuntReason::NoPlan) };
-        for packet in burst.drain(..) {
+        for packet in self.waiting.burst.drain(..) {
             self.counts.ended(origin);
             out.host(port, packet, origin);
         }
     }
 
-    fn drop_all(&mut self, port: PortId, burst: &mut Burst<P>) {
-        for _ in burst.drain(..) {
-            self.counts.dropped(port, DropReason::UnknownPort);
+    fn drop_waiting(&mut self) {
+        for _ in self.waiting.burst.drain(..) {
+            self.counts.dropped(self.waiting.port, DropReason::UnknownPort);
         }
     }
 }

@@ -2,12 +2,20 @@
 //! moves the count if the queue had no room.
 
 use api::{DropReason, PortId, PuntReason};
+use nic::Burst;
 
 /// Takes the packets that a [`crate::Balancer`] is done with. It gives them to the queues, counts
 /// what was sent ([`crate::Counts::sent`]) and what was not ([`crate::Counts::undelivered`]).
 pub trait Output<P> {
     /// Send by a port.
     fn wire(&mut self, port: PortId, packet: P, origin: Origin);
+
+    /// Send all of these by one port, in order. The burst is empty afterwards.
+    fn wire_all(&mut self, port: PortId, packets: &mut Burst<P>, origin: Origin) {
+        for packet in packets.drain(..) {
+            self.wire(port, packet, origin);
+        }
+    }
 
     /// Hand to the host stack by the companion of a port.
     fn host(&mut self, port: PortId, packet: P, origin: Origin);

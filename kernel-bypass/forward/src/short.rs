@@ -132,10 +132,19 @@ impl Glance {
     }
 }
 
+/// Packets at the front of a burst that are done but for sending.
+struct Run {
+    /// How many leave by the same port.
+    len: usize,
+    /// That port.
+    by: PortId,
+    /// Where the next one leaves, which is done, too, but leaves by another port.
+    odd: Option<PortId>,
+}
+
 impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
     /// Last stage, packet by packet, in order: what an earlier one changed is seen by the later ones
     /// of its connection, whichever way they go.
-    #[inline(never)]
     pub fn send_burst(
         &mut self,
         burst: &mut Burst<P>,
@@ -146,18 +155,66 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
     ) {
         // All of them, before those are taken back that prove to be different.
         self.counts.forwarded(self.ingress.port, glances.common());
+        let run = self.run(burst, glances, hints, finder);
+        if run.len == burst.len() {
+            let origin = Origin { port: self.ingress.port, fate: Fate::Forwarded };
+            self.out.wire_all(run.by, burst, origin);
+        } else {
+            self.send_rest(burst, &run, glances, hints, finder, own);
+        }
+    }
+
+    /// Does what is to be done to the packets of a burst until one is different in any respect: mostly
+    /// none is.
+    #[inline(never)]
+    fn run(
+        &mut self,
+        burst: &mut Burst<P>,
+        glances: &Glances,
+        hints: &[Hint<'a>],
+        finder: &Finder<'a>,
+    ) -> Run {
+        let (mut common, mut by, mut len) = (glances.common, None, 0);
+        for (packet, (glance, hint)) in burst.iter_mut().zip(glances.each.iter().zip(hints)) {
+            if common & 1 == 0 {
+                break;
+            }
+            let Some(port) = self.known(packet, glance, *hint, finder) else { break };
+            if port != *by.get_or_insert(port) {
+                return Run { len, by: by.unwrap_or(port), odd: Some(port) };
+            }
+            common >>= 1;
+            len += 1;
+        }
+        Run { len, by: by.unwrap_or_default(), odd: None }
+    }
+
+    /// Sends the packets of a run, and does the others one by one.
+    #[inline(never)]
+    fn send_rest(
+        &mut self,
+        burst: &mut Burst<P>,
+        run: &Run,
+        glances: &Glances,
+        hints: &[Hint<'a>],
+        finder: &Finder<'a>,
+        own: &Mac,
+    ) {
+        let origin = Origin { port: self.ingress.port, fate: Fate::Forwarded };
         let mut common = glances.common;
-        let stages = glances.each.iter().zip(hints);
-        for (mut packet, (glance, hint)) in burst.drain(..).zip(stages) {
-            let found = match common & 1 {
-                0 => None,
-                _ => self.known(&mut packet, glance, *hint, finder),
+        let stages = glances.each.iter().zip(hints).enumerate();
+        for (mut packet, (at, (glance, hint))) in burst.drain(..).zip(stages) {
+            let done = if at < run.len {
+                Some(run.by)
+            } else if let (true, Some(by)) = (at == run.len, run.odd) {
+                Some(by)
+            } else if common & 1 == 1 {
+                self.known(&mut packet, glance, *hint, finder)
+            } else {
+                None
             };
-            match found {
-                Some(by) => {
-                    let origin = Origin { port: self.ingress.port, fate: Fate::Forwarded };
-                    self.out.wire(by, packet, origin);
-                }
+            match done {
+                Some(by) => self.out.wire(by, packet, origin),
                 None => self.different(packet, common & 1 == 1, own),
             }
             common >>= 1;
@@ -173,7 +230,8 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         self.long(packet, own);
     }
 
-    #[inline]
+    // Into both loops: the words of a glance would else be handed over by memory.
+    #[inline(always)]
     fn known(
         &mut self,
         packet: &mut P,
@@ -187,7 +245,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
 
     /// Does everything that is to be done to the packet but sending it. `None`: it goes the long
     /// way, and is as it was.
-    #[inline]
+    #[inline(always)]
     fn short(&mut self, packet: &mut P, glance: &Glance, found: Found<'a>) -> Option<PortId> {
         let entry = found.entry;
         let backend = self.plan.short(entry.backend())?;

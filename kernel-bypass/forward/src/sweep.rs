@@ -17,8 +17,13 @@ const ROUND: Tick = 4 * TICKS_PER_SECOND;
 /// The same when it fills up.
 const URGENT_ROUND: Tick = TICKS_PER_SECOND / 2;
 
-/// The most units for one call, so that no burst waits long.
-const MOST_UNITS: u32 = 8192;
+/// Units looked at between two bursts, so that none waits for long: where every entry of them
+/// expires, about 30 microseconds.
+const AT_ONCE: u32 = 64;
+
+/// A worker has at least this many rounds in a tick, so that a large table is gone through in time
+/// by more units at once.
+const ROUNDS_IN_A_TICK: u32 = 128;
 
 /// Percentage of the table's units in use from which unproven entries live shorter.
 const FILLING: u8 = 80;
@@ -34,20 +39,34 @@ pub(crate) struct Sweeper {
     units: u32,
     workers: u32,
     last: Option<Tick>,
+    /// Units that are due and were not looked at.
+    owed: u32,
+    pressure: u8,
 }
 
 impl Sweeper {
     pub const fn new(units: u32, workers: u32) -> Self {
-        Self { units, workers: if workers == 0 { 1 } else { workers }, last: None }
+        let workers = if workers == 0 { 1 } else { workers };
+        Self { units, workers, last: None, owed: 0, pressure: 0 }
     }
 
-    /// How many units this worker should look at now.
-    pub fn budget(&mut self, now: Tick, pressure: u8) -> u32 {
+    /// Another tick, and how full the table is.
+    pub fn tick(&mut self, now: Tick, pressure: u8) {
         let elapsed = self.last.replace(now).map_or(0, |last| now.wrapping_sub(last));
         let round = if pressure >= FILLING { URGENT_ROUND } else { ROUND };
         let share = u64::from(self.units) * u64::from(elapsed);
         let due = share.div_ceil(u64::from(round) * u64::from(self.workers));
-        due.min(u64::from(MOST_UNITS)) as u32
+        // What has not been done for as long as a whole round is not done twice for that.
+        self.owed = due.saturating_add(self.owed.into()).min(self.units.into()) as u32;
+        self.pressure = pressure;
+    }
+
+    /// How many units this worker should look at now, and the table's pressure in this tick.
+    /// `None` when it is done.
+    pub fn piece(&mut self) -> Option<(u32, u8)> {
+        let units = self.owed.min(AT_ONCE.max(self.owed / ROUNDS_IN_A_TICK));
+        self.owed -= units;
+        (units > 0).then_some((units, self.pressure))
     }
 }
 
@@ -118,11 +137,37 @@ mod tests {
     #[test]
     fn the_sweep_goes_round_in_time() {
         let mut sweeper = Sweeper::new(100_000, 2);
-        assert_eq!(sweeper.budget(5, 0), 0);
-        let round: u32 = (1..=ROUND).map(|t| sweeper.budget(5 + t, 0)).sum();
+        let tick = |sweeper: &mut Sweeper, now, pressure| -> u32 {
+            sweeper.tick(now, pressure);
+            std::iter::from_fn(|| sweeper.piece()).map(|(units, _)| units).sum()
+        };
+        assert_eq!(tick(&mut sweeper, 5, 0), 0);
+        let round: u32 = (1..=ROUND).map(|t| tick(&mut sweeper, 5 + t, 0)).sum();
         assert!((50_000..51_000).contains(&round), "{round}");
-        let urgent: u32 = (1..=URGENT_ROUND).map(|t| sweeper.budget(5 + ROUND + t, 90)).sum();
+        let urgent: u32 = (1..=URGENT_ROUND).map(|t| tick(&mut sweeper, 5 + ROUND + t, 90)).sum();
         assert!((50_000..51_000).contains(&urgent), "{urgent}");
-        assert_eq!(sweeper.budget(5 + 100 * ROUND, 0), MOST_UNITS);
+    }
+
+    #[test]
+    fn no_burst_waits_for_long_and_a_large_table_has_its_time() {
+        let mut sweeper = Sweeper::new(2_000_000, 1);
+        sweeper.tick(1, 0);
+        sweeper.tick(2, 20);
+        assert_eq!(sweeper.piece(), Some((AT_ONCE, 20)));
+        let mut sweeper = Sweeper::new(200_000_000, 1);
+        sweeper.tick(1, 0);
+        // As many rounds as there are in a tick at least, for a whole round of the sweep.
+        let done: u64 = (2..2 + ROUND)
+            .map(|now| {
+                sweeper.tick(now, 0);
+                (0..ROUNDS_IN_A_TICK)
+                    .filter_map(|_| sweeper.piece())
+                    .map(|(n, _)| u64::from(n))
+                    .sum::<u64>()
+            })
+            .sum();
+        assert!(done > 190_000_000, "{done}");
+        sweeper.tick(100 * ROUND, 0);
+        assert_eq!(sweeper.owed, 200_000_000);
     }
 }

@@ -123,6 +123,7 @@ fn run(mode: Mode, flows: u32) -> f64 {
             balancer.receive(Some(&plan), 5, 0, &mut burst, &mut Dry, &mut out);
             balancer.housekeep(Some(&plan), 5, &mut Dry, &mut out);
         }
+        balancer.complete(Some(&plan), 5, &mut Dry, &mut out);
     };
     pass(&templates(flows, |from| syn(from, to)), 60);
     let steady = templates(flows, |from| {

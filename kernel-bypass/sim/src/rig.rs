@@ -120,6 +120,22 @@ impl Rig {
         })
     }
 
+    /// As [`Rig::wire`] with one burst, but the worker does no more than it must before the next
+    /// one comes: what left until then.
+    pub fn take(&mut self, port: PortId, frames: &[Vec<u8>]) -> Vec<Sent> {
+        let Worker { balancer, counts } = &mut self.workers[0];
+        let mut out = Collector { counts, sent: Vec::new() };
+        let mut pool = MemoryPool::new(self.spare);
+        let mut burst: Burst<Buffer> = frames.iter().map(|frame| Buffer::new(frame)).collect();
+        balancer.receive(Some(&self.plan), self.now, port, &mut burst, &mut pool, &mut out);
+        out.sent
+    }
+
+    /// Nothing more comes after [`Rig::take`].
+    pub fn complete(&mut self) -> Vec<Sent> {
+        self.call(0, &[], |_, _, _, _, _, _| {})
+    }
+
     /// One frame arrives at a port.
     pub fn one(&mut self, port: PortId, frame: &[u8]) -> Vec<Sent> {
         self.wire(0, port, &[frame.to_vec()])
@@ -136,6 +152,7 @@ impl Rig {
     pub fn unplanned(&mut self, port: PortId, frame: &[u8]) -> Vec<Sent> {
         self.call(0, &[frame.to_vec()], |balancer, _, now, burst, pool, out| {
             balancer.receive(None, now, port, burst, pool, out);
+            balancer.complete(None, now, pool, out);
         })
     }
 
@@ -228,6 +245,7 @@ impl Rig {
                     let mut burst = chunk.iter().map(|frame| Buffer::new(frame)).collect();
                     balancer.receive(Some(plan), now, 0, &mut burst, &mut pool, &mut out);
                 }
+                balancer.complete(Some(plan), now, &mut pool, &mut out);
                 out.sent
             };
             let workers = self.workers.iter_mut().enumerate();
@@ -257,6 +275,7 @@ impl Rig {
             run(balancer, &self.plan, self.now, &mut burst, &mut pool, &mut out);
             assert!(burst.is_empty(), "packets left in the burst");
         }
+        balancer.complete(Some(&self.plan), self.now, &mut pool, &mut out);
         out.sent
     }
 }
