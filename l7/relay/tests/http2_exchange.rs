@@ -8,8 +8,9 @@ use common::{Noise, RealServer, Sum, address, relay_of, server as at, until};
 use http2::Settings;
 use l7_api::Service;
 use std::io::Write;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 fn service_of(real: &RealServer) -> Service {
@@ -62,14 +63,7 @@ fn a_hundred_requests_at_a_time_have_each_their_own_answer() {
     let service = service_of(&real);
     let relay = relay_of(1, &service);
     let mut client = Client::connect(address(&service));
-    for round in 0..5 {
-        let path = |number| format!("/{round}/{number}");
-        let streams: Vec<_> = (0..100).map(|number| client.begin(&path(number))).collect();
-        for (number, stream) in streams.into_iter().enumerate() {
-            let answer = client.answer(stream);
-            assert_eq!(answer.text(), format!("GET {} HTTP/1.1", path(number)));
-        }
-    }
+    client.five_hundred(|path| format!("GET {path} HTTP/1.1"));
     let counters = until(&relay, "all is over", |c| c.services[0].active == 0);
     let (row, of_server) = (counters.services[0], counters.servers[0]);
     assert_eq!((row.h2_connections, row.h2_streams, row.requests), (1, 500, 500));
@@ -218,12 +212,14 @@ fn who_leaves_no_window_stops_one_stream_and_its_server() {
 
 #[test]
 fn a_server_that_reads_nothing_stops_one_stream_alone() {
-    let real = RealServer::new(|stream| {
+    let (over, until_over) = channel();
+    let until_over = Mutex::new(until_over);
+    let real = RealServer::new(move |stream| {
         let mut peer = Peer::new(stream);
         while let Ok(head) = peer.head() {
             if head.starts_with("POST") {
-                // It reads nothing until the client has gone.
-                std::thread::sleep(Duration::from_secs(2));
+                // It reads nothing until all has been looked at.
+                let _: Result<(), _> = until_over.lock().unwrap().recv();
                 return;
             }
             peer.send(&ok(b"small")).unwrap();
@@ -240,6 +236,7 @@ fn a_server_that_reads_nothing_stops_one_stream_alone() {
     let taken = until(&relay, "something is taken", |c| c.services[0].bytes_in > 100_000);
     assert!(taken.services[0].bytes_in < 16 << 20);
     assert!(!client.is_over(large));
+    drop(over);
 }
 
 #[test]

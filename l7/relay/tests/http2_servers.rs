@@ -29,13 +29,7 @@ fn many_requests_share_a_connection() {
     let service = service_of(&real);
     let relay = relay_of(1, &service);
     let mut client = Client::connect(address(&service));
-    for round in 0..5 {
-        let path = |number| format!("/{round}/{number}");
-        let streams: Vec<_> = (0..100).map(|number| client.begin(&path(number))).collect();
-        for (number, stream) in streams.into_iter().enumerate() {
-            assert_eq!(client.answer(stream).text(), format!("GET {} 0", path(number)));
-        }
-    }
+    client.five_hundred(|path| format!("GET {path} 0"));
     let counters = until(&relay, "all is over", idle);
     let row = counters.servers[0];
     // A second one, if a request comes before the hundredth of the round before has left.

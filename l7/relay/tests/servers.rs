@@ -235,15 +235,21 @@ fn a_silent_connection_ends_and_a_busy_one_does_not() {
         service.timeouts =
             Timeouts { client_ms, server_ms, connect_ms: 0, tunnel_ms, handshake_ms: 0 };
         let relay = relay_of(1, &service);
-        let mut busy = connect(address(&service));
+        let busy = connect(address(&service));
+        let talk = || {
+            (&busy).write_all(b"ping").unwrap();
+            (&busy).read_exact(&mut [0; 4]).unwrap();
+        };
         let mut silent = connect(address(&service));
         let start = std::time::Instant::now();
         while start.elapsed().as_millis() < 900 {
-            busy.write_all(b"ping").unwrap();
-            busy.read_exact(&mut [0; 4]).unwrap();
+            talk();
         }
+        let counters = until(&relay, "ended", |c| {
+            talk();
+            c.services[0].active == 1
+        });
         assert!(is_reset(&mut silent));
-        let counters = until(&relay, "ended", |c| c.services[0].active == 1);
         let (client, server) = (counters.services[0], counters.servers[0]);
         assert_eq!(client.client_timeout, u64::from(server_ms != 300));
         assert_eq!(server.server_timeout, u64::from(server_ms == 300));

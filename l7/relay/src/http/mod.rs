@@ -15,10 +15,11 @@
 //! to the server, `securing.rs` TLS on it, `sharing.rs` HTTP/2 on it, `response.rs` the way back, `lane.rs` the bytes on
 //! either way, `pool.rs` the idle connections to real servers, each of one `route.rs`, `front/` a
 //! client's connection of HTTP/2, whose streams are sessions each, `back/` a real server's, which
-//! many sessions share, `message.rs` what passes between those and sessions, `rules/` what the operator
+//! many sessions share, `frames.rs` what these two have in common, `message.rs` what passes between those and sessions, `rules/` what the operator
 //! wants of certain requests, `record.rs` what the access log is told.
 
 mod back;
+mod frames;
 mod front;
 mod known;
 mod lane;

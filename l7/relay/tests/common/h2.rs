@@ -110,6 +110,17 @@ impl<S: Read + Write> Client<S> {
         self.answer(stream)
     }
 
+    /// Five times a hundred requests at a time, each of its own path, and what each is answered.
+    pub fn five_hundred(&mut self, expected: impl Fn(&str) -> String) {
+        for round in 0..5 {
+            let paths = (0..100).map(|number| format!("/{round}/{number}"));
+            let asked: Vec<_> = paths.map(|path| (self.begin(&path), path)).collect();
+            for (stream, path) in asked {
+                assert_eq!(self.answer(stream).text(), expected(&path));
+            }
+        }
+    }
+
     /// Waits for the end of an answer, whatever else comes.
     pub fn answer(&mut self, stream: StreamId) -> Answer {
         self.wait(|client| client.is_over(stream)).unwrap();

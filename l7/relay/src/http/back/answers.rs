@@ -6,24 +6,19 @@ use crate::side::Read;
 use http2::bridge::{self, Body};
 use http2::{By, Code, Event, StreamId};
 
-/// Milliseconds after which a server may again send some frames that do nothing.
-const REFILL_MS: u64 = 1_000;
-
 impl Back {
     /// Takes in what the server has sent; how much of it. The rest waits for room in the output.
     pub(super) fn take(&mut self, core: &mut Core, bytes: &[u8]) -> Result<usize, Over> {
-        if core.now >= self.refilled + REFILL_MS {
-            self.refilled = core.now;
-            self.http2.refill();
-        }
+        self.frames.refill(core.now);
         let mut at = 0;
         loop {
             let rest = bytes.get(at..).unwrap_or_default();
-            let step = self.http2.receive(rest, &mut core.desk.section).map_err(|broken| {
-                let name = &self.server.config.name;
-                log::warn!("real server {name:?} breaks HTTP/2: {}", broken.reason);
-                Over
-            })?;
+            let step =
+                self.frames.http2.receive(rest, &mut core.desk.section).map_err(|broken| {
+                    let name = &self.server.config.name;
+                    log::warn!("real server {name:?} breaks HTTP/2: {}", broken.reason);
+                    Over
+                })?;
             at += step.taken;
             match step.event {
                 Some(event) => self.happens(core, event, rest),
@@ -71,11 +66,11 @@ impl Back {
     fn body(&mut self, core: &mut Core, id: StreamId, data: &[u8], end: bool) {
         let Some(number) = self.number(id) else {
             // Nobody reads it any more; the window is the connection's.
-            return self.http2.give_back(id, data.len());
+            return self.frames.http2.give_back(id, data.len());
         };
         let in_chunks = self.ride(number).is_some_and(|ride| ride.in_chunks);
         let Some(stream) = self.stream(core, number) else {
-            return self.http2.give_back(id, data.len());
+            return self.frames.http2.give_back(id, data.len());
         };
         let out = stream.for_session();
         if in_chunks {
@@ -122,7 +117,7 @@ impl Back {
     /// The session on this stream.
     fn number(&self, id: StreamId) -> Option<u32> {
         let of_it = |slot: &Option<super::Ride>| slot.as_ref().is_some_and(|r| r.id == Some(id));
-        let tag = self.http2.tag(id).and_then(|tag| u32::try_from(tag).ok());
+        let tag = self.frames.http2.tag(id).and_then(|tag| u32::try_from(tag).ok());
         let tagged = tag.filter(|tag| self.rides.get(*tag as usize).is_some_and(of_it));
         // A stream that has just come to its end has no tag any more.
         tagged.or_else(|| self.rides.iter().position(of_it).map(|number| number as u32))

@@ -3,8 +3,8 @@
 use super::{Back, Message, Phase, Ride};
 use crate::connection::Connection;
 use crate::core::Core;
-use crate::dial::dial;
-use crate::http::front::MOST_OUTPUT_BYTES;
+use crate::dial::{Speech, dial};
+use crate::http::frames::{Frames, MOST_OUTPUT_BYTES};
 use crate::http::route::Route;
 use crate::plan::{Server, Service};
 use crate::side::{Read, Side};
@@ -13,7 +13,7 @@ use crate::tcp::{Fate, NEVER, after};
 use crate::transport::{Offer, Progress, Transport, Way};
 use l7_api::ServerId;
 use rustix::io::Errno;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -95,7 +95,7 @@ impl Back {
             return Ok(key);
         }
         let file = core.server_file()?;
-        let fd = dial(route.to, service.config.source, client, vip.ip())?;
+        let fd = dial(route.to, service.config.source, (client, vip.ip()), Speech::First)?;
         let side = Side::new(fd, file, core.now);
         let until = after(core.now, service.config.timeouts.connect_ms);
         let key = core.connections.insert(|key| {
@@ -125,19 +125,16 @@ impl Back {
         Self {
             key,
             route,
-            http2: http2::Connection::client(settings(&service)),
+            frames: Frames::new(http2::Connection::client(settings(&service)), 0),
             service,
             server,
             side: None,
             phase: Phase::Connecting(until),
-            incoming: None,
             rides: Vec::new(),
             free: Vec::new(),
-            waiting: VecDeque::new(),
             since: 0,
             heard: 0,
             pinged: None,
-            refilled: 0,
             is_ending: false,
             listed: false,
         }
@@ -167,7 +164,9 @@ impl Back {
     /// Whether the server, as far as it has said, allows one more.
     fn has_room(&self) -> bool {
         let riders = self.rides.len() - self.free.len();
-        !self.is_ending && self.http2.takes_requests() && riders < self.http2.most_requests()
+        !self.is_ending
+            && self.frames.http2.takes_requests()
+            && riders < self.frames.http2.most_requests()
     }
 
     /// The attempt to connect has ended.
@@ -209,7 +208,7 @@ impl Back {
     fn open(&mut self, core: &mut Core) -> Fate {
         let patience = self.service.config.timeouts.connect_ms;
         self.phase = Phase::Greeting(after(core.now, patience));
-        (self.since, self.heard, self.refilled) = (core.now, core.now, core.now);
+        (self.since, self.heard) = (core.now, core.now);
         self.go_on(core)
     }
 

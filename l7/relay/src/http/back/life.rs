@@ -46,7 +46,7 @@ impl Back {
             }
             (Phase::Open, None) => {
                 self.pinged = Some(core.now);
-                self.http2.ping();
+                self.frames.http2.ping();
                 self.list(core);
                 Fate::Stays
             }
@@ -65,7 +65,7 @@ impl Back {
         if !self.is_talking() && !self.has_riders() {
             return Fate::Over;
         }
-        self.http2.go_away();
+        self.frames.http2.go_away();
         self.list(core);
         Fate::Stays
     }
@@ -79,24 +79,21 @@ impl Back {
     pub fn dispose(mut self, core: &mut Core) {
         core.streams -= 1;
         core.desk.backs.remove(&self.route, self.key);
-        if let Some((buffer, ..)) = self.incoming.take() {
-            core.pools.put_buffer(buffer);
-        }
         if let Some(side) = &mut self.side {
             side.close(true);
             side.discard(&mut core.pools);
         }
-        core.pools.put_text(std::mem::take(self.http2.output()));
+        self.frames.dispose(&mut core.pools);
     }
 
     /// Whether nothing keeps it from ending.
     pub(super) fn is_to_end(&self) -> bool {
-        (self.is_ending || !self.http2.takes_requests()) && !self.has_riders()
+        (self.is_ending || !self.frames.http2.takes_requests()) && !self.has_riders()
     }
 
     /// As long as an idle connection of HTTP/1.1.
     fn idle_until(&self) -> u64 {
-        let farewell = self.is_ending || !self.http2.takes_requests();
+        let farewell = self.is_ending || !self.frames.http2.takes_requests();
         let idle = u64::from(self.service.config.http.reuse.idle_ms);
         self.since + if farewell { FAREWELL_MS } else { idle }
     }

@@ -29,21 +29,17 @@ mod requests;
 
 pub use board::Backs;
 
+use super::frames::{Frames, TURN_READS};
 use super::message::Message;
 use super::route::Route;
 use crate::core::Core;
 use crate::plan::{Server, Service};
-use crate::pools::Buffer;
 use crate::side::Read;
 use crate::slab::Key;
 use crate::tcp::Fate;
 use crate::transport::{News, Stream, Transport};
 use rustix::event::epoll::EventFlags;
-use std::collections::VecDeque;
 use std::sync::Arc;
-
-/// Reads of one connection in one turn before others have theirs.
-const TURN_READS: u32 = 8;
 
 /// See the module.
 #[derive(Debug)]
@@ -56,22 +52,16 @@ pub struct Back {
     /// Gone when a session has it, because the server speaks HTTP/1.1.
     side: Option<Transport>,
     phase: Phase,
-    http2: http2::Connection,
-    /// What came and is not looked at, while the output is full.
-    incoming: Option<(Buffer, usize, usize)>,
+    frames: Frames,
     rides: Vec<Option<Ride>>,
     /// Numbers of `rides` that are free.
     free: Vec<u32>,
-    /// Numbers of those that have something to say and no room in the output.
-    waiting: VecDeque<u32>,
     /// Since when nobody has been on it.
     since: u64,
     /// When the server last said anything.
     heard: u64,
     /// When it was asked for a sign of life that it has not given.
     pinged: Option<u64>,
-    /// When the server was last allowed some more frames that do nothing.
-    refilled: u64,
     /// It takes nobody any more.
     is_ending: bool,
     /// It is in the list of those that have more to do.
@@ -106,7 +96,7 @@ struct Ride {
     is_over: bool,
     /// There is more to say, and no window.
     stalled: bool,
-    /// It is in `waiting`.
+    /// It waits for room in the output.
     listed: bool,
 }
 
@@ -195,42 +185,26 @@ impl Back {
     fn read(&mut self, core: &mut Core) -> Result<Option<Read>, Over> {
         for _ in 0..TURN_READS {
             // A server that reads nothing is asked for nothing.
-            if self.is_full() {
+            if self.frames.is_full() {
                 break;
             }
-            let (buffer, start, end) = match self.receive(core) {
-                Ok(Some(incoming)) => incoming,
+            let Some(side) = &mut self.side else { break };
+            let incoming = match self.frames.receive(side, &mut core.pools) {
+                Ok(Some((incoming, is_new))) => {
+                    if is_new {
+                        (self.heard, self.pinged) = (core.now, None);
+                    }
+                    incoming
+                }
                 Ok(None) => break,
                 Err(end) => return Ok(Some(end)),
             };
-            let taken = self.take(core, buffer.get(start..end).unwrap_or_default());
-            match taken {
-                Ok(count) if start + count < end => {
-                    self.incoming = Some((buffer, start + count, end));
-                }
-                _ => core.pools.put_buffer(buffer),
-            }
+            let taken = self.take(core, incoming.bytes());
+            let count = taken.as_ref().ok().copied();
+            self.frames.keep_rest(&mut core.pools, incoming, count);
             taken?;
         }
         Ok(None)
-    }
-
-    /// What came and is not looked at, and where it lies; or how the server has ended.
-    fn receive(&mut self, core: &mut Core) -> Result<Option<(Buffer, usize, usize)>, Read> {
-        if let Some(incoming) = self.incoming.take() {
-            return Ok(Some(incoming));
-        }
-        let Some(side) = self.side.as_mut().filter(|side| side.is_readable()) else {
-            return Ok(None);
-        };
-        let mut buffer = core.pools.buffer();
-        let read = side.read(&mut buffer[..], &mut core.pools);
-        if let Read::Bytes(count) = read {
-            (self.heard, self.pinged) = (core.now, None);
-            return Ok(Some((buffer, 0, count)));
-        }
-        core.pools.put_buffer(buffer);
-        if read == Read::Nothing { Ok(None) } else { Err(read) }
     }
 
     /// Has its turn when all others of this turn have spoken.
@@ -238,12 +212,10 @@ impl Back {
         if !self.is_talking() {
             return;
         }
-        let (full, output) = (self.is_full(), self.has_output());
         let Some(side) = &self.side else { return };
-        let writes = output && side.is_writable();
-        let came = self.incoming.is_some() || side.is_readable();
-        let goes_on = !full && (came || !self.waiting.is_empty());
-        if !self.listed && (writes || goes_on || (self.is_to_end() && !output)) {
+        let goes_on = self.frames.is_to_go_on(side);
+        let ends = self.is_to_end() && !self.frames.has_output();
+        if !self.listed && (goes_on || ends) {
             self.listed = true;
             core.again.push(self.key);
         }

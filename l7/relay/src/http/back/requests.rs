@@ -3,9 +3,9 @@
 
 use super::{Back, Over, Ride};
 use crate::core::Core;
-use crate::http::front::{OUTPUT_BYTES, TURN_BYTES};
+use crate::http::frames::TURN_BYTES;
 use crate::http::message::{self, Message, Part};
-use crate::side::{Read, Written};
+use crate::side::Read;
 use http2::bridge::request_fields;
 use http2::{Code, NotOpened, Request};
 
@@ -34,7 +34,7 @@ impl Back {
         ride.stalled = turn == Turn::Stalled;
         if turn == Turn::Waits && !ride.listed {
             ride.listed = true;
-            self.waiting.push_back(number);
+            self.frames.wait(number);
         }
         if let Some(slot) = self.rides.get_mut(number as usize) {
             *slot = Some(ride);
@@ -57,11 +57,11 @@ impl Back {
         let read = ride.owed.saturating_sub(stream.unread());
         ride.owed -= read;
         if let Some(id) = ride.id.filter(|_| read > 0) {
-            self.http2.give_back(id, read);
+            self.frames.http2.give_back(id, read);
         }
         let (mut wake, mut room) = (false, TURN_BYTES);
         while !ride.is_over {
-            if room == 0 || self.is_full() {
+            if room == 0 || self.frames.is_full() {
                 return (Turn::Waits, wake);
             }
             let said = stream.said();
@@ -72,7 +72,7 @@ impl Back {
                     let head = said.get(..take).unwrap_or_default();
                     match self.ask(head, ends) {
                         Ok(id) => {
-                            self.http2.set_tag(id, u64::from(number));
+                            self.frames.http2.set_tag(id, u64::from(number));
                             ride.id = Some(id);
                         }
                         Err(NotOpened::Busy) => {
@@ -88,7 +88,7 @@ impl Back {
                     let bytes = said.get(data.clone()).unwrap_or_default();
                     let bytes = bytes.get(..room.min(bytes.len())).unwrap_or_default();
                     let ends = ends && bytes.len() == data.len();
-                    let Ok(sent) = self.http2.send_data(id, bytes, ends) else {
+                    let Ok(sent) = self.frames.http2.send_data(id, bytes, ends) else {
                         return (Turn::Cut, wake);
                     };
                     let whole = sent == bytes.len();
@@ -105,7 +105,7 @@ impl Back {
                 }
                 (Ok(Part::Trailers { fields, take }), Some(id)) => {
                     let fields = message::fields(said.get(fields).unwrap_or_default());
-                    if self.http2.send_trailers(id, request_fields(fields)).is_err() {
+                    if self.frames.http2.send_trailers(id, request_fields(fields)).is_err() {
                         return (Turn::Cut, wake);
                     }
                     ride.request.pass(0, true);
@@ -129,7 +129,7 @@ impl Back {
         let authority = fields.clone().find(is_host).unwrap_or_default().1;
         let scheme: &[u8] = if self.server.tls.is_some() { b"https" } else { b"http" };
         let request = Request { method, scheme, authority, path, protocol: None };
-        self.http2.request(&request, request_fields(fields), ends)
+        self.frames.http2.request(&request, request_fields(fields), ends)
     }
 
     /// A session has left: its stream is of no use any more, and its number is free.
@@ -139,7 +139,7 @@ impl Back {
         };
         if let Some(id) = ride.id {
             // Nothing happens if it has come to its end.
-            self.http2.reset(id, Code::CANCEL);
+            self.frames.http2.reset(id, Code::CANCEL);
         }
         self.free.push(number);
         self.since = core.now;
@@ -155,35 +155,29 @@ impl Back {
                 && stream.is_none_or(|id| ride.id == Some(id))
             {
                 ride.listed = true;
-                self.waiting.push_back(number);
+                self.frames.wait(number);
             }
         }
-    }
-
-    /// Whether the server has to take something before more is said, or asked for.
-    pub(super) fn is_full(&mut self) -> bool {
-        self.http2.output().len() >= OUTPUT_BYTES
-    }
-
-    /// Whether something is to be written.
-    pub(super) fn has_output(&mut self) -> bool {
-        !self.http2.output().is_empty()
     }
 
     /// Writes what there is, and lets those speak who had no room.
     pub(super) fn write(&mut self, core: &mut Core) -> Result<(), Over> {
         loop {
             self.flush()?;
-            if self.is_full() || self.waiting.is_empty() {
-                return if self.is_to_end() && !self.has_output() { Err(Over) } else { Ok(()) };
+            if self.frames.is_full() || self.frames.waiting() == 0 {
+                return if self.is_to_end() && !self.frames.has_output() {
+                    Err(Over)
+                } else {
+                    Ok(())
+                };
             }
-            for _ in 0..self.waiting.len() {
-                let Some(number) = self.waiting.pop_front() else { break };
+            for _ in 0..self.frames.waiting() {
+                let Some(number) = self.frames.next_turn() else { break };
                 if let Some(ride) = self.ride(number) {
                     ride.listed = false;
                     self.serve(core, number);
                 }
-                if self.is_full() {
+                if self.frames.is_full() {
                     break;
                 }
             }
@@ -192,18 +186,8 @@ impl Back {
 
     fn flush(&mut self) -> Result<(), Over> {
         let Some(side) = &mut self.side else { return Err(Over) };
-        let output = self.http2.output();
-        let mut sent = 0;
-        while side.is_writable() && sent < output.len() {
-            match side.write(output.get(sent..).unwrap_or_default()) {
-                Written::Bytes(0) | Written::Blocked => break,
-                Written::Bytes(count) => sent += count,
-                // What the server may have said before is read first.
-                Written::Broken if side.is_readable() => break,
-                Written::Broken => return Err(Over),
-            }
-        }
-        output.drain(..sent);
-        Ok(())
+        let flushed = self.frames.flush(side);
+        // What the server may have said before it broke off is read first.
+        if flushed.is_broken && !side.is_readable() { Err(Over) } else { Ok(()) }
     }
 }

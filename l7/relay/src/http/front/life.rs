@@ -7,7 +7,6 @@ use crate::plan::Plan;
 use crate::tcp::{Fate, NEVER, after};
 use http2::Code;
 use l7_api::{Mode, Spoken};
-use std::collections::VecDeque;
 
 /// Milliseconds that idle sessions are kept for further streams when none is open.
 const SPARE_MS: u64 = 2_000;
@@ -47,7 +46,7 @@ impl Front {
             }
             if self.idle_until() <= now {
                 self.announce_end(now);
-                self.http2.go_away_now();
+                self.frames.http2.go_away_now();
             }
         }
         self.list(core);
@@ -84,7 +83,7 @@ impl Front {
 
     /// Whether it has no stream, whether it ever had, and since when.
     pub fn waits(&mut self) -> Option<(bool, u64)> {
-        let is_idle = !self.has_streams() && !self.has_output();
+        let is_idle = !self.has_streams() && !self.frames.has_output();
         is_idle.then_some((self.has_served, self.since))
     }
 
@@ -126,11 +125,8 @@ impl Front {
             core.dismiss(open.session);
         }
         self.dismiss_idle(core);
-        if let Some((buffer, ..)) = self.incoming.take() {
-            core.pools.put_buffer(buffer);
-        }
         self.client.discard(&mut core.pools);
-        core.pools.put_text(std::mem::take(self.http2.output()));
+        self.frames.dispose(&mut core.pools);
     }
 
     /// Whether a stream is open.
@@ -140,14 +136,16 @@ impl Front {
 
     /// Whether nothing keeps it from ending.
     pub(super) fn is_to_end(&self) -> bool {
-        matches!(self.ending, Ending::Announced(_)) && self.http2.is_done() && !self.has_streams()
+        matches!(self.ending, Ending::Announced(_))
+            && self.frames.http2.is_done()
+            && !self.has_streams()
     }
 
     /// Asks the client to open no further stream, once.
     pub(super) fn announce_end(&mut self, now: u64) {
         if self.ending == Ending::NotYet {
             self.ending = Ending::Announced(now);
-            self.http2.go_away();
+            self.frames.http2.go_away();
         }
     }
 
@@ -155,8 +153,7 @@ impl Front {
     fn rest(&mut self, core: &mut Core) {
         self.dismiss_idle(core);
         (self.open, self.free) = (Vec::new(), Vec::new());
-        self.waiting = VecDeque::new();
-        self.http2.rest();
+        self.frames.rest();
     }
 
     /// Its sessions between two streams are of no use for now.
@@ -177,7 +174,7 @@ impl Front {
                 continue;
             };
             self.service.shared.cells(core.worker).client_timeout.add(1);
-            self.http2.reset(open.id, Code::CANCEL);
+            self.frames.http2.reset(open.id, Code::CANCEL);
             self.close(core, number, &open);
         }
     }
@@ -192,7 +189,7 @@ impl Front {
     /// requests of HTTP/1.
     fn idle_until(&self) -> u64 {
         let (http, timeouts) = (&self.service.config.http, self.service.config.timeouts);
-        if self.http2.is_done() {
+        if self.frames.http2.is_done() {
             return NEVER;
         }
         if let Ending::Announced(then) = self.ending {
@@ -216,7 +213,7 @@ impl Front {
 
     /// What is written and not taken.
     fn unread_until(&mut self) -> u64 {
-        if self.has_output() {
+        if self.frames.has_output() {
             return after(self.client.seen(), self.service.config.timeouts.client_ms);
         }
         NEVER

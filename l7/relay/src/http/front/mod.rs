@@ -25,26 +25,21 @@ mod life;
 mod replies;
 mod requests;
 
-pub(super) use replies::{MOST_OUTPUT_BYTES, OUTPUT_BYTES, TURN_BYTES};
-
 use crate::core::Core;
+use crate::http::frames::{Frames, Incoming, TURN_READS};
 use crate::http::message::Message;
 use crate::plan::Service;
-use crate::pools::Buffer;
 use crate::side::Read;
 use crate::slab::Key;
 use crate::tcp::{Fate, NEVER};
 use crate::transport::{Client, News, Transport};
 use rustix::event::epoll::EventFlags;
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// What a client who speaks HTTP/2 begins with (RFC 9113 section 3.4), up to where no request of
 /// HTTP/1 is left that it could be.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
-/// Reads of one connection in one turn before others have theirs.
-const TURN_READS: u32 = 8;
 
 /// Whether bytes are the beginning of HTTP/2.
 #[derive(Debug, PartialEq, Eq)]
@@ -65,14 +60,10 @@ pub struct Front {
     client: Transport,
     /// When it was accepted.
     accepted: u64,
-    http2: http2::Connection,
-    /// What came and is not looked at, while the output is full.
-    incoming: Option<(Buffer, usize, usize)>,
+    frames: Frames,
     open: Vec<Option<Open>>,
     /// Numbers of `open` that are free.
     free: Vec<u32>,
-    /// Numbers of those that have something to say and no room in the output.
-    waiting: VecDeque<u32>,
     /// Sessions between two streams.
     idle: Vec<Key>,
     /// Since when no stream has been open.
@@ -82,8 +73,6 @@ pub struct Front {
     head_since: Option<u64>,
     /// Requests refused as malformed, as too many, as too large, that are counted already.
     counted: [u16; 3],
-    /// When the client was last allowed some more frames that do nothing.
-    refilled: u64,
     /// When it is cut because what it belongs to was removed.
     cut_at: u64,
     ending: Ending,
@@ -104,7 +93,7 @@ struct Open {
     tunnel: Tunnel,
     /// The client has said all of it.
     asked: bool,
-    /// It is in `waiting`.
+    /// It waits for room in the output.
     listed: bool,
     /// Since when the client leaves no window for it.
     stalled: Option<u64>,
@@ -155,18 +144,15 @@ impl Front {
             destination,
             client: transport,
             accepted,
-            http2: http2::Connection::server(requests::settings(&service)),
+            frames: Frames::new(http2::Connection::server(requests::settings(&service)), core.now),
             service,
-            incoming: None,
             open: Vec::new(),
             free: Vec::new(),
-            waiting: VecDeque::new(),
             idle: Vec::new(),
             since: core.now,
             has_served: false,
             head_since: None,
             counted: [0; 3],
-            refilled: core.now,
             cut_at: NEVER,
             ending: Ending::NotYet,
             listed: false,
@@ -176,16 +162,14 @@ impl Front {
     /// Begins with what the client has said already.
     pub fn begin(&mut self, core: &mut Core, said: Vec<u8>) -> Fate {
         self.service.shared.cells(core.worker).h2_connections.add(1);
-        let mut buffer = core.pools.buffer();
-        let end = said.len().min(buffer.len());
-        buffer[..end].copy_from_slice(&said[..end]);
+        self.frames.begin_with(&mut core.pools, &said);
         core.pools.put_text(said);
-        self.incoming = Some((buffer, 0, end));
         self.go_on(core)
     }
 
     /// The kernel reports an edge of its socket.
     pub fn event(&mut self, core: &mut Core, flags: EventFlags) -> Fate {
+        core.turns.converse(core.now);
         self.client.note(flags);
         let _ = self.client.advance(&mut core.pools);
         if flags.contains(EventFlags::ERR) {
@@ -234,42 +218,32 @@ impl Front {
     fn read(&mut self, core: &mut Core) -> Result<(), Over> {
         for _ in 0..TURN_READS {
             // A client that reads nothing is asked for nothing.
-            if self.is_full() {
+            if self.frames.is_full() {
                 break;
             }
-            let Some((buffer, start, end)) = self.receive(core)? else { break };
-            let taken = self.take(core, buffer.get(start..end).unwrap_or_default());
-            match taken {
-                Ok(count) if start + count < end => {
-                    self.incoming = Some((buffer, start + count, end));
-                }
-                _ => core.pools.put_buffer(buffer),
-            }
+            let Some(incoming) = self.receive(core)? else { break };
+            let taken = self.take(core, incoming.bytes());
+            let count = taken.as_ref().ok().copied();
+            self.frames.keep_rest(&mut core.pools, incoming, count);
             taken?;
         }
         Ok(())
     }
 
-    /// What came and is not looked at, and where it lies.
-    fn receive(&mut self, core: &mut Core) -> Result<Option<(Buffer, usize, usize)>, Over> {
-        if let Some(incoming) = self.incoming.take() {
-            return Ok(Some(incoming));
-        }
-        if !self.client.is_readable() {
-            return Ok(None);
-        }
-        let mut buffer = core.pools.buffer();
-        let read = self.client.read(&mut buffer[..], &mut core.pools);
-        if let Read::Bytes(count) = read {
-            self.client.touch(core.now);
-            return Ok(Some((buffer, 0, count)));
-        }
-        core.pools.put_buffer(buffer);
-        match read {
-            Read::Bytes(_) | Read::Nothing => Ok(None),
-            Read::End => Err(Over),
-            Read::Reset => {
-                self.service.shared.cells(core.worker).client_reset.add(1);
+    /// What came and is not looked at.
+    fn receive(&mut self, core: &mut Core) -> Result<Option<Incoming>, Over> {
+        match self.frames.receive(&mut self.client, &mut core.pools) {
+            Ok(Some((incoming, is_new))) => {
+                if is_new {
+                    self.client.touch(core.now);
+                }
+                Ok(Some(incoming))
+            }
+            Ok(None) => Ok(None),
+            Err(end) => {
+                if end == Read::Reset {
+                    self.service.shared.cells(core.worker).client_reset.add(1);
+                }
                 Err(Over)
             }
         }
@@ -277,12 +251,9 @@ impl Front {
 
     /// Has its turn when all others of this turn have spoken.
     fn list(&mut self, core: &mut Core) {
-        let (full, output) = (self.is_full(), self.has_output());
-        let writes = output && self.client.is_writable();
-        let came = self.incoming.is_some() || self.client.is_readable();
-        let goes_on = !full && (came || !self.waiting.is_empty());
-        let ends = self.is_to_end() && !output;
-        if !self.listed && (writes || goes_on || ends) {
+        let goes_on = self.frames.is_to_go_on(&self.client);
+        let ends = self.is_to_end() && !self.frames.has_output();
+        if !self.listed && (goes_on || ends) {
             self.listed = true;
             core.again.push(self.key);
         }

@@ -4,19 +4,12 @@
 use super::{Ending, Front, Open, Over, Tunnel};
 use crate::connection::Happening;
 use crate::core::Core;
+use crate::http::frames::TURN_BYTES;
 use crate::http::message::{self, Part};
 use crate::http::timeouts::linger_until;
-use crate::side::{Read, Written};
+use crate::side::Read;
 use http2::bridge::response_fields;
 use http2::{Code, Field};
-
-/// Octets of output that wait for the peer, beyond which no session is asked for more.
-pub(in crate::http) const OUTPUT_BYTES: usize = 64 << 10;
-/// With room besides for what one stream says in its turn, and for what is said of windows: only
-/// the want of a window ever keeps a stream from saying that.
-pub(in crate::http) const MOST_OUTPUT_BYTES: usize = OUTPUT_BYTES + TURN_BYTES + (4 << 10);
-/// Octets of one stream before others have theirs.
-pub(in crate::http) const TURN_BYTES: usize = 16 << 10;
 
 /// How a stream's turn has ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -45,17 +38,17 @@ impl Front {
         open.stalled = (turn == Turn::Stalled).then(|| open.stalled.unwrap_or(core.now));
         if turn == Turn::Waits && !open.listed {
             open.listed = true;
-            self.waiting.push_back(number);
+            self.frames.wait(number);
         }
         let session = open.session;
         match turn {
             Turn::Done => return self.finish(core, number, &open),
             Turn::Cut => {
-                self.http2.reset(open.id, Code::INTERNAL_ERROR);
+                self.frames.http2.reset(open.id, Code::INTERNAL_ERROR);
                 return self.close(core, number, &open);
             }
             Turn::Answered => {
-                self.http2.reset(open.id, Code::NO_ERROR);
+                self.frames.http2.reset(open.id, Code::NO_ERROR);
                 return self.close(core, number, &open);
             }
             Turn::Quiet | Turn::Waits | Turn::Stalled => {}
@@ -77,11 +70,11 @@ impl Front {
         let read = open.owed.saturating_sub(stream.unread());
         if read > 0 {
             open.owed -= read;
-            self.http2.give_back(open.id, read);
+            self.frames.http2.give_back(open.id, read);
         }
         let (mut wake, mut room) = (false, TURN_BYTES);
         loop {
-            if room == 0 || self.is_full() {
+            if room == 0 || self.frames.is_full() {
                 return (Turn::Waits, wake);
             }
             let (said, finished) = (stream.said(), stream.is_finished());
@@ -95,7 +88,7 @@ impl Front {
                 Part::Done => return (Turn::Done, wake),
                 Part::Head { status: 200..300, .. } if open.tunnel == Tunnel::Asked => {
                     // To the client it would mean that the tunnel is open.
-                    let _ = self.http2.respond(open.id, 502, [] as [Field; 0], true);
+                    let _ = self.frames.http2.respond(open.id, 502, [] as [Field; 0], true);
                     return (Turn::Answered, wake);
                 }
                 Part::Head { status, take, ends } => {
@@ -106,7 +99,12 @@ impl Front {
                     }
                     let head = said.get(..take).unwrap_or_default();
                     let fields = message::fields(message::behind_first_line(head));
-                    if self.http2.respond(open.id, status, response_fields(fields), ends).is_err() {
+                    if self
+                        .frames
+                        .http2
+                        .respond(open.id, status, response_fields(fields), ends)
+                        .is_err()
+                    {
                         return (Turn::Cut, wake);
                     }
                     // Its client may have had nothing to say from the beginning.
@@ -119,7 +117,7 @@ impl Front {
                     let bytes = said.get(data.clone()).unwrap_or_default();
                     let bytes = bytes.get(..room.min(bytes.len())).unwrap_or_default();
                     let ends = ends && bytes.len() == data.len();
-                    let Ok(sent) = self.http2.send_data(open.id, bytes, ends) else {
+                    let Ok(sent) = self.frames.http2.send_data(open.id, bytes, ends) else {
                         return (Turn::Cut, wake);
                     };
                     let whole = sent == bytes.len();
@@ -137,7 +135,7 @@ impl Front {
                 }
                 Part::Trailers { fields, take } => {
                     let fields = message::fields(said.get(fields).unwrap_or_default());
-                    if self.http2.send_trailers(open.id, response_fields(fields)).is_err() {
+                    if self.frames.http2.send_trailers(open.id, response_fields(fields)).is_err() {
                         return (Turn::Cut, wake);
                     }
                     open.answer.pass(0, true);
@@ -152,7 +150,7 @@ impl Front {
     fn finish(&mut self, core: &mut Core, number: u32, open: &Open) {
         if !open.asked {
             // RFC 9113 section 8.1: it may stop sending, and has its answer.
-            self.http2.reset(open.id, Code::NO_ERROR);
+            self.frames.http2.reset(open.id, Code::NO_ERROR);
         }
         let session = core.session(open.session);
         if session.is_some_and(|session| session.is_between_requests()) {
@@ -178,30 +176,20 @@ impl Front {
         self.since = core.now;
     }
 
-    /// Whether the client has to take something before more is said, or asked for.
-    pub(super) fn is_full(&mut self) -> bool {
-        self.http2.output().len() >= OUTPUT_BYTES
-    }
-
-    /// Whether something is to be written.
-    pub(super) fn has_output(&mut self) -> bool {
-        !self.http2.output().is_empty()
-    }
-
     /// Writes what there is, and lets those speak who had no room.
     pub(super) fn write(&mut self, core: &mut Core) -> Result<(), Over> {
         loop {
             self.flush(core)?;
-            if self.is_full() || self.waiting.is_empty() {
+            if self.frames.is_full() || self.frames.waiting() == 0 {
                 return self.end_if_done(core);
             }
-            for _ in 0..self.waiting.len() {
-                let Some(number) = self.waiting.pop_front() else { break };
+            for _ in 0..self.frames.waiting() {
+                let Some(number) = self.frames.next_turn() else { break };
                 if let Some(Some(open)) = self.open.get_mut(number as usize) {
                     open.listed = false;
                     self.serve(core, number);
                 }
-                if self.is_full() {
+                if self.frames.is_full() {
                     break;
                 }
             }
@@ -209,28 +197,20 @@ impl Front {
     }
 
     fn flush(&mut self, core: &mut Core) -> Result<(), Over> {
-        let output = self.http2.output();
-        let mut sent = 0;
-        while self.client.is_writable() && sent < output.len() {
-            match self.client.write(output.get(sent..).unwrap_or_default()) {
-                Written::Bytes(0) | Written::Blocked => break,
-                Written::Bytes(count) => sent += count,
-                Written::Broken => {
-                    self.service.shared.cells(core.worker).client_reset.add(1);
-                    return Err(Over);
-                }
-            }
+        let flushed = self.frames.flush(&mut self.client);
+        if flushed.is_broken {
+            self.service.shared.cells(core.worker).client_reset.add(1);
+            return Err(Over);
         }
-        if sent > 0 {
+        if flushed.sent > 0 {
             self.client.touch(core.now);
-            output.drain(..sent);
         }
         Ok(())
     }
 
     /// What has been announced ends with the last stream.
     fn end_if_done(&mut self, core: &mut Core) -> Result<(), Over> {
-        if self.is_to_end() && !self.has_output() {
+        if self.is_to_end() && !self.frames.has_output() {
             self.client.finish(true);
             self.ending = Ending::Lingering(linger_until(core.now));
         }

@@ -1,10 +1,10 @@
 //! From the client to the sessions: frames become requests of HTTP/1.1 in memory.
 
-use super::replies::MOST_OUTPUT_BYTES;
 use super::{Ending, Front, Open, Over, Tunnel};
 use crate::connection::{Connection, Happening};
 use crate::core::Core;
 use crate::http::Session;
+use crate::http::frames::MOST_OUTPUT_BYTES;
 use crate::http::message::Message;
 use crate::plan::Service;
 use crate::side::Read;
@@ -19,8 +19,6 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 const CONNECTION_WINDOWS: u32 = 8;
 /// Fields of a head that become its first line and Host: method, scheme, authority, path.
 const PSEUDO_FIELDS: u16 = 4;
-/// Milliseconds after which a client may again send some frames that do nothing.
-const REFILL_MS: u64 = 1_000;
 
 /// What a service's clients may do.
 pub(super) fn settings(service: &Service) -> http2::Settings {
@@ -60,17 +58,14 @@ fn nonce() -> [u8; 24] {
 impl Front {
     /// Takes in what the client has sent; how much of it. The rest waits for room in the output.
     pub(super) fn take(&mut self, core: &mut Core, bytes: &[u8]) -> Result<usize, Over> {
-        if self.http2.is_done() {
+        if self.frames.http2.is_done() {
             return Ok(bytes.len());
         }
-        if core.now >= self.refilled + REFILL_MS {
-            self.refilled = core.now;
-            self.http2.refill();
-        }
+        self.frames.refill(core.now);
         let mut at = 0;
         loop {
             let rest = bytes.get(at..).unwrap_or_default();
-            let step = match self.http2.receive(rest, &mut core.desk.section) {
+            let step = match self.frames.http2.receive(rest, &mut core.desk.section) {
                 Ok(step) => step,
                 Err(broken) => {
                     self.break_off(core, broken)?;
@@ -84,7 +79,7 @@ impl Front {
             }
         }
         self.count_refusals(core);
-        let amid = self.http2.is_amid_head();
+        let amid = self.frames.http2.is_amid_head();
         self.head_since = amid.then(|| self.head_since.unwrap_or(core.now));
         Ok(at)
     }
@@ -125,7 +120,7 @@ impl Front {
         };
         let number = self.free.pop().unwrap_or(self.open.len() as u32);
         stream.assign(number);
-        self.http2.set_tag(id, u64::from(number));
+        self.frames.http2.set_tag(id, u64::from(number));
         let open = Open {
             id,
             session,
@@ -154,9 +149,9 @@ impl Front {
         cells.requests.add(1);
         cells.client_errors.add(1);
         // Gone is a stream that needs no answer.
-        let _ = self.http2.respond(id, why.status(), [] as [Field; 0], true);
+        let _ = self.frames.http2.respond(id, why.status(), [] as [Field; 0], true);
         if !end {
-            self.http2.reset(id, Code::NO_ERROR);
+            self.frames.http2.reset(id, Code::NO_ERROR);
         }
     }
 
@@ -188,7 +183,7 @@ impl Front {
     fn body(&mut self, core: &mut Core, id: StreamId, data: &[u8], end: bool) {
         let Some((open, stream)) = self.open_stream(core, id) else {
             // Nobody reads it any more; the window is the connection's.
-            return self.http2.give_back(id, data.len());
+            return self.frames.http2.give_back(id, data.len());
         };
         if open.tunnel == Tunnel::Asked {
             return self.speak_too_soon(core, id);
@@ -214,7 +209,7 @@ impl Front {
     /// Octets of a protocol that has not been agreed on: whoever read them could take them for
     /// the next request.
     fn speak_too_soon(&mut self, core: &mut Core, id: StreamId) {
-        self.http2.reset(id, Code::PROTOCOL_ERROR);
+        self.frames.http2.reset(id, Code::PROTOCOL_ERROR);
         self.given_up(core, id, By::Us(None));
     }
 
@@ -254,7 +249,7 @@ impl Front {
 
     /// Counts requests that were refused before anybody heard of them.
     fn count_refusals(&mut self, core: &Core) {
-        let counts = self.http2.counts();
+        let counts = self.frames.http2.counts();
         let now = [Reason::Malformed, Reason::Refused, Reason::HeadTooLarge].map(|r| counts.of(r));
         if now == self.counted {
             return;
@@ -276,7 +271,7 @@ impl Front {
                 && stream.is_none_or(|id| id == open.id)
             {
                 open.listed = true;
-                self.waiting.push_back(number);
+                self.frames.wait(number);
             }
         }
     }
@@ -287,7 +282,7 @@ impl Front {
         core: &'a mut Core,
         id: StreamId,
     ) -> Option<(&'a mut Open, &'a mut Stream)> {
-        let number = usize::try_from(self.http2.tag(id)?).ok()?;
+        let number = usize::try_from(self.frames.http2.tag(id)?).ok()?;
         let open = self.open.get_mut(number)?.as_mut().filter(|open| open.id == id)?;
         let stream = core.stream(open.session)?;
         Some((open, stream))
