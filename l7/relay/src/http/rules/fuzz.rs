@@ -128,6 +128,9 @@ impl Dice<'_> {
 
     fn request(&mut self) -> String {
         let mut text = format!("GET {} HTTP/1.1\r\nHost: a.example\r\n", self.text());
+        if self.roll(4) == 1 {
+            text += "Content-Length: 7\r\n";
+        }
         for _ in 0..self.roll(4) {
             text += &format!("{}: {}\r\n", self.text(), self.text());
         }
@@ -143,6 +146,16 @@ fn parsed(text: &[u8]) -> Option<(Exchange, RequestHead)> {
 
 fn is_one_line(bytes: &[u8]) -> bool {
     !bytes.iter().any(|byte| b"\r\n\0".contains(byte))
+}
+
+/// The lines, and whether `Connection: close` is among them: it is of this hop, and so written anew
+/// before whatever rules add.
+fn but_for_the_hop(head: &[u8]) -> (Vec<&[u8]>, bool) {
+    let mut lines: Vec<_> = head.split(|byte| *byte == b'\n').collect();
+    let all = lines.len();
+    lines.retain(|line| *line != b"Connection: close\r");
+    let others = lines.len();
+    (lines, others < all)
 }
 
 #[test]
@@ -174,6 +187,7 @@ fn fuzz() {
         let (mut exchange, again) = parsed(&out).unwrap_or_else(|| panic!("{}", shown()));
         let mut twice = Vec::new();
         exchange.forward_request(&again, &out, &RequestEdits::default(), &mut twice);
-        assert!(out == twice, "{}\n{}", shown(), twice.escape_ascii());
+        let same = but_for_the_hop(&out) == but_for_the_hop(&twice);
+        assert!(same, "{}\n{}", shown(), twice.escape_ascii());
     });
 }
