@@ -138,11 +138,13 @@ impl Connection {
                 Happening::Expired => back.expired(core),
                 Happening::Replanned(_) => back.replan(core),
                 Happening::Retired => back.retire(core),
-                // The sessions on it are told themselves.
-                Happening::Accepted | Happening::Called | Happening::CutFrom(_) => Fate::Stays,
-                // It has a real server's file, and is no client.
-                Happening::Shed => Fate::Stays,
                 Happening::Cut => back.cut(core),
+                // The sessions on it are told themselves; it has a real server's file, and is
+                // no client to be shed.
+                Happening::Accepted
+                | Happening::Called
+                | Happening::CutFrom(_)
+                | Happening::Shed => Fate::Stays,
             },
             Self::Arriving(_) => self.arrive(core, what),
             Self::Changing => Fate::Over,

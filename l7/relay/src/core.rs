@@ -13,6 +13,7 @@ use crate::shed::Shedder;
 use crate::slab::{Key, Slab, Token};
 use crate::tcp::{Fate, NEVER};
 use crate::transport::{News, Stream, Transport};
+use crate::turns::Turns;
 use crate::wheel::Wheel;
 use l7_api::ServiceId;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
@@ -47,6 +48,8 @@ pub struct Core {
     pub mailboxes: Arc<Mailboxes>,
     /// Connections that have more to do than one turn allows.
     pub again: Vec<Key>,
+    /// How long turns are.
+    pub turns: Turns,
     /// Accepting rests until then.
     pub accept_from: u64,
     pub plan: Option<Arc<Plan>>,
@@ -85,6 +88,7 @@ impl Core {
             files,
             mailboxes,
             again: Vec::new(),
+            turns: Turns::default(),
             accept_from: 0,
             plan: None,
             desk: Desk::new(),

@@ -6,15 +6,33 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with, sockopt};
 use std::net::{IpAddr, SocketAddr};
 
+/// Whether there is something to say as soon as a connection is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speech {
+    /// There is.
+    First,
+    /// Perhaps not before the real server has spoken.
+    Later,
+}
+
 /// Begins to connect; the socket becomes writable when that is done.
 ///
 /// # Errors
 /// The kernel's. [`is_ours`] tells whether the real server is to blame.
-pub fn dial(to: SocketAddr, source: Source, client: IpAddr, vip: IpAddr) -> Result<OwnedFd, Errno> {
+pub fn dial(
+    to: SocketAddr,
+    source: Source,
+    (client, vip): (IpAddr, IpAddr),
+    speech: Speech,
+) -> Result<OwnedFd, Errno> {
     let family = if to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let socket = socket_with(family, SocketType::STREAM, flags, None)?;
     sockopt::set_tcp_nodelay(&socket, true)?;
+    if speech == Speech::First {
+        // What is said acknowledges the server's SYN: one segment less.
+        sockopt::set_tcp_quickack(&socket, false)?;
+    }
     match source {
         Source::Own => {}
         Source::Vip => bind_to(&socket, vip, to)?,

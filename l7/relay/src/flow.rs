@@ -6,8 +6,6 @@ use crate::pools::{BUFFER_BYTES, Buffer, Pipe, Pools, portion};
 use crate::side::{Read, Written};
 use crate::transport::Transport;
 
-/// Bytes that one connection may read in one turn before others have theirs.
-const TURN_BYTES: u64 = 1 << 20;
 /// Reads in one turn, should each bring little.
 const TURN_READS: u32 = 16;
 /// Full buffers in a row after which bytes go by pipe: a pipe does not pay for a few.
@@ -87,13 +85,13 @@ impl Flow {
         self.state = State::Passed;
     }
 
-    /// Moves what can be moved now.
+    /// Moves what can be moved now, as much as is allowed at the time.
     pub fn pump(
         &mut self,
         from: &mut Transport,
         to: &mut Transport,
         pools: &mut Pools,
-        now: u64,
+        (allowed, now): (u64, u64),
     ) -> Turn {
         let mut turn = Turn::default();
         // What has to be encrypted or decrypted cannot go by pipe.
@@ -103,7 +101,7 @@ impl Flow {
             if !self.is_drained() || self.state != State::Open || !from.is_readable() {
                 break;
             }
-            if turn.read >= TURN_BYTES || reads == TURN_READS {
+            if turn.read >= allowed || reads == TURN_READS {
                 turn.more = true;
                 break;
             }

@@ -30,6 +30,7 @@ mod side;
 mod slab;
 mod tcp;
 mod transport;
+mod turns;
 mod wheel;
 mod worker;
 

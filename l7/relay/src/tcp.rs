@@ -10,7 +10,7 @@
 //! ```
 
 use crate::core::Core;
-use crate::dial::{dial, is_ours, is_shortage};
+use crate::dial::{Speech, dial, is_ours, is_shortage};
 use crate::flow::{Flow, State, Turn};
 use crate::journal::{Cause, Line, Stage, Trace};
 use crate::list::Profile;
@@ -22,7 +22,8 @@ use crate::shared::{Queued, ServerPlace, ServicePlace};
 use crate::side::{Read, Side, Written};
 use crate::slab::{End, Key, Token};
 use crate::transport::{Client, News, Offer, Progress, Stream, Transport};
-use l7_api::{Mode, OnDown, Removal, ServerId, ServerState, Spoken};
+use crate::turns::Habit;
+use l7_api::{Mode, OnDown, ProxyOut, Removal, ServerId, ServerState, Spoken};
 use proxyproto::Endpoints;
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
@@ -69,6 +70,7 @@ pub struct Pair {
     cut_at: u64,
     /// It is in the list of those that have more to do.
     listed: bool,
+    habit: Habit,
     /// When the client was accepted.
     accepted: u64,
     /// What the access log is told of it.
@@ -150,6 +152,7 @@ impl Pair {
             attempts,
             cut_at: NEVER,
             listed: false,
+            habit: Habit::default(),
             accepted,
             trace: None,
         }
@@ -176,6 +179,7 @@ impl Pair {
             attempts: 0,
             cut_at: parts.cut_at,
             listed: false,
+            habit: Habit::default(),
             accepted: 0,
             trace: parts.trace,
         }
@@ -486,7 +490,15 @@ impl Pair {
         let to = SocketAddr::new(server.config.address, port);
         let source = self.service.config.source;
         let file = core.server_file()?;
-        let fd = dial(to, source, self.client_address.ip(), self.vip.ip())?;
+        let has_said = self.opening.as_ref().is_some_and(|opening| !opening.said().is_empty());
+        let speech = match has_said
+            || server.tls.is_some()
+            || self.service.config.proxy_out != ProxyOut::None
+        {
+            true => Speech::First,
+            false => Speech::Later,
+        };
+        let fd = dial(to, source, (self.client_address.ip(), self.vip.ip()), speech)?;
         core.watch(&fd, Token::Connection(self.key, End::Server))?;
         Ok(Side::new(fd, file, core.now))
     }
@@ -630,22 +642,26 @@ impl Pair {
         let awaits_answer = !self.hear_answer(core);
         let Some(upstream) = &mut self.upstream else { return Fate::Stays };
         let (client, server) = (&mut self.client, &mut upstream.side);
-        let (pools, now) = (&mut core.pools, core.now);
+        let allowed = (core.turns.bytes(core.now), core.now);
+        let pools = &mut core.pools;
         let mut up = Turn::default();
         if first == End::Client {
-            up = self.up.pump(client, server, pools, now);
+            up = self.up.pump(client, server, pools, allowed);
         }
         let mut down = Turn::default();
         if !awaits_answer {
-            down = self.down.pump(server, client, pools, now);
+            down = self.down.pump(server, client, pools, allowed);
         }
         // The other direction may just have found that this one has come to its end.
         if first == End::Server || client.is_reset() {
-            up.add(self.up.pump(client, server, pools, now));
+            up.add(self.up.pump(client, server, pools, allowed));
         }
         if (up.more || down.more) && !self.listed {
             self.listed = true;
             core.again.push(self.key);
+        }
+        if self.habit.learn(up.read + down.read) {
+            core.turns.converse(core.now);
         }
         let cells = self.service.shared.cells(core.worker);
         let server_cells = upstream.server.shared.cells(core.worker);

@@ -181,7 +181,9 @@ impl Worker {
         for news in std::mem::take(&mut self.core.news) {
             self.tell(news.front, Happening::Stream(news));
         }
-        for key in std::mem::take(&mut self.core.again) {
+        let again = std::mem::take(&mut self.core.again);
+        self.core.turns.begin(again.len());
+        for key in again {
             self.tell(key, Happening::Resumed);
         }
     }

@@ -8,7 +8,7 @@ use super::route::Route;
 use super::rules::{Answer, Decision, Question};
 use super::session::{Asked, Becomes, Over, Phase, Session, Step, Upstream};
 use crate::core::Core;
-use crate::dial::{dial, is_ours};
+use crate::dial::{Speech, dial, is_ours};
 use crate::journal::Cause;
 use crate::place::{self, Found, Wish};
 use crate::plan::Server;
@@ -331,7 +331,7 @@ impl Session {
     ) -> Result<(), Errno> {
         let source = self.service.config.source;
         let file = core.server_file()?;
-        let fd = dial(route.to, source, self.client_address.ip(), self.vip.ip())?;
+        let fd = dial(route.to, source, (self.client_address.ip(), self.vip.ip()), Speech::First)?;
         let seat = core.desk.pool.seat(self.key, route);
         if let Err(e) = core.watch(&fd, Token::Seat(seat)) {
             core.desk.pool.leave(seat);

@@ -187,6 +187,7 @@ impl Session {
 
     /// The kernel reports an edge of one of the sockets.
     pub fn event(&mut self, core: &mut Core, end: End, flags: EventFlags) -> Fate {
+        core.turns.converse(core.now);
         match (end, &mut self.upstream) {
             (End::Client, _) => {
                 self.client.note(flags);
