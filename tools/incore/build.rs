@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+const SOURCES: [&str; 3] = ["device/incore.c", "device/phase.c", "device/receive.c"];
 /// DPDK's own libraries that the device calls.
 const LIBRARIES: [&str; 7] = ["ethdev", "bus_vdev", "mbuf", "mempool", "kvargs", "hash", "eal"];
 
@@ -13,8 +14,14 @@ fn main() {
         .join("libincore.so");
     let compiler = cc::Build::new().opt_level(3).pic(true).get_compiler();
     let mut command = compiler.to_command();
-    command.args(["-shared", "-Wall", "-Wextra", "-DALLOW_EXPERIMENTAL_API"]);
-    command.args(flags()).arg("-o").arg(&plugin).arg("device/incore.c");
+    command.args([
+        "-shared",
+        "-fvisibility=hidden",
+        "-Wall",
+        "-Wextra",
+        "-DALLOW_EXPERIMENTAL_API",
+    ]);
+    command.args(flags()).arg("-o").arg(&plugin).args(SOURCES);
     command.args(LIBRARIES.map(|name| format!("-lrte_{name}")));
     let status = command.status().unwrap_or_else(|e| panic!("{command:?}: {e}"));
     assert!(status.success(), "{command:?} failed");

@@ -9,8 +9,6 @@ use std::time::{Duration, Instant};
 
 /// How long a program may take until it forwards.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// What has to pass before a figure is taken: every flow twice, so that its connection is open.
-const PASSES: u64 = 2;
 
 /// A folder with the plug-in, the trace and the device's report; removed when dropped.
 pub struct Bed {
@@ -18,6 +16,8 @@ pub struct Bed {
     plugin: PathBuf,
     /// What the device delivers.
     pub trace: Trace,
+    /// Queues of the device, and threads of the program.
+    pub queues: usize,
 }
 
 impl Bed {
@@ -25,13 +25,13 @@ impl Bed {
     ///
     /// # Errors
     /// When the folder cannot be written.
-    pub fn new(trace: Trace) -> Result<Self> {
+    pub fn new(trace: Trace, queues: usize) -> Result<Self> {
         // Below no folder that everybody may write to: DPDK loads no plug-in from there.
         let folder = PathBuf::from(format!("/run/fulcrum-bench-{}", std::process::id()));
         fs::create_dir_all(&folder)
             .with_context(|| format!("cannot make {} (root is needed)", folder.display()))?;
         let plugin = incore::install(&folder)?;
-        let bed = Self { folder, plugin, trace };
+        let bed = Self { folder, plugin, trace, queues };
         trace.write(&bed.file("trace"))?;
         Ok(bed)
     }
@@ -69,37 +69,59 @@ impl Bed {
     /// When nothing is forwarded, or not everything, or what is sent is broken: a figure is only a
     /// figure when every packet was forwarded.
     pub fn measure(&self, interval: Duration) -> Result<Sample> {
-        let before = self.report()?;
+        let before = self.reports()?;
         thread::sleep(interval);
-        let now = self.report()?.since(&before);
-        ensure!(now.tx * 1000 >= now.rx * 999, "of {} packets only {} were sent", now.rx, now.tx);
-        ensure!(now.wrong == 0, "{} of {} packets sent are broken", now.wrong, now.checked);
-        ensure!(now.empty * 1000 <= now.rx, "the pool is too small: {now:?}");
-        Ok(Sample { packets: now.tx, cpu: Duration::from_nanos(now.cpu_ns) })
+        self.since(&before)
     }
 
-    /// Waits until every connection is open.
+    /// What happened since, by the same conditions.
+    ///
+    /// # Errors
+    /// As [`Self::measure`].
+    pub fn since(&self, before: &[Report]) -> Result<Sample> {
+        let mut sample = Sample::default();
+        for (now, before) in self.reports()?.iter().zip(before) {
+            let now = now.since(before);
+            ensure!(now.settled, "connections were still opening");
+            ensure!(now.tx * 1000 >= now.rx * 999, "of {} packets {} were sent", now.rx, now.tx);
+            ensure!(now.wrong == 0, "{} of {} packets sent are broken", now.wrong, now.checked);
+            ensure!(now.empty * 1000 <= now.rx, "the pool is too small: {now:?}");
+            sample.threads.push((now.tx, Duration::from_nanos(now.cpu_ns)));
+            sample.late += now.late;
+        }
+        Ok(sample)
+    }
+
+    /// Waits until every connection is open and was used once.
     ///
     /// # Errors
     /// When nothing is forwarded.
     pub fn warm_up(&self) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
-        let mut begun = None;
+        let mut settled = None;
         loop {
-            let sent = self.report().map_or(0, |report| report.tx);
-            let begun = *begun.get_or_insert(sent);
-            if sent >= begun + PASSES * u64::from(self.trace.flows) && sent > begun {
-                break;
+            let reports = self.reports().unwrap_or_default();
+            let sent: u64 = reports.iter().map(|report| report.tx).sum();
+            if !reports.is_empty() && reports.iter().all(|report| report.settled) {
+                let begun = *settled.get_or_insert(sent);
+                if sent > begun + self.trace.frames() {
+                    break;
+                }
             }
-            ensure!(Instant::now() < deadline, "nothing is forwarded; run it by hand to see why");
+            ensure!(Instant::now() < deadline, "not every flow is forwarded: {reports:?}");
             thread::sleep(Duration::from_millis(50));
         }
         thread::sleep(Duration::from_millis(500));
         Ok(())
     }
 
-    fn report(&self) -> Result<Report> {
-        Ok(Report::read(&self.file("report"), 0)?)
+    /// What each queue's thread says.
+    ///
+    /// # Errors
+    /// When the device has written nothing yet.
+    pub fn reports(&self) -> Result<Vec<Report>> {
+        let report = self.file("report");
+        (0..self.queues).map(|queue| Ok(Report::read(&report, queue)?)).collect()
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -113,16 +135,40 @@ impl Drop for Bed {
     }
 }
 
-/// Packets and the forwarding thread's CPU time over the measured interval.
-#[derive(Clone, Copy, Debug)]
+/// Packets and the forwarding threads' CPU time over the measured interval.
+#[derive(Clone, Debug, Default)]
 pub struct Sample {
-    packets: u64,
-    cpu: Duration,
+    threads: Vec<(u64, Duration)>,
+    late: u64,
 }
 
 impl Sample {
-    /// Million packets per CPU-second.
-    pub fn mpps(self) -> f64 {
-        self.packets as f64 / self.cpu.as_secs_f64().max(1e-9) / 1e6
+    /// Rounds that took more than 50 µs, where the trace asks for that.
+    pub fn late(&self) -> u64 {
+        self.late
+    }
+
+    /// CPU time of all threads.
+    pub fn cpu(&self) -> Duration {
+        self.threads.iter().map(|(_, cpu)| *cpu).sum()
+    }
+
+    /// Million packets per CPU-second of each thread, all threads together.
+    pub fn mpps(&self) -> f64 {
+        let rate = |(packets, cpu): &(u64, Duration)| *packets as f64 / cpu.as_secs_f64().max(1e-9);
+        self.threads.iter().map(rate).sum::<f64>() / 1e6
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_had_half_the_time_counts_as_much() {
+        let threads =
+            vec![(4_000_000, Duration::from_secs(2)), (1_000_000, Duration::from_secs(1))];
+        let sample = Sample { threads, late: 0 };
+        assert_eq!((sample.mpps(), sample.cpu()), (3.0, Duration::from_secs(3)));
     }
 }

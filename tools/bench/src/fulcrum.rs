@@ -17,44 +17,40 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// One way of forwarding by one executable.
+#[derive(Clone)]
 pub struct Program {
     /// The data plane.
     pub executable: PathBuf,
     /// A folder on hugetlbfs for its table.
     pub table: PathBuf,
+    /// Connections the table has room for (two-way ones; half as much room is enough for others).
+    pub entries: u32,
     /// How it forwards.
     pub mode: Mode,
+    /// CPUs of its workers.
+    pub cpus: Vec<u16>,
 }
 
 impl Program {
-    /// Measures it.
+    /// Has it forward by a snapshot, until every connection is open.
     ///
     /// # Errors
-    /// When the data plane does not start, refuses the snapshot, or lets packets go unbalanced.
-    pub fn forward(&self, bed: &Bed, interval: Duration) -> Result<Sample> {
+    /// When the data plane does not start, refuses the snapshot, or forwards nothing.
+    pub fn run(&self, bed: &Bed, snapshot: Snapshot) -> Result<Process> {
         bed.clear()?;
         let plugin = ["-d".to_owned(), bed.plugin().display().to_string()];
-        let place = Place { folder: bed.folder(), eal: &plugin, device: &bed.device(), cpu: 1 };
+        let place = Place { folder: bed.folder(), eal: &plugin, device: &bed.device() };
         let mut process = Process::start(self, &place)?;
-        process.apply(snapshot(self.mode, bed.trace))?;
+        process.apply(snapshot)?;
         bed.warm_up()?;
-        let before = process.counters()?;
-        let sample = bed.measure(interval)?;
-        let after = process.counters()?;
-        let received = after.ports[0].rx - before.ports[0].rx;
-        let forwarded = after.ports[0].forwarded - before.ports[0].forwarded;
-        ensure!(
-            forwarded * 1000 >= received * 999,
-            "{:?}: of {received} packets only {forwarded} were balanced: {:?}",
-            self.mode,
-            after.ports[0]
-        );
-        Ok(sample)
+        Ok(process)
     }
 }
 
-/// Source addresses of SNAT.
-const SNAT_ADDRESSES: u16 = 16;
+/// Source addresses of SNAT: enough for ten million connections to four real servers.
+const SNAT_ADDRESSES: u16 = 64;
+/// Real servers.
+const BACKENDS: u8 = 4;
 
 /// Where a data plane runs.
 pub struct Place<'a> {
@@ -64,8 +60,6 @@ pub struct Place<'a> {
     pub eal: &'a [String],
     /// Its port.
     pub device: &'a str,
-    /// Its worker's CPU.
-    pub cpu: u16,
 }
 
 /// A data plane that runs until this is dropped.
@@ -84,6 +78,7 @@ impl Process {
         let folder = place.folder.join("data");
         let table = program.table.join(format!("fulcrum-bench-{}", std::process::id()));
         fs::create_dir_all(&folder)?;
+        let cpus: Vec<String> = program.cpus.iter().map(u16::to_string).collect();
         let mut child = Command::new(&program.executable)
             .arg("--runtime-dir")
             .arg(&folder)
@@ -92,8 +87,9 @@ impl Process {
             .args(place.eal.iter().map(|word| format!("--eal={word}")))
             .arg("--port")
             .arg(format!("bench={}", place.device))
-            .args(["--no-companion", "--idle", "poll", "--cpus", &place.cpu.to_string()])
-            .args(["--table-entries", "1500000"])
+            .args(["--no-companion", "--idle", "poll", "--cpus", &cpus.join(",")])
+            .args(["--workers", &cpus.len().to_string()])
+            .args(["--table-entries", &program.entries.to_string()])
             .env("RUST_LOG", "warn")
             .stdin(Stdio::null())
             .spawn()
@@ -120,6 +116,24 @@ impl Process {
         }
     }
 
+    /// Measures the forwarding that goes on, with what was counted at its begin and its end.
+    ///
+    /// # Errors
+    /// When packets go unbalanced.
+    pub fn measure(&mut self, bed: &Bed, interval: Duration) -> Result<(Sample, [Counters; 2])> {
+        let before = self.counters()?;
+        let sample = bed.measure(interval)?;
+        let after = self.counters()?;
+        let received = after.ports[0].rx - before.ports[0].rx;
+        let forwarded = after.ports[0].forwarded - before.ports[0].forwarded;
+        ensure!(
+            forwarded * 1000 >= received * 999,
+            "of {received} packets only {forwarded} were balanced: {:?}",
+            after.ports[0]
+        );
+        Ok((sample, [before, after]))
+    }
+
     /// What it has counted.
     ///
     /// # Errors
@@ -131,7 +145,11 @@ impl Process {
         }
     }
 
-    fn ask(&mut self, request: &Request) -> Result<Reply> {
+    /// Asks it anything.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn ask(&mut self, request: &Request) -> Result<Reply> {
         self.socket.write_all(&api::encode(request)?)?;
         let mut header = [0; 4];
         self.socket.read_exact(&mut header)?;
@@ -188,11 +206,12 @@ pub fn snapshot(mode: Mode, trace: Trace) -> Snapshot {
             persistence: None,
             timeouts: Timeouts::default(),
             on_failure: OnFailure::Reset,
-            backends: (0..4).map(|n| backend(n, mode, own, host(1, u16::from(n) + 1))).collect(),
+            backends: (0..BACKENDS)
+                .map(|n| backend(n, mode, own, host(1, u16::from(n) + 1)))
+                .collect(),
             fallback: None,
-            // Enough for a million connections to four real servers.
-            snat_pool: (1..=SNAT_ADDRESSES)
-                .map(|n| PoolAddress { address: host(2, n), ports })
+            snat_pool: (0..SNAT_ADDRESSES)
+                .map(|n| PoolAddress { address: host(2 + n / 250, 1 + n % 250), ports })
                 .collect(),
         }],
     }

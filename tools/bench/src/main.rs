@@ -21,8 +21,16 @@ struct Args {
 
 #[derive(Subcommand)]
 enum What {
-    /// Layer 4 throughput of each mode as a fraction of testpmd 5tswap.
-    L4(l4::L4),
+    /// Layer 4: throughput of each mode as a fraction of testpmd 5tswap.
+    L4(l4::Throughput),
+    /// Layer 4: new connections per CPU-second, from SYN to FIN.
+    Opening(l4::Opening),
+    /// Layer 4: bytes that a connection costs in the table.
+    Memory(l4::Memory),
+    /// Layer 4: what a second worker adds.
+    Workers(l4::Workers),
+    /// Layer 4: what configuration swaps, dumps, scrapes and expiry cost the forwarding.
+    Disturbed(l4::Disturbed),
     /// RFC 2544 from port to port: the generator on one CPU, a forwarder on another, memif between them.
     Rfc2544(rfc2544::Rfc2544),
     /// Layer 7 beside HAProxy, nginx and stunnel: work per CPU-second, memory, system calls.
@@ -31,7 +39,11 @@ enum What {
 
 fn main() -> Result<()> {
     match Args::parse().what {
-        What::L4(args) => l4::l4(&args),
+        What::L4(args) => args.run(),
+        What::Opening(args) => args.run(),
+        What::Memory(args) => args.run(),
+        What::Workers(args) => args.run(),
+        What::Disturbed(args) => args.run(),
         What::Rfc2544(args) => rfc2544::run(&args),
         What::L7(args) => l7::run(&args),
     }

@@ -67,21 +67,24 @@ fn program(args: &Rfc2544, folder: &Path, name: &str) -> Result<()> {
     let memif = |role: &str, mac: &str| {
         format!("role={role},socket={},socket-abstract=no,mac={mac}", socket.display())
     };
-    let trace = Trace { flows: 1, ipv6: args.ipv6, tcp: false };
+    let trace = Trace { flows: 1, ipv6: args.ipv6, ..Trace::default() };
     let _ = fs::remove_file(&socket);
     let device = memif("server", FORWARDER_MAC);
     let Some((_, mode)) = MODES.iter().find(|(known, _)| *known == name) else {
-        let cpus = format!("{},{}", args.generator_cpu, args.forwarder_cpu);
-        let _running = testpmd::Running::start(&[], &format!("net_memif0,{device}"), name, &cpus)?;
+        let device = format!("net_memif0,{device}");
+        let (main, cpus) = (args.generator_cpu, [args.forwarder_cpu]);
+        let _running = testpmd::Running::start(&[], &device, name, main, &cpus)?;
         return generate(args, name, trace, false, &memif("client", GENERATOR_MAC));
     };
     let program = Program {
         executable: beside(args.dataplane.as_ref(), "fulcrum-dataplane")?,
         table: args.huge_pages.clone(),
+        entries: 1_500_000,
         mode: *mode,
+        cpus: vec![args.forwarder_cpu],
     };
     let device = format!("memif:{device}");
-    let place = Place { folder, eal: &[], device: &device, cpu: args.forwarder_cpu };
+    let place = Place { folder, eal: &[], device: &device };
     let mut process = Process::start(&program, &place)?;
     let mut snapshot = snapshot(*mode, trace);
     for service in &mut snapshot.services {

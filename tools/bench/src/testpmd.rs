@@ -11,9 +11,17 @@ use std::time::Duration;
 /// # Errors
 /// When testpmd is not installed or does not forward.
 pub fn forward(bed: &Bed, mode: &str, interval: Duration) -> Result<Sample> {
+    forward_on(bed, mode, &[1], interval)
+}
+
+/// The same on several CPUs, a queue for each.
+///
+/// # Errors
+/// As [`forward`].
+pub fn forward_on(bed: &Bed, mode: &str, cpus: &[u16], interval: Duration) -> Result<Sample> {
     bed.clear()?;
     let plugin = ["-d".to_owned(), bed.plugin().display().to_string()];
-    let _running = Running::start(&plugin, &bed.device(), mode, "0,1")?;
+    let _running = Running::start(&plugin, &bed.device(), mode, 0, cpus)?;
     bed.warm_up()?;
     bed.measure(interval)
 }
@@ -25,16 +33,29 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts it on a virtual device; the second CPU forwards.
+    /// Starts it on a virtual device: `main` is the CPU of the thread that reads commands and
+    /// sleeps, the others forward.
     ///
     /// # Errors
     /// When testpmd is not installed.
-    pub fn start(eal: &[String], device: &str, mode: &str, cpus: &str) -> Result<Self> {
+    pub fn start(
+        eal: &[String],
+        device: &str,
+        mode: &str,
+        main: u16,
+        cpus: &[u16],
+    ) -> Result<Self> {
+        let lcores = std::iter::once(&main).chain(cpus).enumerate();
+        let lcores: Vec<String> = lcores.map(|(n, cpu)| format!("{n}@{cpu}")).collect();
+        let queues = cpus.len();
         let mut child = Command::new("dpdk-testpmd")
-            .args(["-l", cpus, "--in-memory", "--no-telemetry", "--no-pci"])
+            .arg(format!("--lcores={}", lcores.join(",")))
+            .args(["--in-memory", "--no-telemetry", "--no-pci"])
             .args(eal)
             .arg(format!("--vdev={device}"))
             .args(["--", "-i", "--auto-start", "--total-num-mbufs=16383"])
+            .args([format!("--rxq={queues}"), format!("--txq={queues}")])
+            .arg(format!("--nb-cores={queues}"))
             .arg(format!("--forward-mode={mode}"))
             .stdin(Stdio::piped())
             .stdout(Stdio::null())

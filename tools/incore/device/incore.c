@@ -5,160 +5,22 @@
  */
 #define _GNU_SOURCE
 #include "driver.h"
-#include "incore.h"
+#include "queue.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-#include <rte_cycles.h>
 #include <rte_ip.h>
 #include <rte_kvargs.h>
 #include <rte_malloc.h>
 #include <rte_mbuf.h>
-#include <rte_tcp.h>
-#include <rte_thash.h>
 
-#define QUEUES 16
-#define RING 512u         /* frames between copy and delivery */
-#define MOST_AT_ONCE 64u
-#define REPORT_POLLS 1024u /* polls between two looks at the clock */
 #define CHECK_BURSTS 256u  /* transmitted bursts of which one frame is looked at */
-#define AHEAD 48u /* frames asked of the memory before they are copied */
-/* Eight bytes of a buffer that drivers write at once: data offset, references, segments, port. */
-#define REARM offsetof(struct rte_mbuf, data_off)
-
-struct queue {
-	/* receive */
-	struct rte_mempool *pool;
-	const uint8_t *frames;
-	uint32_t *hashes;
-	uint32_t flows, next, stride, length, packet_type, tcp_offset;
-	uint64_t flags, rearm;
-	uint32_t head, polls;
-	uint64_t rx, empty, tsc;
-	struct rte_mbuf *ring[RING];
-	struct report *report;
-	/* transmit */
-	uint64_t tx __rte_cache_aligned;
-	uint64_t bursts, checked, wrong;
-} __rte_cache_aligned;
-
-struct incore {
-	struct rte_ether_addr mac;
-	struct queue queues[QUEUES];
-	struct report *reports;
-	const struct trace_header *trace;
-	size_t trace_bytes;
-	uint16_t started;
-};
-
-/*
- * After a pass over the trace its SYNs become ACKs: from then on the connections are open. Not before each
- * was sent on: until the application has its configuration it may drop them.
- */
-static __rte_noinline void open_connections(struct queue *q)
-{
-	uint8_t *frames = (uint8_t *)(uintptr_t)q->frames;
-	uint32_t i, at = q->tcp_offset;
-
-	for (i = 0; i < q->flows; i++) {
-		uint8_t *tcp = frames + (size_t)i * q->stride + at;
-		/* One's complement arithmetic (RFC 1624): the flags are the low byte of a word. */
-		uint32_t sum = (uint16_t)~(tcp[16] << 8 | tcp[17]);
-
-		sum += 0xffffu - RTE_TCP_SYN_FLAG + RTE_TCP_ACK_FLAG;
-		sum = (sum & 0xffff) + (sum >> 16);
-		sum = ~((sum & 0xffff) + (sum >> 16));
-		tcp[13] = RTE_TCP_ACK_FLAG;
-		tcp[16] = (uint8_t)(sum >> 8);
-		tcp[17] = (uint8_t)sum;
-	}
-	q->tcp_offset = 0;
-}
-
-static __rte_always_inline void fill(struct queue *q, uint32_t count)
-{
-	struct rte_mbuf *fresh[MOST_AT_ONCE];
-	uint32_t i;
-
-	if (unlikely(rte_mempool_get_bulk(q->pool, (void **)fresh, count) != 0)) {
-		/* As a NIC without descriptors: the places stay empty until there are buffers again. */
-		memset(fresh, 0, sizeof(fresh));
-		q->empty++;
-	}
-	for (i = 0; i < count; i++) {
-		struct rte_mbuf *m = fresh[i];
-
-		q->ring[(q->head + i) % RING] = m;
-		if (unlikely(m == NULL))
-			continue;
-		/* May point behind the end, which harms nobody. */
-		rte_prefetch0(q->frames + (size_t)(q->next + AHEAD) * q->stride);
-		memcpy((uint8_t *)m->buf_addr + RTE_PKTMBUF_HEADROOM, q->frames + (size_t)q->next * q->stride, 64);
-		if (q->stride > 64)
-			memcpy((uint8_t *)m->buf_addr + RTE_PKTMBUF_HEADROOM + 64,
-			       q->frames + (size_t)q->next * q->stride + 64, 64);
-		memcpy((uint8_t *)m + REARM, &q->rearm, sizeof(q->rearm));
-		m->ol_flags = q->flags;
-		m->packet_type = q->packet_type;
-		m->pkt_len = q->length;
-		m->data_len = q->length;
-		m->vlan_tci = 0;
-		m->hash.rss = q->hashes[q->next];
-		if (unlikely(++q->next == q->flows)) {
-			q->next = 0;
-			if (unlikely(q->tcp_offset != 0 && q->tx >= 2 * (uint64_t)q->flows))
-				open_connections(q);
-		}
-	}
-	q->head = (q->head + count) % RING;
-}
-
-static __rte_noinline void report(struct queue *q)
-{
-	struct report *r = q->report;
-	struct timespec cpu;
-	uint64_t tsc = rte_rdtsc();
-
-	if (r == NULL || tsc - q->tsc < rte_get_tsc_hz() / 100)
-		return;
-	q->tsc = tsc;
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
-	r->sequence++;
-	rte_smp_wmb();
-	r->tsc = tsc;
-	r->cpu_ns = (uint64_t)cpu.tv_sec * 1000000000u + (uint64_t)cpu.tv_nsec;
-	r->rx = q->rx;
-	r->tx = q->tx;
-	r->checked = q->checked;
-	r->wrong = q->wrong;
-	r->empty = q->empty;
-	rte_smp_wmb();
-	r->sequence++;
-}
-
-static uint16_t receive(void *queue, struct rte_mbuf **packets, uint16_t count)
-{
-	struct queue *q = queue;
-	uint32_t wanted = RTE_MIN((uint32_t)count, MOST_AT_ONCE), got = 0, i;
-
-	for (i = 0; i < wanted; i++) {
-		struct rte_mbuf *m = q->ring[(q->head + i) % RING];
-
-		if (likely(m != NULL))
-			packets[got++] = m;
-	}
-	fill(q, wanted);
-	q->rx += got;
-	if (unlikely(++q->polls % REPORT_POLLS == 0))
-		report(q);
-	return (uint16_t)got;
-}
 
 /* Whether what was sent is a whole IP packet with right sums, in a buffer as the application got it. */
 static __rte_noinline int is_right(const struct queue *q, const struct rte_mbuf *m)
@@ -196,74 +58,11 @@ static uint16_t transmit(void *queue, struct rte_mbuf **packets, uint16_t count)
 		q->checked++;
 		q->wrong += !is_right(q, packets[q->bursts / CHECK_BURSTS % count]);
 	}
+	if (unlikely(q->learning))
+		learn(q, packets, count);
 	rte_mempool_put_bulk(q->pool, (void **)packets, count);
 	q->tx += count;
 	return count;
-}
-
-/* The hash that a NIC with a symmetric key computes, in host order. */
-static uint32_t hash_of(const uint8_t *frame, int ipv6)
-{
-	static uint8_t key[40] = { 0 };
-	union rte_thash_tuple tuple;
-	uint32_t length = ipv6 ? RTE_THASH_V6_L4_LEN : RTE_THASH_V4_L4_LEN;
-	unsigned int i;
-
-	for (i = 0; i < sizeof(key); i += 2) {
-		key[i] = 0x6d;
-		key[i + 1] = 0x5a;
-	}
-	if (ipv6) {
-		rte_thash_load_v6_addrs((const void *)(frame + 14), &tuple);
-		tuple.v6.sport = (uint16_t)(frame[54] << 8 | frame[55]);
-		tuple.v6.dport = (uint16_t)(frame[56] << 8 | frame[57]);
-	} else {
-		const struct rte_ipv4_hdr *v4 = (const void *)(frame + 14);
-
-		tuple.v4.src_addr = rte_be_to_cpu_32(v4->src_addr);
-		tuple.v4.dst_addr = rte_be_to_cpu_32(v4->dst_addr);
-		tuple.v4.sport = (uint16_t)(frame[34] << 8 | frame[35]);
-		tuple.v4.dport = (uint16_t)(frame[36] << 8 | frame[37]);
-	}
-	return rte_softrss((uint32_t *)&tuple, length, key);
-}
-
-/* Gives each queue its flows, in huge pages. */
-static int deal(struct incore *d, uint16_t queues)
-{
-	const struct trace_header *t = d->trace;
-	const uint8_t *frames = (const uint8_t *)(t + 1);
-	uint32_t *hashes = rte_malloc(NULL, sizeof(uint32_t) * (size_t)t->flows, 64);
-	uint16_t n;
-	uint32_t i;
-
-	if (hashes == NULL)
-		return -ENOMEM;
-	for (i = 0; i < t->flows; i++)
-		hashes[i] = hash_of(frames + (size_t)i * t->stride, t->ipv6 != 0);
-	for (n = 0; n < queues; n++) {
-		struct queue *q = &d->queues[n];
-		uint32_t count = 0;
-		uint8_t *own;
-
-		for (i = 0; i < t->flows; i++)
-			count += hashes[i] % queues == n;
-		if (count == 0)
-			return -EINVAL;
-		own = rte_malloc(NULL, (size_t)count * t->stride, 64);
-		q->hashes = rte_malloc(NULL, sizeof(uint32_t) * (size_t)count, 64);
-		if (own == NULL || q->hashes == NULL)
-			return -ENOMEM;
-		q->frames = own;
-		for (i = 0; i < t->flows; i++) {
-			if (hashes[i] % queues != n)
-				continue;
-			memcpy(own + (size_t)q->flows * t->stride, frames + (size_t)i * t->stride, t->stride);
-			q->hashes[q->flows++] = hashes[i];
-		}
-	}
-	rte_free(hashes);
-	return 0;
 }
 
 static int start(struct port *port)
@@ -271,15 +70,19 @@ static int start(struct port *port)
 	struct incore *d = port->data->private_data;
 	const struct trace_header *t = d->trace;
 	uint16_t n, id = 0;
-	int result = d->started ? 0 : deal(d, port->data->rx_queue_count);
 
-	if (result != 0)
-		return result;
+	if (!d->started && t->replies) {
+		d->replies = malloc((size_t)t->flows * t->stride);
+		if (d->replies == NULL)
+			return -ENOMEM;
+	}
+	if (!d->started)
+		d->queue_count = port->data->rx_queue_count;
 	rte_eth_dev_get_port_by_name(port->data->name, &id);
 	for (n = 0; n < port->data->rx_queue_count && !d->started; n++) {
 		struct queue *q = &d->queues[n];
 		struct rte_mbuf model;
-		uint32_t i;
+		int result;
 
 		memset(&model, 0, sizeof(model));
 		model.data_off = RTE_PKTMBUF_HEADROOM;
@@ -287,16 +90,21 @@ static int start(struct port *port)
 		model.port = id;
 		rte_mbuf_refcnt_set(&model, 1);
 		memcpy(&q->rearm, (uint8_t *)&model + REARM, sizeof(q->rearm));
+		q->device = d;
+		q->number = n;
+		q->ipv6 = t->ipv6 != 0;
+		q->late_after = t->gaps ? rte_get_tsc_hz() / 1000000 * LATE_NS / 1000 : 0;
 		q->stride = t->stride;
 		q->length = t->length;
-		q->tcp_offset = !t->tcp ? 0 : t->ipv6 ? 54 : 34;
 		q->packet_type = RTE_PTYPE_L2_ETHER | (t->ipv6 ? RTE_PTYPE_L3_IPV6 : RTE_PTYPE_L3_IPV4) |
 				 (t->tcp ? RTE_PTYPE_L4_TCP : RTE_PTYPE_L4_UDP);
 		q->flags = RTE_MBUF_F_RX_RSS_HASH | RTE_MBUF_F_RX_L4_CKSUM_GOOD |
 			   (t->ipv6 ? 0 : RTE_MBUF_F_RX_IP_CKSUM_GOOD);
 		q->report = d->reports == NULL ? NULL : &d->reports[n];
-		for (i = 0; i < RING; i += MOST_AT_ONCE)
-			fill(q, MOST_AT_ONCE);
+		result = deal(q);
+		if (result != 0)
+			return result;
+		prime(q);
 	}
 	d->started = 1;
 	port->data->link.link_status = RTE_ETH_LINK_UP;
@@ -323,6 +131,7 @@ static int close_port(struct port *port)
 	for (n = 0; n < QUEUES; n++)
 		for (i = 0; i < RING; i++)
 			rte_pktmbuf_free(d->queues[n].ring[i]);
+	free(d->replies);
 	munmap((void *)(uintptr_t)d->trace, d->trace_bytes);
 	if (d->reports != NULL)
 		munmap(d->reports, sizeof(struct report) * QUEUES);

@@ -21,9 +21,16 @@ pub struct Report {
     pub wrong: u64,
     /// Polls for which the pool had no buffers left.
     pub empty: u64,
+    /// Whether every connection is open: the device delivers what it goes on with.
+    pub settled: bool,
+    /// Polls that came more than 50 µs after the last without a switch of threads between, where
+    /// the trace asks for that.
+    pub late: u64,
 }
 
-const WORDS: usize = 8;
+const WORDS: usize = 16;
+/// The last phase of a queue, as the device numbers them.
+const FORWARD: u64 = 2;
 /// Reading while the thread writes happens once in a million; twice in a row, never.
 const ATTEMPTS: usize = 100;
 
@@ -37,8 +44,9 @@ impl Report {
             let (first, second) = (words(path, queue)?, words(path, queue)?);
             // Even, and no write began between: the first reading is whole.
             if first[0].is_multiple_of(2) && first[0] == second[0] {
-                let [_, tsc, cpu_ns, rx, tx, checked, wrong, empty] = first;
-                return Ok(Self { tsc, cpu_ns, rx, tx, checked, wrong, empty });
+                let [_, tsc, cpu_ns, rx, tx, checked, wrong, empty, phase, late, ..] = first;
+                let settled = phase == FORWARD;
+                return Ok(Self { tsc, cpu_ns, rx, tx, checked, wrong, empty, settled, late });
             }
         }
         Err(io::Error::other("the device's report never rests"))
@@ -55,6 +63,8 @@ impl Report {
             checked: self.checked - earlier.checked,
             wrong: self.wrong - earlier.wrong,
             empty: self.empty - earlier.empty,
+            settled: self.settled && earlier.settled,
+            late: self.late - earlier.late,
         }
     }
 }
@@ -77,11 +87,15 @@ mod tests {
     #[test]
     fn a_line_is_read_whole_or_not_at_all() {
         let path = std::env::temp_dir().join(format!("incore-report-{}", std::process::id()));
-        let line = |sequence: u64| [sequence, 1, 2, 3, 4, 5, 6, 7].map(u64::to_ne_bytes).concat();
+        let line = |sequence: u64| {
+            let mut words: [u64; WORDS] = std::array::from_fn(|n| n as u64);
+            (words[0], words[8]) = (sequence, FORWARD);
+            words.map(u64::to_ne_bytes).concat()
+        };
         fs::write(&path, [line(2), line(3)].concat()).unwrap();
         let whole = Report::read(&path, 0).unwrap();
         assert_eq!((whole.tsc, whole.rx, whole.wrong, whole.empty), (1, 3, 6, 7));
-        assert_eq!(whole.since(&whole), Report::default());
+        assert_eq!(whole.since(&whole), Report { settled: true, ..Report::default() });
         assert!(Report::read(&path, 1).is_err(), "it is being written");
         assert!(Report::read(&path, 2).is_err(), "there is none");
         fs::remove_file(path).unwrap();
