@@ -2,18 +2,22 @@
 
 use crate::log;
 use rustix::process::{Signal, getpid, kill_process};
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Read;
 
 /// `struct input_event`: two words of time, then type, code and value.
 const EVENT: usize = 24;
 
-/// Listens to every input device there is, each with a thread that sleeps.
-pub fn watch() {
+/// Listens to every input device that is not `known` yet, each with a thread that sleeps.
+pub fn watch(known: &mut BTreeSet<OsString>) {
     let devices = fs::read_dir("/dev/input").into_iter().flatten().flatten();
     let events = devices.filter(|entry| entry.file_name().to_string_lossy().starts_with("event"));
-    for device in events.filter_map(|entry| File::open(entry.path()).ok()) {
-        std::thread::spawn(move || listen(device));
+    for event in events.filter(|entry| known.insert(entry.file_name())) {
+        if let Ok(device) = File::open(event.path()) {
+            std::thread::spawn(move || listen(device));
+        }
     }
 }
 

@@ -30,6 +30,11 @@ pub fn mount_folder() {
     }
 }
 
+/// Whether a disk with the state partition has been found.
+pub fn is_there() -> bool {
+    partition(PARTITION).is_some()
+}
+
 /// The device of the partition with a name.
 pub fn partition(name: &str) -> Option<String> {
     let entries = fs::read_dir("/sys/class/block").ok()?.flatten();

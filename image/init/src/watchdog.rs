@@ -1,48 +1,59 @@
-//! The machine's watchdog: restarts it when nobody has fed it for a time of its own.
+//! The machine's watchdogs: each restarts it when nobody has fed it for a time of its own.
 //!
-//! It is fed by the loop that keeps the programs, and so not when the kernel or PID 1 hangs; nor
+//! They are fed by the loop that keeps the programs, and so not when the kernel or PID 1 hangs; nor
 //! when the balancer does not answer although it should. A slot that is on trial has to come to
 //! an answer in time: without one its try is lost, and with the last try the slot.
+//!
+//! All of them are, because a machine may have one that counts and never bites.
 
 use crate::log;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
 
-/// What the kernel calls the one that is a timer of its own: better than none.
-const SOFTWARE: &str = "Software Watchdog";
 /// In seconds. The loop comes by every five.
 const SHORTEST: u64 = 15;
 
-/// One device, open and so counting; or none.
-#[derive(Debug, Default)]
-pub struct Watchdog(Option<File>);
+/// Devices that are open and so counting.
+#[derive(Debug)]
+pub struct Watchdogs {
+    open: Vec<File>,
+    coming: Receiver<File>,
+}
 
-impl Watchdog {
-    /// Opens the machine's own if it has one, else the kernel's. `root` is `/`.
-    pub fn open(root: &Path) -> Self {
-        let Some(found) = find(root) else {
+impl Watchdogs {
+    /// Those that somebody is yet to open.
+    pub fn coming(coming: Receiver<File>) -> Self {
+        Self { open: Vec::new(), coming }
+    }
+
+    /// Opens all that the kernel shows, and hands them over to be fed. `root` is `/`.
+    pub fn open(root: &Path, to: &Sender<File>) {
+        let found = find(root);
+        if found.is_empty() {
             log::line("no watchdog: a machine that hangs stays so");
-            return Self(None);
-        };
-        let Found { device, identity, seconds } = found;
-        match File::options().write(true).open(&device) {
-            Ok(file) => {
-                log::line(&format!("watchdog: {identity}, {seconds} s"));
-                Self(Some(file))
-            }
-            Err(error) => {
-                log::error(&format!("no watchdog: {}: {error}", device.display()));
-                Self(None)
+        }
+        for Found { device, identity, seconds } in found {
+            match File::options().write(true).open(&device) {
+                Ok(file) => {
+                    log::line(&format!("watchdog: {identity}, {seconds} s"));
+                    // Without a receiver the machine is about to end.
+                    let _ = to.send(file);
+                }
+                Err(error) => {
+                    log::error(&format!("{identity} is not used: {}: {error}", device.display()));
+                }
             }
         }
     }
 
     /// The machine is well for now.
     pub fn feed(&mut self) {
+        self.open.extend(self.coming.try_iter());
         // What cannot be fed restarts the machine, and there is nothing else to do about it.
-        self.0.iter_mut().for_each(|device| drop(device.write_all(b".")));
+        self.open.iter_mut().for_each(|device| drop(device.write_all(b".")));
     }
 }
 
@@ -52,22 +63,24 @@ struct Found {
     seconds: u64,
 }
 
-fn find(root: &Path) -> Option<Found> {
-    let folder = root.join("sys/class/watchdog");
-    let entries = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
-    let found = entries.filter_map(|folder| {
+/// In the order of their names. One in more of a hurry than the loop would bite without cause.
+fn find(root: &Path) -> Vec<Found> {
+    let entries = fs::read_dir(root.join("sys/class/watchdog")).into_iter().flatten().flatten();
+    let found = entries.map(|entry| entry.path()).filter_map(|folder| {
         let read = |name| Some(fs::read_to_string(folder.join(name)).ok()?.trim().to_owned());
         let seconds = read("timeout")?.parse().ok()?;
         let device = root.join("dev").join(folder.file_name()?);
         (seconds >= SHORTEST).then_some(Found { device, identity: read("identity")?, seconds })
     });
-    found.min_by_key(|it| (it.identity == SOFTWARE, it.device.clone()))
+    let mut found: Vec<Found> = found.collect();
+    found.sort_by(|a, b| a.device.cmp(&b.device));
+    found
 }
 
 /// Feeds the watchdog, unless a restart is what helps.
 #[derive(Debug)]
 pub struct Guard {
-    watchdog: Watchdog,
+    watchdogs: Watchdogs,
     /// Since when the balancer should be running.
     since: Instant,
     /// To its first answer.
@@ -85,8 +98,8 @@ impl Guard {
     pub const TRIAL: Duration = Duration::from_secs(180);
 
     /// Begins at `now`.
-    pub fn new(watchdog: Watchdog, now: Instant, trial: Duration) -> Self {
-        Self { watchdog, since: now, trial, is_on_trial: None, is_lost: false }
+    pub fn new(watchdogs: Watchdogs, now: Instant, trial: Duration) -> Self {
+        Self { watchdogs, since: now, trial, is_on_trial: None, is_lost: false }
     }
 
     /// Feeds; nothing is configured that could answer.
@@ -97,7 +110,7 @@ impl Guard {
 
     /// Feeds, whatever the balancer says.
     pub fn feed(&mut self) {
-        self.watchdog.feed();
+        self.watchdogs.feed();
     }
 
     /// Feeds or not, by the time of the balancer's last answer.
@@ -130,6 +143,7 @@ impl Guard {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::mpsc;
 
     fn add(root: &Path, name: &str, identity: &str, seconds: &str) {
         let folder = root.join("sys/class/watchdog").join(name);
@@ -140,29 +154,48 @@ mod tests {
         fs::write(root.join("dev").join(name), "").unwrap();
     }
 
+    /// All that are in `root`.
+    fn opened(root: &Path) -> Watchdogs {
+        let (send, coming) = mpsc::channel();
+        Watchdogs::open(root, &send);
+        Watchdogs::coming(coming)
+    }
+
     #[test]
-    fn the_machines_own_is_better_than_the_kernels_and_a_hasty_one_is_none() {
+    fn every_watchdog_is_fed_but_a_hasty_one() {
         let root = tempfile::tempdir().unwrap();
-        assert!(find(root.path()).is_none());
-        Watchdog::open(root.path()).feed();
-        add(root.path(), "watchdog0", SOFTWARE, "60");
-        assert_eq!(find(root.path()).unwrap().identity, SOFTWARE);
-        add(root.path(), "watchdog1", "i6300ESB timer", "30");
+        assert!(find(root.path()).is_empty());
+        opened(root.path()).feed();
+        add(root.path(), "watchdog0", "Software Watchdog", "60");
+        add(root.path(), "watchdog1", "iTCO_wdt", "30");
         add(root.path(), "watchdog2", "hasty", "5");
-        let found = find(root.path()).unwrap();
-        assert_eq!((found.identity.as_str(), found.seconds), ("i6300ESB timer", 30));
-        let mut watchdog = Watchdog::open(root.path());
-        watchdog.feed();
-        watchdog.feed();
-        assert_eq!(fs::read_to_string(root.path().join("dev/watchdog1")).unwrap(), "..");
-        assert_eq!(fs::read_to_string(root.path().join("dev/watchdog0")).unwrap(), "");
+        add(root.path(), "watchdog3", "i6300ESB timer", "30");
+        fs::remove_file(root.path().join("dev/watchdog0")).unwrap();
+        let mut watchdogs = opened(root.path());
+        watchdogs.feed();
+        watchdogs.feed();
+        for (name, eaten) in [("watchdog1", ".."), ("watchdog2", ""), ("watchdog3", "..")] {
+            assert_eq!(fs::read_to_string(root.path().join("dev").join(name)).unwrap(), eaten);
+        }
+    }
+
+    #[test]
+    fn one_that_is_opened_late_is_fed_from_then_on() {
+        let root = tempfile::tempdir().unwrap();
+        add(root.path(), "watchdog0", "iTCO_wdt", "30");
+        let (send, coming) = mpsc::channel();
+        let mut watchdogs = Watchdogs::coming(coming);
+        watchdogs.feed();
+        Watchdogs::open(root.path(), &send);
+        watchdogs.feed();
+        assert_eq!(fs::read_to_string(root.path().join("dev/watchdog0")).unwrap(), ".");
     }
 
     /// A guard since `begun`, and how much its watchdog has eaten.
     fn guarded(begun: Instant) -> (Guard, impl FnMut() -> usize) {
         let root = tempfile::tempdir().unwrap();
-        add(root.path(), "watchdog0", SOFTWARE, "60");
-        let guard = Guard::new(Watchdog::open(root.path()), begun, Guard::TRIAL);
+        add(root.path(), "watchdog0", "iTCO_wdt", "60");
+        let guard = Guard::new(opened(root.path()), begun, Guard::TRIAL);
         (guard, move || fs::read(root.path().join("dev/watchdog0")).unwrap().len())
     }
 

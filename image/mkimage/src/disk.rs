@@ -1,6 +1,7 @@
 //! The disk: one that boots by UEFI (systemd-boot and a unified kernel image) and by legacy BIOS
 //! (GRUB, kernel and initramfs), with a place for state.
 
+use crate::sign::Signer;
 use crate::tool::{Scratch, run};
 use crate::uki::{self, Section};
 use crate::{esp, grub};
@@ -75,11 +76,12 @@ impl Slot<'_> {
     }
 }
 
-/// Writes the disk, with both of its slots, to `target`. It is sparse.
+/// Writes the disk, with both of its slots, to `target`. It is sparse. What UEFI starts is signed
+/// if there is a signer.
 ///
 /// # Errors
 /// When something does not fit, or a tool is missing.
-pub fn make(target: &Path, slot: &Slot, scratch: &Scratch) -> Result<()> {
+pub fn make(target: &Path, slot: &Slot, signer: Option<&Signer>, scratch: &Scratch) -> Result<()> {
     let starts = starts();
     let size = starts[PARTITIONS.len()] + EDGE;
     let shown = || target.display().to_string();
@@ -94,7 +96,12 @@ pub fn make(target: &Path, slot: &Slot, scratch: &Scratch) -> Result<()> {
     put(disk, starts[0] * MIB, &grub.core)?;
 
     let loader = read(Path::new(LOADER), "systemd-boot-efi")?;
-    let [first, second] = SLOTS.map(|it| slot.unified(it));
+    let signed = |image: Vec<u8>| match signer {
+        Some(signer) => signer.sign(&image, scratch),
+        None => Ok(image),
+    };
+    let loader = signed(loader)?;
+    let [first, second] = SLOTS.map(|it| slot.unified(it).and_then(signed));
     let (first, second) = (first?, second?);
     let menu = menu(slot.command_line);
     let environment = environment();

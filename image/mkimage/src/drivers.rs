@@ -9,22 +9,21 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const WANTED: &str = include_str!("../lists/drivers");
 const LIBRARIES: &str = "/usr/lib/x86_64-linux-gnu";
 /// Begins the description that each driver carries for DPDK's own `dpdk-pmdinfo`.
 const MARK: &[u8] = b"PMD_INFO_STRING= ";
 /// Any device of a vendor.
 const ANY: u64 = 0xffff;
 
-/// Adds the plug-ins of our list, at the place where DPDK looks for them, and at `list` the NICs
+/// Adds the plug-ins of `wanted`, at the place where DPDK looks for them, and at `list` the NICs
 /// that they are for, as init reads it.
 ///
 /// # Errors
 /// When a plug-in is not installed.
-pub fn add(tree: &mut Tree, libraries: &mut Libraries, list: &Path) -> Result<()> {
+pub fn add(tree: &mut Tree, libraries: &mut Libraries, wanted: &str, list: &Path) -> Result<()> {
     let folder = plug_ins()?;
     let mut nics = BTreeSet::new();
-    for name in lines(WANTED) {
+    for name in lines(wanted) {
         // The name that it is loaded by; a link to the file that its soname leads to as well. A
         // copy would be loaded twice.
         let path = folder.join(format!("librte_{name}.so"));

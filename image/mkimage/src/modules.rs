@@ -8,8 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What to load, in this order; dependencies come by themselves.
-const WANTED: &str = include_str!("../lists/modules");
 /// Begins the name of one that is only loaded where its device is.
 const ON_DEMAND: char = '?';
 
@@ -52,21 +50,31 @@ impl Kernel {
         fs::read(&path).with_context(|| path.display().to_string())
     }
 
-    /// Adds the modules of our list to a tree, and the list that init loads them by at `list`:
-    /// lines `FILE… [if DEVICE…]`.
+    /// Adds the modules of `wanted` to a tree, in that order, dependencies by themselves; and the
+    /// list that init loads them by at `list`: lines `FILE… [if DEVICE…]`, in parts under headings.
+    /// Each part has all that it needs, as they are loaded at once.
     ///
     /// # Errors
     /// When one is not there, nor built in.
-    pub fn add_modules(&self, tree: &mut Tree, list: &Path) -> Result<()> {
+    pub fn add_modules(&self, tree: &mut Tree, wanted: &str, list: &Path) -> Result<()> {
+        let mut text = String::new();
+        for (heading, names) in parts(wanted)? {
+            text += &format!("{heading}\n");
+            text += &self.add_part(tree, &names)?;
+        }
+        tree.file(list, text)
+    }
+
+    fn add_part(&self, tree: &mut Tree, wanted: &[&str]) -> Result<String> {
         let mut always = Chain::default();
-        for name in lines(WANTED).filter(|name| !name.starts_with(ON_DEMAND)) {
+        for name in wanted.iter().filter(|name| !name.starts_with(ON_DEMAND)) {
             self.follow(name, &mut always)?;
         }
         let mut text = String::new();
         for module in &always.modules {
             text += &format!("{}\n", add(tree, module)?);
         }
-        for line in lines(WANTED).filter_map(|line| line.strip_prefix(ON_DEMAND)) {
+        for line in wanted.iter().filter_map(|line| line.strip_prefix(ON_DEMAND)) {
             let mut chain = Chain { done: always.done.clone(), modules: Vec::new() };
             let mut names = line.split_whitespace();
             self.follow(names.next().unwrap_or_default(), &mut chain)?;
@@ -80,7 +88,7 @@ impl Kernel {
             let files: Result<Vec<String>> = chain.modules.iter().map(|m| add(tree, m)).collect();
             text += &format!("{} if {}\n", files?.join(" "), devices.join(" "));
         }
-        tree.file(list, text)
+        Ok(text)
     }
 
     /// Adds a module to a chain, after what it needs.
@@ -139,6 +147,19 @@ pub fn lines(list: &str) -> impl Iterator<Item = &str> {
     bare.filter(|line| !line.is_empty())
 }
 
+/// Lines under their headings, which are in brackets.
+fn parts(list: &str) -> Result<Vec<(&str, Vec<&str>)>> {
+    let mut parts: Vec<(&str, Vec<&str>)> = Vec::new();
+    for line in lines(list) {
+        match parts.last_mut() {
+            _ if line.starts_with('[') => parts.push((line, Vec::new())),
+            Some((_, names)) => names.push(line),
+            None => bail!("{line} stands before the first heading"),
+        }
+    }
+    Ok(parts)
+}
+
 fn collect(folder: &Path, files: &mut BTreeMap<String, PathBuf>) -> Result<()> {
     for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
         let entry = entry?;
@@ -187,6 +208,14 @@ mod tests {
         assert_eq!(wishes(INFO), ["crc32c", "a"]);
         assert!(needs(b"depends=\0").is_empty());
         assert!(needs(b"\xff\xfe\0no").is_empty());
+    }
+
+    #[test]
+    fn a_list_has_parts() {
+        let found = parts("# x\n[a]\nuio\n?nvme sr_mod # why\n[b]\n").unwrap();
+        assert_eq!(found, [("[a]", vec!["uio", "?nvme sr_mod"]), ("[b]", vec![])]);
+        assert!(parts("uio\n[a]\n").is_err());
+        assert!(parts("").unwrap().is_empty());
     }
 
     #[test]

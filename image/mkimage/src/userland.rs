@@ -3,6 +3,7 @@
 
 use crate::drivers;
 use crate::elf::Libraries;
+use crate::flavour::Flavour;
 use crate::modules::Kernel;
 use crate::tree::Tree;
 use anyhow::{Context, Result, ensure};
@@ -41,7 +42,12 @@ const LINKS: [(&str, &str); 5] = [
 ///
 /// # Errors
 /// What is not there, or not built.
-pub fn collect(programs: &Path, kernel: &Kernel, configuration: Option<&Path>) -> Result<Tree> {
+pub fn collect(
+    flavour: Flavour,
+    programs: &Path,
+    kernel: &Kernel,
+    configuration: Option<&Path>,
+) -> Result<Tree> {
     let mut tree = Tree::default();
     for folder in FOLDERS {
         tree.folder(folder)?;
@@ -60,8 +66,9 @@ pub fn collect(programs: &Path, kernel: &Kernel, configuration: Option<&Path>) -
     for path in OTHERS.iter().chain(&BY_NAME).map(Path::new) {
         libraries.add_file(&mut tree, path)?;
     }
-    drivers::add(&mut tree, &mut libraries, Path::new("/usr/lib/fulcrum/nics"))?;
-    kernel.add_modules(&mut tree, Path::new("/usr/lib/fulcrum/modules"))?;
+    let nics = Path::new("/usr/lib/fulcrum/nics");
+    drivers::add(&mut tree, &mut libraries, flavour.drivers(), nics)?;
+    kernel.add_modules(&mut tree, flavour.modules(), Path::new("/usr/lib/fulcrum/modules"))?;
     if let Some(path) = configuration {
         let bytes = fs::read(path).with_context(|| path.display().to_string())?;
         tree.file("/etc/fulcrum.toml", bytes)?;

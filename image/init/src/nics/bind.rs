@@ -56,10 +56,11 @@ impl Binding {
         if bound(&folder).as_deref() == Some(driver) {
             return Ok(());
         }
+        // First: from then on no other driver takes it, such as one that is just being loaded.
+        fs::write(folder.join("driver_override"), driver)?;
         if folder.join("driver").exists() {
             fs::write(folder.join("driver/unbind"), &nic.address)?;
         }
-        fs::write(folder.join("driver_override"), driver)?;
         fs::write(bus.join("drivers_probe"), &nic.address)?;
         match bound(&folder) {
             Some(found) if found == driver => Ok(()),

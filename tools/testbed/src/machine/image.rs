@@ -15,7 +15,8 @@ const BUILD: Duration = Duration::from_secs(120);
 /// Bytes of a machine's disk.
 pub(super) const DISK: u64 = 1 << 30;
 /// What the kernel needs to be told under emulation, and to reboot after a panic.
-const COMMAND_LINE: &str = "console=ttyS0 loglevel=6 printk.devkmsg=on no_timer_check panic=2";
+const COMMAND_LINE: &str =
+    "console=ttyS0 loglevel=6 printk.devkmsg=on no_timer_check cryptomgr.notests panic=2";
 /// What an image is made of, by their names in the folder of programs.
 const PROGRAMS: [&str; 6] =
     ["fulcrum", "fulcrum-control", "fulcrum-dataplane", "fulcrum-init", "fulcrum-l7", "lbwizard"];
@@ -26,29 +27,67 @@ pub(super) const QEMU: &str = "qemu-system-x86_64";
 /// What was built, in a folder beside this program.
 #[derive(Clone, Debug)]
 pub struct Image {
+    flavour: Flavour,
     folder: PathBuf,
+}
+
+/// What a machine it is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flavour {
+    /// Any.
+    Hardware,
+    /// A virtual one.
+    Vm,
+}
+
+impl Flavour {
+    /// As `mkimage` has it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Hardware => "hardware",
+            Self::Vm => "vm",
+        }
+    }
+
+    /// Where it is built, and its kernel, beside the folder of the programs.
+    fn folders(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Hardware => ("image", "image-kernel"),
+            Self::Vm => ("image-vm", "image-kernel-vm"),
+        }
+    }
 }
 
 impl Image {
     /// The image, if it was built and there is a machine to boot it.
-    pub fn built() -> Option<Self> {
-        let folder = std::env::current_exe().ok()?.with_file_name("image");
+    pub fn built(flavour: Flavour) -> Option<Self> {
+        let folder = std::env::current_exe().ok()?.with_file_name(flavour.folders().0);
         let path = std::env::var_os("PATH")?;
         let has_qemu = std::env::split_paths(&path).any(|folder| folder.join(QEMU).is_file());
-        (has_qemu && folder.join("vmlinuz").is_file()).then_some(Self { folder })
+        (has_qemu && folder.join("vmlinuz").is_file()).then_some(Self { flavour, folder })
     }
 
     /// One that was built in `folder`.
-    fn in_folder(folder: &Path) -> Self {
-        Self { folder: folder.to_owned() }
+    pub fn in_folder(flavour: Flavour, folder: &Path) -> Self {
+        Self { flavour, folder: folder.to_owned() }
     }
 
     /// Copies a file of the boot partition of the image's raw disk to `target`.
-    fn read_boot_file(&self, path: &str, target: &Path) -> Result<()> {
+    pub fn read_boot_file(&self, path: &str, target: &Path) -> Result<()> {
         let raw = self.folder.join(RAW);
         let mut copy = Command::new("mcopy");
         copy.args(["-n", "-o", "-i", &boot_partition(&raw)?, &format!("::{path}")]).arg(target);
         process::succeed(copy, TOOL).map(drop)
+    }
+
+    /// Copies `source` to a file of that partition.
+    pub fn write_boot_file(&self, source: &Path, path: &str) -> Result<()> {
+        write_boot_file(&self.folder.join(RAW), source, path)
+    }
+
+    /// Of which flavour it is.
+    pub fn flavour(&self) -> Flavour {
+        self.flavour
     }
 
     /// Mode (octal) and path of every file in it.
@@ -152,8 +191,8 @@ impl Image {
         let programs = programs.to_str().context("a path that is no text")?;
         let options = ["--compression", "1", "--formats", "raw", "--programs", programs];
         let trial = ["--append", "fulcrum.trial=45"];
-        build(&image, &[&options[..], &trial[..]].concat())?;
-        let silent = Self::in_folder(&image);
+        build(self.flavour, &image, &[&options[..], &trial[..]].concat())?;
+        let silent = Self::in_folder(self.flavour, &image);
         let file = scratch.join("carried");
         let mut delete = Command::new("mdel");
         delete.args(["-i", &boot_partition(disk)?, "::EFI/Linux/fulcrum-a+3.efi"]);
@@ -185,15 +224,15 @@ fn boot_partition(disk: &Path) -> Result<String> {
 }
 
 /// Builds an image in `folder`, from the kernel that the one beside this program was built from.
-pub fn build(folder: &Path, options: &[&str]) -> Result<()> {
+pub fn build(flavour: Flavour, folder: &Path, options: &[&str]) -> Result<()> {
     let own = std::env::current_exe()?;
-    let kernels = own.parent().context("no folder")?.with_file_name("image-kernel");
+    let kernels = own.parent().context("no folder")?.with_file_name(flavour.folders().1);
     let found = std::fs::read_dir(&kernels).with_context(|| kernels.display().to_string())?;
     let mut found = found.flatten().map(|entry| entry.path());
     let kernel = found.find(|path| path.join("lib/modules").is_dir());
     let kernel = kernel.context("no kernel; run tools/image")?;
     let mut mkimage = Command::new(own.with_file_name("mkimage"));
-    mkimage.arg("--kernel").arg(kernel);
+    mkimage.args(["--flavour", flavour.name(), "--kernel"]).arg(kernel);
     mkimage.arg("--out").arg(folder).args(options);
     process::succeed(mkimage, BUILD).map(drop)
 }

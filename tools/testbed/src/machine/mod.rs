@@ -2,18 +2,20 @@
 //! lab's networks.
 
 mod image;
+mod serial;
 
-pub use image::{Image, build};
+pub use image::{Flavour, Image, build};
+pub use serial::Said;
 
 use crate::lab::{Lab, Process, process, until};
 use anyhow::{Context, Result, ensure};
 use image::{DISK, QEMU, partition};
+use serial::Serial;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// A tool that prepares something ends within this.
@@ -29,6 +31,8 @@ pub enum Boot {
     Bios,
     /// From the disk, by OVMF and systemd-boot.
     Uefi,
+    /// The same by firmware that starts only what was signed.
+    SecureUefi,
     /// From the disk in the OVA, on the disk controller that it asks for, by SeaBIOS: Debian's OVMF
     /// has no driver for that one.
     Ova,
@@ -77,10 +81,9 @@ pub struct Hardware<'a> {
 #[derive(Debug)]
 pub struct Machine {
     process: Process,
-    serial: PathBuf,
-    /// The other end of the serial port, and the thread that writes down what comes from it.
+    serial: Serial,
+    /// The other end of the serial port.
     keyboard: UnixStream,
-    listener: Option<JoinHandle<()>>,
     /// How much of what the serial port said has been waited for.
     heard: usize,
     monitor: PathBuf,
@@ -94,7 +97,9 @@ impl Machine {
         let (serial, monitor) = (folder.join("serial.log"), folder.join("monitor"));
         let port = folder.join("serial");
         let mut command = lab.switch().command(QEMU);
-        command.args(["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max"]);
+        // Else the machine could write to what the firmware keeps its keys in.
+        let guarded = if hardware.boot == Boot::SecureUefi { "q35,smm=on" } else { "q35" };
+        command.args(["-machine", guarded, "-accel", "tcg,thread=multi", "-cpu", "max"]);
         command.args(["-smp", "2", "-m", &hardware.memory.to_string()]);
         command.args(["-nodefaults", "-no-user-config", "-display", "none"]);
         if hardware.fault == Fault::None {
@@ -112,8 +117,8 @@ impl Machine {
         match hardware.boot {
             Boot::Direct => image.direct(&mut command, given),
             Boot::Bios => image.disk(lab, &mut command, given, hardware.fault)?,
-            Boot::Uefi => {
-                firmware(lab, &mut command)?;
+            Boot::Uefi | Boot::SecureUefi => {
+                firmware(lab, &mut command, hardware.boot == Boot::SecureUefi)?;
                 image.disk(lab, &mut command, given, hardware.fault)?;
             }
             Boot::Ova => image.ova(lab, &mut command)?,
@@ -124,9 +129,10 @@ impl Machine {
         drive(lab, &mut command, given)?;
         let process = lab.switch().start("qemu", command)?;
         let keyboard = until("QEMU's serial port", TOOL, || Ok(UnixStream::connect(&port).ok()))?;
-        let listener = Some(listen(keyboard.try_clone()?, &serial)?);
+        // It does not go on before somebody is at the port.
         let since = Instant::now();
-        Ok(Self { process, serial, keyboard, listener, heard: 0, monitor, since })
+        let serial = Serial::listen(keyboard.try_clone()?, serial, since)?;
+        Ok(Self { process, serial, keyboard, heard: 0, monitor, since })
     }
 
     /// Waits until the serial port says something, after what was waited for before.
@@ -153,12 +159,17 @@ impl Machine {
 
     /// What it wrote to its serial port.
     pub fn serial(&self) -> String {
-        String::from_utf8_lossy(&std::fs::read(&self.serial).unwrap_or_default()).into_owned()
+        String::from_utf8_lossy(&std::fs::read(self.serial.log()).unwrap_or_default()).into_owned()
+    }
+
+    /// The first line with a kernel's time that has a text in it.
+    pub fn said(&self, text: &str) -> Result<Said> {
+        self.serial.said(text).with_context(|| format!("no line has {text:?}:\n{}", self.serial()))
     }
 
     /// An error, with the end of the serial log, if the machine is off.
     pub fn must_run(&mut self) -> Result<()> {
-        let serial = process::tail(&self.serial, 40);
+        let serial = process::tail(self.serial.log(), 40);
         self.process.must_run().with_context(|| format!("serial port:\n{serial}"))
     }
 
@@ -172,19 +183,25 @@ impl Machine {
     pub fn must_end(&mut self, limit: Duration) -> Result<()> {
         let status = self.process.wait(limit).with_context(|| self.serial())?;
         ensure!(status.success(), "QEMU: {status}");
-        // What came last is written down.
-        self.listener.take().into_iter().for_each(|thread| drop(thread.join()));
+        self.serial.end();
         Ok(())
     }
 }
 
-/// OVMF, with variables of the machine's own.
-fn firmware(lab: &Lab, command: &mut Command) -> Result<()> {
-    let variables = lab.switch().folder().join("variables.fd");
-    std::fs::copy(format!("{OVMF}/OVMF_VARS_4M.fd"), &variables)
+/// OVMF, with variables of the machine's own; for Secure Boot with Debian's keys for tests in them.
+fn firmware(lab: &Lab, command: &mut Command, is_secure: bool) -> Result<()> {
+    let (code, variables) = match is_secure {
+        true => ("OVMF_CODE_4M.secboot.fd", "OVMF_VARS_4M.snakeoil.fd"),
+        false => ("OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd"),
+    };
+    let own = lab.switch().folder().join("variables.fd");
+    std::fs::copy(format!("{OVMF}/{variables}"), &own)
         .with_context(|| format!("{OVMF} (Debian: ovmf)"))?;
-    let code = format!("if=pflash,format=raw,unit=0,readonly=on,file={OVMF}/OVMF_CODE_4M.fd");
-    let variables = format!("if=pflash,format=raw,unit=1,file={}", variables.display());
+    if is_secure {
+        command.args(["-global", "driver=cfi.pflash01,property=secure,value=on"]);
+    }
+    let code = format!("if=pflash,format=raw,unit=0,readonly=on,file={OVMF}/{code}");
+    let variables = format!("if=pflash,format=raw,unit=1,file={}", own.display());
     command.args(["-drive", &code, "-drive", &variables]);
     Ok(())
 }
@@ -245,13 +262,6 @@ fn drive(lab: &Lab, command: &mut Command, given: &Given) -> Result<()> {
     let drive = format!("if=none,id=cidata,format=raw,readonly=on,file={}", image.display());
     command.args(["-drive", &drive, "-device", device]);
     Ok(())
-}
-
-/// Writes what comes from a serial port to a file. QEMU's own log of it may have bytes twice.
-fn listen(mut port: UnixStream, to: &Path) -> Result<JoinHandle<()>> {
-    let mut file = File::create(to)?;
-    // The end of either is the end of the machine.
-    Ok(std::thread::spawn(move || drop(std::io::copy(&mut port, &mut file))))
 }
 
 fn add_nic(

@@ -3,7 +3,7 @@
 use crate::clients;
 use crate::harness::Test;
 use crate::lab::{Lab, Link, until};
-use crate::machine::{self, Boot, Fault, Given, Hardware, Image, Machine};
+use crate::machine::{self, Boot, Fault, Flavour, Given, Hardware, Image, Machine};
 use crate::servers::Server;
 use anyhow::{Context, Result, ensure};
 use std::net::IpAddr;
@@ -12,37 +12,59 @@ use std::time::Duration;
 /// Adds this part, on machines that have QEMU and after an image was built. Emulation takes minutes,
 /// and the image is not built anew for each run: its tests are asked for by name.
 pub fn add(tests: &mut Vec<Test>) {
-    let Some(image) = Image::built() else { return };
+    for flavour in [Flavour::Hardware, Flavour::Vm] {
+        let Some(image) = Image::built(flavour) else { continue };
+        add_flavour(tests, &image);
+        super::boot_time::add(tests, &image);
+        super::image_deployments::add(tests, &image);
+        super::image_memory::add(tests, &image);
+        if flavour == Flavour::Vm {
+            super::secure_boot::add(tests);
+        }
+    }
+}
+
+fn add_flavour(tests: &mut Vec<Test>, image: &Image) {
+    let flavour = image.flavour();
+    let prefix = match flavour {
+        Flavour::Hardware => "image",
+        Flavour::Vm => "image::vm",
+    };
     for (name, boot, fault) in [
-        ("image::two-arm-nat::direct", Boot::Direct, Fault::None),
-        ("image::two-arm-nat::bios", Boot::Bios, Fault::None),
-        ("image::two-arm-nat::uefi", Boot::Uefi, Fault::None),
-        ("image::fallback", Boot::Bios, Fault::Crashes),
-        ("image::watchdog::bios", Boot::Bios, Fault::NeverAnswers),
-        ("image::watchdog::uefi", Boot::Uefi, Fault::NeverAnswers),
+        ("two-arm-nat::direct", Boot::Direct, Fault::None),
+        ("two-arm-nat::bios", Boot::Bios, Fault::None),
+        ("two-arm-nat::uefi", Boot::Uefi, Fault::None),
+        ("fallback", Boot::Bios, Fault::Crashes),
+        ("watchdog::bios", Boot::Bios, Fault::NeverAnswers),
+        ("watchdog::uefi", Boot::Uefi, Fault::NeverAnswers),
     ] {
         let image = image.clone();
-        let test = Test::new(name, move |_| two_arm_nat(&image, boot, fault, "virtio-net-pci"));
+        let name = format!("{prefix}::{name}");
+        let test = Test::new(&name, move |_| two_arm_nat(&image, boot, fault));
         tests.push(test.only_named());
     }
     for (name, model) in MODELS {
         let image = image.clone();
-        let test = Test::new(format!("image::nic::{name}"), move |_| {
-            two_arm_nat(&image, Boot::Direct, Fault::None, model)
+        let test = Test::new(format!("{prefix}::nic::{name}"), move |_| {
+            two_arm_nat_by(&image, Boot::Direct, Fault::None, model)
         });
         tests.push(test.only_named());
     }
-    super::first_boot::add(tests, &image);
+    if flavour == Flavour::Hardware {
+        super::first_boot::add(tests, image);
+    }
     let listed = image.clone();
-    tests.push(Test::new("image::contents", move |_| contents(&listed)).only_named());
-    tests.push(Test::new("image::same-bytes", |_| same_bytes()).only_named());
+    let contents = Test::new(format!("{prefix}::contents"), move |_| contents(&listed));
+    tests.push(contents.only_named());
+    let same = Test::new(format!("{prefix}::same-bytes"), move |_| same_bytes(flavour));
+    tests.push(same.only_named());
 }
 
 /// Under emulation, on a machine with other things to do.
 const BOOT: Duration = Duration::from_secs(240);
 /// The balancer is believed to work after ten seconds, and then the slot is.
 const MARKED: Duration = Duration::from_secs(60);
-const VIP: &str = "10.100.0.100";
+pub const VIP: &str = "10.100.0.100";
 
 /// What hypervisors emulate, as QEMU names it.
 const MODELS: [(&str, &str); 6] = [
@@ -54,9 +76,9 @@ const MODELS: [(&str, &str); 6] = [
     ("e1000e", "e1000e"),
 ];
 /// Where QEMU puts the first two NICs.
-const PORTS: [&str; 2] = ["0000:00:02.0", "0000:00:03.0"];
+pub const PORTS: [&str; 2] = ["0000:00:02.0", "0000:00:03.0"];
 
-fn config(ports: [&str; 2]) -> String {
+pub fn config(ports: [&str; 2]) -> String {
     let [outside, inside] = ports;
     format!(
         "[dataplane]
@@ -82,7 +104,11 @@ ports = \"80\"
     )
 }
 
-fn two_arm_nat(image: &Image, boot: Boot, fault: Fault, model: &str) -> Result<()> {
+pub fn two_arm_nat(image: &Image, boot: Boot, fault: Fault) -> Result<()> {
+    two_arm_nat_by(image, boot, fault, "virtio-net-pci")
+}
+
+fn two_arm_nat_by(image: &Image, boot: Boot, fault: Fault, model: &str) -> Result<()> {
     let mut lab = Lab::new()?;
     lab.network("lan")?;
     lab.network("inside")?;
@@ -180,11 +206,11 @@ fn contents(image: &Image) -> Result<()> {
 }
 
 /// Built twice, in two folders, every file is the same.
-fn same_bytes() -> Result<()> {
+fn same_bytes(flavour: Flavour) -> Result<()> {
     let lab = Lab::new()?;
     let [first, second] = ["first", "second"].map(|name| lab.folder().join(name));
     for folder in [&first, &second] {
-        machine::build(folder, &["--compression", "1", "--formats", "raw,qcow2,ova"])?;
+        machine::build(flavour, folder, &["--compression", "1", "--formats", "raw,qcow2,ova"])?;
     }
     let mut names: Vec<_> = std::fs::read_dir(&first)?.flatten().map(|e| e.file_name()).collect();
     names.sort();

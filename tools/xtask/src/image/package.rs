@@ -1,14 +1,10 @@
-//! The appliance image: a kernel from the distribution, our programs, `mkimage`.
+//! The kernel of the hardware flavour: the distribution's, as it comes.
 
 use crate::step::run;
-use crate::steps::compile;
 use anyhow::{Context, Result, bail, ensure};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// What the image is made of, by, and tested by.
-const PACKAGES: [&str; 8] =
-    ["cli", "controld", "dataplane", "init", "l7d", "mkimage", "testbed", "wizard"];
 /// Depends on the newest kernel of the hardware flavour.
 const KERNEL: &str = "linux-image-amd64";
 /// Parts of the package that are large and of no use to an appliance.
@@ -22,17 +18,11 @@ const LEFT_OUT: [&str; 7] = [
     "*/sound",
 ];
 
-/// Builds it, in the folder `image` beside the programs.
-pub fn build(rest: &[String]) -> Result<()> {
-    let programs = compile("release", &PACKAGES)?;
-    let kernel = kernel(&programs.with_file_name("image-kernel"))?;
-    let mut mkimage = Command::new(programs.join("mkimage"));
-    mkimage.arg("--kernel").arg(kernel).arg("--out").arg(programs.join("image"));
-    run(mkimage.args(rest))
-}
-
 /// The kernel's package, downloaded and unpacked once for each version; nothing is installed.
-fn kernel(folder: &Path) -> Result<PathBuf> {
+///
+/// # Errors
+/// When apt does not know it, or cannot load it down.
+pub fn kernel(folder: &Path) -> Result<PathBuf> {
     let name = package()?;
     let unpacked = folder.join(&name);
     if unpacked.is_dir() {
