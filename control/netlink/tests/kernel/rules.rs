@@ -12,15 +12,15 @@ pub async fn shield(inside: &Inside) {
     let ours = IpAddr::from([192, 0, 2, 1]);
     inside.kernel.ensure_address("lb0", ours, 24).await.unwrap();
     assert!(inside.ping("peer", "192.0.2.1"), "before the shield");
-    nft::shield(&["lb0", "lb1"]).unwrap();
-    nft::shield(&["lb0", "lb1"]).unwrap();
+    assert!(nft::shield(&["lb0", "lb1"]).unwrap());
+    assert!(!nft::shield(&["lb0", "lb1"]).unwrap(), "what is right is left alone");
     let sniffer = sniffer();
     assert!(!inside.ping("peer", "192.0.2.1"), "the kernel still answers");
     let output = sniffer.wait_with_output().unwrap();
     let seen = String::from_utf8(output.stdout).unwrap();
     assert!(seen.contains("ICMP echo request"), "a packet socket sees: {seen:?}");
     assert!(nft::shield(&["nosuch0\"; }"]).is_err());
-    nft::shield(&["lb1"]).unwrap();
+    assert!(nft::shield(&["lb1"]).unwrap());
     assert!(inside.ping("peer", "192.0.2.1"), "no longer shielded");
     nft::shield(&[]).unwrap();
     assert_eq!(sh("nft list tables"), "");
@@ -61,7 +61,9 @@ pub async fn masquerade(inside: &Inside) {
     // The peer knows no way back to the real server's network.
     assert!(!inside.ping("rs", "192.0.2.2"), "without masquerade");
     nft::masquerade(&["lb0"]).unwrap();
+    let before = sh("nft list table inet fulcrum");
     nft::masquerade(&["lb0"]).unwrap();
+    assert_eq!(sh("nft list table inet fulcrum"), before);
     assert!(inside.ping("rs", "192.0.2.2"), "with masquerade");
     assert!(!own(), "the host's own source was rewritten");
     nft::masquerade(&[]).unwrap();
