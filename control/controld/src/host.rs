@@ -193,7 +193,7 @@ impl Host {
 
     /// Takes back what outlives the companion interfaces.
     pub async fn clean_up(&mut self) {
-        nft::remove_all();
+        nft::remove_all_but_shield();
         self.answers.clean_up().await;
     }
 

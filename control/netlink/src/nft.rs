@@ -39,9 +39,10 @@ pub fn masquerade(interfaces: &[&str]) -> Result<()> {
     run(&masquerade_rules(interfaces)).context("cannot masquerade outbound traffic")
 }
 
-/// Removes all tables; a failure is logged, for this is called on the way out.
-pub fn remove_all() {
-    let rules = format!("{}{}{}", emptied("netdev", MAIN), emptied("inet", MAIN), ask::removal());
+/// Removes all tables but the shield, which is needed for as long as the data plane forwards; a failure is logged, for
+/// this is called on the way out.
+pub fn remove_all_but_shield() {
+    let rules = format!("{}{}", emptied("inet", MAIN), ask::removal());
     if let Err(error) = run(&rules) {
         log::warn!("cannot remove the packet filter tables: {error:#}");
     }

@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 use arguments::{control, dataplane, layer7, libexec};
 use child::Program;
 use lock::Lock;
-use orphans::{Way, see_out};
+use orphans::see_out;
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::fs;
@@ -51,8 +51,8 @@ fn supervise(file: &Path, runtime_dir: &Path, state_dir: &Path) -> Result<()> {
     let lock = Lock::take(runtime_dir)?;
     // In the order of a stop. A layer 7 proxy ends by itself, when its successor has taken over
     // and its last connection has ended.
-    see_out(&programs.control, &runtime_dir.join("control.sock"), Way::Asked)?;
-    see_out(&programs.dataplane, &runtime_dir.join("dataplane.sock"), Way::Killed)?;
+    see_out(&programs.control, &runtime_dir.join("control.sock"))?;
+    see_out(&programs.dataplane, &runtime_dir.join("dataplane.sock"))?;
     let stopped = Supervisor::new(programs, file, runtime_dir).run(&signals);
     for name in ["dataplane.sock", "l7.sock", "control.sock"] {
         let _ = fs::remove_file(runtime_dir.join(name));

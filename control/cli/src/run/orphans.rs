@@ -14,22 +14,13 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-/// How an orphan is ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// It is asked to stop, and killed if it does not.
-    Asked,
-    /// It is killed at once: stopping, the data plane would clear away the table that its successor
-    /// is to take over.
-    Killed,
-}
-
-/// Ends whoever still listens at `socket`, a file of a runtime folder whose lock is ours. Nobody
-/// there is no error.
+/// Kills whoever still listens at `socket`, a file of a runtime folder whose lock is ours. Nobody
+/// there is no error. Asked to stop, it would clear away what its successor is to take over: the
+/// data plane its table, control what keeps the kernel from answering in the data plane's place.
 ///
 /// # Errors
 /// When it is another program than that, or does not end even when it is killed.
-pub fn see_out(program: &Program, socket: &Path, way: Way) -> Result<()> {
+pub fn see_out(program: &Program, socket: &Path) -> Result<()> {
     let Ok(stream) = UnixStream::connect(socket) else { return Ok(()) };
     let name = program.name();
     let pid = socket_peercred(&stream).context("cannot ask who listens")?.pid;
@@ -46,15 +37,9 @@ pub fn see_out(program: &Program, socket: &Path, way: Way) -> Result<()> {
         );
     }
     log::warn!("{name} (process {pid}) was left behind by a `fulcrum run` that was killed");
-    let signals: &[_] = match way {
-        Way::Asked => &[Signal::TERM, Signal::KILL],
-        Way::Killed => &[Signal::KILL],
-    };
-    for signal in signals {
-        let _ = pidfd_send_signal(&process, *signal);
-        if has_ended(&process, GRACE)? {
-            return Ok(());
-        }
+    let _ = pidfd_send_signal(&process, Signal::KILL);
+    if has_ended(&process, GRACE)? {
+        return Ok(());
     }
     bail!("{name} (process {pid}) was left behind by a `fulcrum run`, and cannot be killed");
 }

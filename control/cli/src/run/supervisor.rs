@@ -86,10 +86,15 @@ impl Supervisor {
         }
     }
 
-    /// Control first: it must not see the others go and call that a failure.
+    /// Control first: it must not see the others go and call that a failure. The kernel last: what
+    /// kept it off the ports goes when nobody reads them any more.
     fn stop(&mut self, signals: &Receiver<i32>) -> Result<()> {
         let Programs { dataplane, layer7, control } = &mut self.programs;
         let ended = [control, layer7, dataplane].map(|program| stop(program, signals));
+        // Earlier, the kernel would have reset what the data plane still forwarded.
+        if let Err(error) = netlink::nft::shield(&[]) {
+            log::warn!("{error:#}");
+        }
         ensure!(
             ended.iter().all(|ended| *ended),
             "a program did not stop within {} s",

@@ -1,6 +1,7 @@
 //! Servers that die, processes that are killed, operators who drain and halt.
 
 use super::shares::scene;
+use crate::capture::Capture;
 use crate::clients::{Round, Swarm};
 use crate::harness::{Scale, Test};
 use crate::lab::until;
@@ -18,6 +19,7 @@ pub fn add(tests: &mut Vec<Test>) {
     tests.push(Test::new("failures::dataplane-killed", dataplane_killed));
     tests.push(Test::new("failures::control-killed", control_killed));
     tests.push(Test::new("failures::supervisor-killed", supervisor_killed));
+    tests.push(Test::new("failures::stopped", stopped));
     tests.push(Test::new("failures::nobody-left", nobody_left));
 }
 
@@ -116,6 +118,8 @@ fn supervisor_killed(_: Scale) -> Result<()> {
     balancer.kill("fulcrum")?;
     swarm.ping()?.must_be(500)?;
     ensure!(swarm.open(50)?.must_be(50)?.ok["web1"] == 50, "without a supervisor");
+    // While they speak: whoever is seen out must not let the kernel answer in its place.
+    swarm.pump(4)?;
     balancer.begin_again()?;
     until("both are new", Duration::from_secs(10), || {
         let after = (balancer.pids("fulcrum-control")?, balancer.pids("fulcrum-dataplane")?);
@@ -125,11 +129,30 @@ fn supervisor_killed(_: Scale) -> Result<()> {
     balancer.wait_up()?;
     let taken_over = balancer.counters()?.table["taken_over"];
     ensure!(taken_over >= 550, "{taken_over} taken over");
-    swarm.ping()?.must_be(550)?;
+    swarm.answer()?.must_be(550)?;
     let requested = &balancer.real_server("ECHO", "web2")?["requested"];
     ensure!(requested == "drain", "web2 is {requested} afterwards");
     drop(swarm);
     scene.close(balancer)
+}
+
+/// Told to stop, it falls silent: no client is told that its connection is over, which another
+/// balancer may take over.
+fn stopped(_: Scale) -> Result<()> {
+    let scene = scene(Mode::Nat, 2)?;
+    let balancer = scene.start(&[ServiceConfig::new("ECHO", 4444, "tcp")])?;
+    let mut swarm = swarm(&scene)?;
+    swarm.open(200)?.must_be(200)?;
+    let resets =
+        Capture::start(&scene.client, "eth0", "src port 4444 and tcp[tcpflags] & tcp-rst != 0")?;
+    swarm.pump(5)?;
+    balancer.stop()?;
+    let resets = resets.finish()?;
+    ensure!(resets.is_empty(), "{} resets, the first: {:02x?}", resets.len(), resets[0]);
+    drop(swarm);
+    let Scene { servers, lab, .. } = scene;
+    drop(servers);
+    lab.close()
 }
 
 /// Forwarding never stops, and the successor knows what the operator asked for.
