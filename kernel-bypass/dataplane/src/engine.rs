@@ -88,7 +88,8 @@ impl Engine {
             Ok(plan) => Arc::new(plan),
             Err(reason) => return Reply::Refused { reason },
         };
-        if let Err(reason) = self.publish(generation, &plan) {
+        let published = self.deliver(generation, &plan).and_then(|()| self.wait_until_taken());
+        if let Err(reason) = published {
             return Reply::Refused { reason };
         }
         if let Err(e) = self.remembered.store(&snapshot) {
@@ -96,6 +97,18 @@ impl Engine {
         }
         *applied = Applied { snapshot: Some(Arc::new(snapshot)), plan: Some(plan) };
         Reply::Applied { generation }
+    }
+
+    /// Has a predecessor's snapshot lie ready for workers that are yet to start: what waits on the
+    /// wire for their first round is forwarded by it, and is no stranger that the host would reset.
+    ///
+    /// # Errors
+    /// When it does not fit the ports of this data plane.
+    pub fn take_up(&self, snapshot: Snapshot) -> Result<(), String> {
+        let plan = Arc::new(self.compile(&snapshot)?);
+        self.deliver(snapshot.generation, &plan)?;
+        *lock(&self.applied) = Applied { snapshot: Some(Arc::new(snapshot)), plan: Some(plan) };
+        Ok(())
     }
 
     fn compile(&self, snapshot: &Snapshot) -> Result<Plan, String> {
@@ -109,13 +122,17 @@ impl Engine {
         Plan::compile(snapshot).map_err(|e| e.to_string())
     }
 
-    fn publish(&self, generation: u64, plan: &Arc<Plan>) -> Result<(), String> {
+    fn deliver(&self, generation: u64, plan: &Arc<Plan>) -> Result<(), String> {
         self.published.store(generation, Relaxed);
         for (number, mailbox) in self.mailboxes.iter().enumerate() {
             if mailbox.deliver(plan.clone()).is_err() {
                 return Err(format!("worker {number} has not taken the last snapshot yet"));
             }
         }
+        Ok(())
+    }
+
+    fn wait_until_taken(&self) -> Result<(), String> {
         let deadline = Instant::now() + WORKER_PATIENCE;
         for (number, mailbox) in self.mailboxes.iter().enumerate() {
             while !mailbox.taken() {
@@ -177,4 +194,39 @@ impl Engine {
 /// A thread that panicked while it held the lock left nothing half done that matters here.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use conn::{Backing, TableConfig};
+
+    fn engine(workers: usize) -> Engine {
+        let config = TableConfig { units: 1_024, backends: 8, participants: 2 };
+        let opened = Table::open(&config, Backing::Heap).unwrap();
+        Engine {
+            mailboxes: (0..workers).map(|_| Arc::new(Mailbox::default())).collect(),
+            counts: Vec::new(),
+            reader: Reader::new(opened.table.handle().unwrap()),
+            table: opened.table,
+            taken_over: 0,
+            ports: Mutex::new(Vec::new()),
+            remembered: Remembered::new(std::path::Path::new("/nowhere")),
+            applied: Mutex::new(Applied::default()),
+            published: AtomicU64::new(0),
+            started: Instant::now(),
+        }
+    }
+
+    #[test]
+    fn what_a_predecessor_left_lies_ready_for_the_first_round_of_every_worker() {
+        let engine = engine(2);
+        engine.take_up(Snapshot { generation: 7, ..Snapshot::default() }).unwrap();
+        for mailbox in &engine.mailboxes {
+            let (mut seen, mut plan) = (0, None);
+            mailbox.exchange(&mut seen, &mut plan);
+            assert!(plan.is_some(), "a worker begins without a plan");
+        }
+        assert_eq!((engine.status().generation, engine.status().published), (7, 7));
+    }
 }

@@ -17,7 +17,7 @@ mod server;
 pub mod worker;
 
 use anyhow::{Context, Result};
-use api::{MAX_BACKENDS, Reply};
+use api::MAX_BACKENDS;
 use args::Args;
 use conn::{Backing, Table, TableConfig};
 use crossbeam::utils::CachePadded;
@@ -94,8 +94,8 @@ pub fn run(args: &Args) -> Result<()> {
         published: AtomicU64::new(0),
         started: Instant::now(),
     });
-    let workers = start_workers(args, &eal, &pool, &pairs, shares, &shared, &engine)?;
     go_on(&engine);
+    let workers = start_workers(args, &eal, &pool, &pairs, shares, &shared, &engine)?;
     let socket = args.runtime_dir.join("dataplane.sock");
     server::listen(&socket, engine.clone())?;
     log::info!("{} workers forward; control speaks to {}", workers.len(), socket.display());
@@ -122,9 +122,9 @@ pub fn run(args: &Args) -> Result<()> {
 fn go_on(engine: &Engine) {
     if let Some(snapshot) = engine.remembered.load() {
         let generation = snapshot.generation;
-        match engine.apply(snapshot) {
-            Reply::Refused { reason } => log::warn!("the last snapshot is not used: {reason}"),
-            _ => log::info!("forwarding by snapshot {generation} of the predecessor"),
+        match engine.take_up(snapshot) {
+            Err(reason) => log::warn!("the last snapshot is not used: {reason}"),
+            Ok(()) => log::info!("forwarding by snapshot {generation} of the predecessor"),
         }
     }
 }
