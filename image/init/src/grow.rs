@@ -69,19 +69,27 @@ fn number(folder: &Path, name: &str) -> Result<u64> {
     Ok(text.trim().parse()?)
 }
 
-/// Writes the table anew if partition `number` can be larger. Its new length in sectors.
+/// Writes the table anew if partition `number` can be larger. Its new length in sectors. A table
+/// that the power failed in is written again from its copy at the end.
 fn enlarge(disk: &File, number: usize, sectors: u64) -> Result<Option<u64>> {
-    let mut table = Table::read(disk)?;
-    let Some(length) = table.enlarge(number, sectors)? else { return Ok(None) };
-    // The copy first: whenever the power fails, one of the two is whole.
     let last = sectors - 1;
-    disk.write_all_at(&table.entries, (last - LIST) * SECTOR)?;
-    disk.write_all_at(&table.header(last, 1, last - LIST), last * SECTOR)?;
-    disk.sync_all()?;
-    disk.write_all_at(&table.entries, 2 * SECTOR)?;
-    disk.write_all_at(&table.header(1, last, 2), SECTOR)?;
-    disk.sync_all()?;
-    Ok(Some(length))
+    let (mut table, is_torn) = match Table::read(disk, 1, 2) {
+        Ok(table) => (table, false),
+        Err(error) => (Table::read(disk, last, last - LIST).map_err(|_| error)?, true),
+    };
+    let length = table.enlarge(number, sectors)?;
+    if length.is_some() {
+        // The copy first: whenever the power fails, one of the two is whole.
+        disk.write_all_at(&table.entries, (last - LIST) * SECTOR)?;
+        disk.write_all_at(&table.header(last, 1, last - LIST), last * SECTOR)?;
+        disk.sync_all()?;
+    }
+    if length.is_some() || is_torn {
+        disk.write_all_at(&table.entries, 2 * SECTOR)?;
+        disk.write_all_at(&table.header(1, last, 2), SECTOR)?;
+        disk.sync_all()?;
+    }
+    Ok(length)
 }
 
 /// What is in the first sectors of a disk.
@@ -91,14 +99,15 @@ struct Table {
 }
 
 impl Table {
-    fn read(disk: &File) -> Result<Self> {
+    /// With its header and its list of partitions at these sectors.
+    fn read(disk: &File, own: u64, list: u64) -> Result<Self> {
         let (mut header, mut entries) = ([0; HEADER], vec![0; ENTRIES * ENTRY]);
-        disk.read_exact_at(&mut header, SECTOR)?;
-        disk.read_exact_at(&mut entries, 2 * SECTOR)?;
+        disk.read_exact_at(&mut header, own * SECTOR)?;
+        disk.read_exact_at(&mut entries, list * SECTOR)?;
         let table = Self { header, entries };
         ensure!(table.header.starts_with(b"EFI PART"), "the disk has no GPT of 512-byte sectors");
         let usual = table.word(12) == HEADER as u32
-            && table.long(72) == 2
+            && table.long(72) == list
             && table.word(80) == ENTRIES as u32
             && table.word(84) == ENTRY as u32;
         ensure!(usual, "the table is laid out as no image of ours is");
@@ -224,7 +233,7 @@ mod tests {
         assert_eq!(enlarge(&file, 1, sectors).unwrap(), None, "not the last one");
         assert_eq!(enlarge(&file, 2, sectors).unwrap(), Some(97 * MIB));
         assert_eq!(enlarge(&file, 2, sectors).unwrap(), None, "the second time");
-        let table = Table::read(&file).unwrap();
+        let table = Table::read(&file, 1, 2).unwrap();
         assert_eq!((table.long(24), table.long(32)), (1, sectors - 1));
         assert_eq!(table.long(48), sectors - LIST - 2);
         let spans: Vec<_> = table.entries.chunks(ENTRY).map(span).take(3).collect();
@@ -240,6 +249,22 @@ mod tests {
         let mut list = vec![0; ENTRIES * ENTRY];
         file.read_exact_at(&mut list, (sectors - 1 - LIST) * SECTOR).unwrap();
         assert_eq!(list, table.entries);
+    }
+
+    #[test]
+    fn a_table_that_the_power_failed_in_is_written_again_from_its_copy() {
+        let sectors = 100 * MIB;
+        let (before, after) = (disk(100), disk(100));
+        enlarge(&after, 2, sectors).unwrap();
+        let (before, whole) = (read(&before), read(&after));
+        // The header has not come to the disk any more, or it alone has.
+        for torn in [SECTOR, 2 * SECTOR] {
+            let at = torn as usize..(torn + SECTOR) as usize;
+            after.write_all_at(&before[at], torn).unwrap();
+            assert!(Table::read(&after, 1, 2).is_err());
+            assert_eq!(enlarge(&after, 2, sectors).unwrap(), None, "it is as large as it can be");
+            assert!(read(&after) == whole, "not mended");
+        }
     }
 
     #[test]

@@ -35,9 +35,11 @@ use tree::Tree;
 
 /// Serial port and screen; our own lines on both, and little of the kernel's; a reboot after a
 /// panic. Emulated machines sometimes fail the check of the timer, and none needs it. The kernel's own
-/// tests of its ciphers take them half a second, and nothing but a checksum of theirs is used.
+/// tests of its ciphers take them half a second, and nothing but a checksum of theirs is used. By `gpt`
+/// it finds the partitions of a disk whose power failed while the first table was written, by the
+/// second one.
 const COMMAND_LINE: &str = "console=tty0 console=ttyS0,115200 loglevel=6 printk.devkmsg=on \
-    panic=5 no_timer_check cryptomgr.notests";
+    panic=5 no_timer_check cryptomgr.notests gpt";
 
 /// Builds the appliance image.
 #[derive(Debug, Parser)]
