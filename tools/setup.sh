@@ -10,7 +10,7 @@ testbed="iproute2 ethtool nftables procps tcpdump curl openssl openssh-client op
     python3-venv strace samba smbclient nfs-ganesha nfs-ganesha-vfs libnfs-utils rpcbind
     testssl.sh python3-websockets nghttp2-client nghttp2-server python3-h2 haproxy"
 image="dosfstools e2fsprogs gdisk genisoimage mtools grub-pc-bin systemd-boot-efi qemu-utils
-    qemu-system-x86 ovmf linux-source-6.1 make flex bison bc libelf-dev libssl-dev sbsigntool"
+    qemu-system-x86 ovmf linux-source-6.1 make cpio flex bison bc libelf-dev libssl-dev sbsigntool"
 rust="rustc-web cargo-web rust-web-clippy rustfmt-web"
 
 missing() {

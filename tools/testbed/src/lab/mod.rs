@@ -105,10 +105,14 @@ impl Lab {
         Ok(host)
     }
 
-    /// A TAP interface on a network, for a virtual machine that runs in [`Self::switch`].
+    /// A TAP interface on a network, for a virtual machine that runs in [`Self::switch`]. One that
+    /// an earlier machine had is taken again.
     pub fn tap(&self, name: &str, network: &str, has_queues: bool) -> Result<()> {
         if !self.networks.contains(network) {
             bail!("there is no network {network}");
+        }
+        if self.switch.ip(&format!("link show dev {name}")).is_ok() {
+            return Ok(());
         }
         let queues = if has_queues { " multi_queue" } else { "" };
         self.switch.ip(&format!("tuntap add dev {name} mode tap{queues}"))?;

@@ -1,7 +1,8 @@
 //! What is booted: images that were built, and the disks of machines made from them.
 
-use super::{Fault, Given, TOOL};
+use super::{Fault, Given, Hardware, TOOL, inside, writes};
 use crate::lab::{Lab, process};
+use crate::tool::inside::PLACE;
 use anyhow::{Context, Result};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -96,30 +97,36 @@ impl Image {
         std::fs::read_to_string(&path).with_context(|| path.display().to_string())
     }
 
-    pub(super) fn direct(&self, command: &mut Command, given: &Given) {
-        command.arg("-kernel").arg(self.folder.join("vmlinuz"));
-        command.arg("-initrd").arg(self.folder.join("initramfs.zst"));
-        let mut line = COMMAND_LINE.to_owned();
-        if let Given::Config(config) = given {
-            line += &format!(" fulcrum.config=base64:{}", STANDARD.encode(config));
-        }
-        command.args(["-append", &line]);
-    }
-
-    /// A disk of the machine's own, with what is given for it.
-    pub(super) fn disk(
+    pub(super) fn direct(
         &self,
         lab: &Lab,
         command: &mut Command,
         given: &Given,
-        fault: Fault,
+        hardware: &Hardware,
     ) -> Result<()> {
-        let folder = lab.switch().folder();
+        let mut initramfs = self.folder.join("initramfs.zst");
+        let mut line = format!("{COMMAND_LINE} {}", hardware.iommu.words());
+        if let Given::Config(config) = given {
+            line += &format!(" fulcrum.config=base64:{}", STANDARD.encode(config));
+        }
+        if hardware.is_manned {
+            initramfs = inside::initramfs(&initramfs, lab.switch().folder())?;
+            // Behind the dashes is what the kernel hands on.
+            line += &format!(" rdinit={PLACE} -- tool inside");
+        }
+        command.arg("-kernel").arg(self.folder.join("vmlinuz"));
+        command.arg("-initrd").arg(initramfs).args(["-append", &line]);
+        Ok(())
+    }
+
+    /// A disk of the machine's own, with what is given for it.
+    pub(super) fn disk(&self, folder: &Path, given: &Given, fault: Fault) -> Result<PathBuf> {
+        if let Given::Disk(disk) = given {
+            return Ok(disk.to_path_buf());
+        }
         let (disk, file) = (folder.join("disk.raw"), folder.join("given"));
         let raw = self.folder.join(RAW);
-        let mut copy = Command::new("cp");
-        copy.arg("--sparse=always").arg(&raw).arg(&disk);
-        process::succeed(copy, TOOL)?;
+        writes::copy(&raw, &disk)?;
         // Larger than the image, as in life.
         File::options().write(true).open(&disk)?.set_len(DISK)?;
         match given {
@@ -137,17 +144,14 @@ impl Image {
                 process::succeed(make, TOOL)?;
                 write_boot_file(&disk, &file, "fulcrum/user-data")?;
             }
-            Given::Nothing | Given::Iso(_) | Given::Fat(_) => {}
+            Given::Nothing | Given::Iso(_) | Given::Fat(_) | Given::Disk(_) => {}
         }
         match fault {
             Fault::None => {}
             Fault::Crashes => Self::break_slot(&disk, &file)?,
             Fault::NeverAnswers => self.silence_slot(&disk, folder)?,
         }
-        let drive = format!("if=none,id=disk,format=raw,file={}", disk.display());
-        command.args(["-drive", &drive]);
-        command.args(["-device", "virtio-blk-pci,drive=disk,addr=0x10,bootindex=0"]);
-        Ok(())
+        Ok(disk)
     }
 
     /// Whether there is an OVA.

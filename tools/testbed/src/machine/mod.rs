@@ -1,18 +1,27 @@
 //! A virtual machine that boots the appliance image: QEMU in the switch of a lab, its NICs on the
 //! lab's networks.
 
+mod drive;
+mod hardware;
 mod image;
+mod inside;
+mod monitor;
 mod serial;
+mod writes;
 
+pub use hardware::{Boot, Fault, Given, Hardware, Iommu};
 pub use image::{Flavour, Image, build};
 pub use serial::Said;
+pub use writes::Writes;
+
+pub use crate::tool::inside::Processes;
 
 use crate::lab::{Lab, Process, process, until};
 use anyhow::{Context, Result, ensure};
 use image::{DISK, QEMU, partition};
+use inside::Inside;
 use serial::Serial;
-use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,61 +30,6 @@ use std::time::{Duration, Instant};
 /// A tool that prepares something ends within this.
 const TOOL: Duration = Duration::from_secs(30);
 const OVMF: &str = "/usr/share/OVMF";
-
-/// How a machine comes to its kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Boot {
-    /// QEMU puts kernel and initramfs into memory.
-    Direct,
-    /// From the disk, by SeaBIOS and GRUB.
-    Bios,
-    /// From the disk, by OVMF and systemd-boot.
-    Uefi,
-    /// The same by firmware that starts only what was signed.
-    SecureUefi,
-    /// From the disk in the OVA, on the disk controller that it asks for, by SeaBIOS: Debian's OVMF
-    /// has no driver for that one.
-    Ova,
-}
-
-/// What a machine is given for its first boot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Given<'a> {
-    /// Nothing: it asks.
-    Nothing,
-    /// A configuration: on the state partition, or in the command line where there is no disk.
-    Config(&'a str),
-    /// `user-data` on a config drive that is a CD.
-    Iso(&'a str),
-    /// `user-data` on a config drive that is a disk.
-    Fat(&'a str),
-    /// The file on the boot partition.
-    BootFile(&'a str),
-}
-
-/// What is wrong with slot A of a disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// Nothing.
-    None,
-    /// Its kernel finds no programs and panics: by BIOS, three times.
-    Crashes,
-    /// Its kernel runs and so does PID 1, but the balancer never answers: once, as it has one try.
-    NeverAnswers,
-}
-
-/// The hardware of a machine.
-#[derive(Clone, Debug)]
-pub struct Hardware<'a> {
-    /// How it boots.
-    pub boot: Boot,
-    /// What is wrong with slot A of its disk; slot B is what that was.
-    pub fault: Fault,
-    /// Memory in MiB.
-    pub memory: u32,
-    /// Network and QEMU's name of the model, of each NIC, at PCI addresses from 0000:00:02.0.
-    pub nics: &'a [(&'a str, &'a str)],
-}
 
 /// A machine that is on.
 #[derive(Debug)]
@@ -87,6 +41,8 @@ pub struct Machine {
     /// How much of what the serial port said has been waited for.
     heard: usize,
     monitor: PathBuf,
+    inside: Option<Inside>,
+    writes: Option<Writes>,
     since: Instant,
 }
 
@@ -97,9 +53,22 @@ impl Machine {
         let (serial, monitor) = (folder.join("serial.log"), folder.join("monitor"));
         let port = folder.join("serial");
         let mut command = lab.switch().command(QEMU);
-        // Else the machine could write to what the firmware keeps its keys in.
-        let guarded = if hardware.boot == Boot::SecureUefi { "q35,smm=on" } else { "q35" };
-        command.args(["-machine", guarded, "-accel", "tcg,thread=multi", "-cpu", "max"]);
+        let mut kind = String::from("q35");
+        if hardware.boot == Boot::SecureUefi {
+            // Else the machine could write to what the firmware keeps its keys in.
+            kind += ",smm=on";
+        }
+        let iommu = match hardware.iommu {
+            Iommu::None => None,
+            Iommu::Intel => {
+                kind += ",kernel-irqchip=split";
+                Some("intel-iommu,intremap=on,caching-mode=on,device-iotlb=on")
+            }
+            Iommu::Virtio => Some("virtio-iommu-pci,addr=0x13"),
+        };
+        command.args(["-machine", &kind, "-accel", "tcg,thread=multi", "-cpu", "max"]);
+        // Before what stands behind it.
+        command.args(iommu.into_iter().flat_map(|device| ["-device", device]));
         command.args(["-smp", "2", "-m", &hardware.memory.to_string()]);
         command.args(["-nodefaults", "-no-user-config", "-display", "none"]);
         if hardware.fault == Fault::None {
@@ -110,29 +79,41 @@ impl Machine {
             .arg("-chardev")
             .arg(format!("socket,id=serial,path={},server=on,wait=on", port.display()));
         command.args(["-serial", "chardev:serial"]);
+        let second = folder.join("inside-port");
+        if hardware.is_manned {
+            let socket = format!("socket,id=inside,path={},server=on,wait=off", second.display());
+            command.args(["-chardev", &socket, "-serial", "chardev:inside"]);
+        }
         command.arg("-monitor").arg(format!("unix:{},server,nowait", monitor.display()));
         if hardware.fault == Fault::NeverAnswers {
             command.args(["-device", "i6300esb,addr=0x12", "-action", "watchdog=reset"]);
         }
+        if matches!(hardware.boot, Boot::Uefi | Boot::SecureUefi) {
+            firmware(lab, &mut command, hardware.boot == Boot::SecureUefi)?;
+        }
+        let mut writes = None;
         match hardware.boot {
-            Boot::Direct => image.direct(&mut command, given),
-            Boot::Bios => image.disk(lab, &mut command, given, hardware.fault)?,
-            Boot::Uefi | Boot::SecureUefi => {
-                firmware(lab, &mut command, hardware.boot == Boot::SecureUefi)?;
-                image.disk(lab, &mut command, given, hardware.fault)?;
+            Boot::Direct => image.direct(lab, &mut command, given, hardware)?,
+            Boot::Bios | Boot::Uefi | Boot::SecureUefi => {
+                let disk = image.disk(folder, given, hardware.fault)?;
+                writes = drive::attach(&mut command, &disk, hardware.is_recorded)?;
             }
             Boot::Ova => image.ova(lab, &mut command)?,
         }
         for (number, nic) in hardware.nics.iter().enumerate() {
             add_nic(lab, &mut command, number, *nic)?;
         }
-        drive(lab, &mut command, given)?;
+        drive::attach_given(lab, &mut command, given)?;
         let process = lab.switch().start("qemu", command)?;
-        let keyboard = until("QEMU's serial port", TOOL, || Ok(UnixStream::connect(&port).ok()))?;
+        let keyboard = connected(&port)?;
         // It does not go on before somebody is at the port.
         let since = Instant::now();
         let serial = Serial::listen(keyboard.try_clone()?, serial, since)?;
-        Ok(Self { process, serial, keyboard, heard: 0, monitor, since })
+        let inside = match hardware.is_manned {
+            true => Some(Inside::new(connected(&second)?)?),
+            false => None,
+        };
+        Ok(Self { process, serial, keyboard, heard: 0, monitor, inside, writes, since })
     }
 
     /// Waits until the serial port says something, after what was waited for before.
@@ -150,6 +131,28 @@ impl Machine {
     /// Types at the serial console.
     pub fn type_in(&mut self, text: &str) -> Result<()> {
         Ok(self.keyboard.write_all(text.as_bytes())?)
+    }
+
+    /// Every process in a machine that is manned, but for whoever tells so.
+    pub fn processes(&mut self) -> Result<Processes> {
+        self.inside.as_mut().context("nobody is inside")?.order("")
+    }
+
+    /// Ends a process in such a machine at once, as a crash would.
+    pub fn kill(&mut self, pid: i32) -> Result<Processes> {
+        self.inside.as_mut().context("nobody is inside")?.order(&pid.to_string())
+    }
+
+    /// What the disk of a machine was told, if that is written down.
+    pub fn writes(&self) -> Result<&Writes> {
+        self.writes.as_ref().context("nobody wrote down what the disk was told")
+    }
+
+    /// Takes the power away.
+    pub fn cut_power(&mut self) -> Result<()> {
+        self.process.kill()?;
+        self.serial.end();
+        Ok(())
     }
 
     /// Since power-on.
@@ -175,7 +178,7 @@ impl Machine {
 
     /// Presses the power button and waits until the machine is off.
     pub fn power_button(&mut self, limit: Duration) -> Result<()> {
-        press(&self.monitor)?;
+        monitor::order(&self.monitor, "system_powerdown")?;
         self.must_end(limit)
     }
 
@@ -186,6 +189,11 @@ impl Machine {
         self.serial.end();
         Ok(())
     }
+}
+
+/// A serial port of the machine, once QEMU has made it.
+fn connected(port: &Path) -> Result<UnixStream> {
+    until("QEMU's serial port", TOOL, || Ok(UnixStream::connect(port).ok()))
 }
 
 /// OVMF, with variables of the machine's own; for Secure Boot with Debian's keys for tests in them.
@@ -203,6 +211,24 @@ fn firmware(lab: &Lab, command: &mut Command, is_secure: bool) -> Result<()> {
     let code = format!("if=pflash,format=raw,unit=0,readonly=on,file={OVMF}/{code}");
     let variables = format!("if=pflash,format=raw,unit=1,file={}", own.display());
     command.args(["-drive", &code, "-drive", &variables]);
+    Ok(())
+}
+
+/// An error unless the file system of the state partition is whole, once its journal was gone
+/// through, as at any boot.
+pub fn state_must_be_whole(disk: &Path) -> Result<()> {
+    // Apart from its disk: e2fsck forgets where a partition begins when it opens it once more.
+    let state = disk.with_extension("state");
+    let mut extract = Command::new("dd");
+    extract.args(["bs=1M", "conv=sparse", "iflag=skip_bytes", "status=none"]);
+    extract.arg(format!("skip={}", partition(disk, 3)?)).arg(format!("if={}", disk.display()));
+    extract.arg(format!("of={}", state.display()));
+    process::succeed(extract, TOOL)?;
+    for how in ["-p", "-fn"] {
+        let mut check = Command::new("e2fsck");
+        check.arg(how).arg(&state);
+        process::succeed(check, TOOL)?;
+    }
     Ok(())
 }
 
@@ -225,45 +251,6 @@ pub fn state_must_be_clean(lab: &Lab, mounts: usize) -> Result<()> {
     Ok(())
 }
 
-/// A config drive with `user-data`.
-fn drive(lab: &Lab, command: &mut Command, given: &Given) -> Result<()> {
-    let folder = lab.switch().folder();
-    let (files, image) = (folder.join("drive"), folder.join("drive.img"));
-    let (text, device) = match given {
-        Given::Iso(text) => (text, "ide-cd,drive=cidata"),
-        Given::Fat(text) => (text, "virtio-blk-pci,drive=cidata,addr=0x11"),
-        Given::Nothing | Given::Config(_) | Given::BootFile(_) => return Ok(()),
-    };
-    std::fs::create_dir(&files)?;
-    std::fs::write(files.join("user-data"), text)?;
-    std::fs::write(files.join("meta-data"), "instance-id: testbed-1\n")?;
-    let mut make = match given {
-        Given::Iso(_) => {
-            let mut make = Command::new("genisoimage");
-            make.args(["-quiet", "-volid", "cidata", "-joliet", "-rock", "-o"]).arg(&image);
-            make.arg(&files);
-            make
-        }
-        _ => {
-            File::create(&image)?.set_len(4 << 20)?;
-            let mut make = Command::new("mkfs.vfat");
-            make.args(["-n", "CIDATA"]).arg(&image);
-            make
-        }
-    };
-    make.stdout(std::process::Stdio::null());
-    process::succeed(make, TOOL)?;
-    if matches!(given, Given::Fat(_)) {
-        let mut copy = Command::new("mcopy");
-        copy.arg("-i").arg(&image).arg(files.join("user-data")).arg(files.join("meta-data"));
-        copy.arg("::");
-        process::succeed(copy, TOOL)?;
-    }
-    let drive = format!("if=none,id=cidata,format=raw,readonly=on,file={}", image.display());
-    command.args(["-drive", &drive, "-device", device]);
-    Ok(())
-}
-
 fn add_nic(
     lab: &Lab,
     command: &mut Command,
@@ -277,19 +264,5 @@ fn add_nic(
     command.args(["-netdev", &netdev]);
     let (slot, mac) = (number + 2, format!("02:00:00:00:00:{:02x}", number + 0x10));
     command.arg("-device").arg(format!("{model},netdev={tap},addr={slot:#x},mac={mac},romfile="));
-    Ok(())
-}
-
-/// Types a command at QEMU's monitor, and waits for the prompt that follows it.
-fn press(monitor: &Path) -> Result<()> {
-    let mut socket = UnixStream::connect(monitor)?;
-    socket.set_read_timeout(Some(Duration::from_secs(10)))?;
-    socket.write_all(b"system_powerdown\n").context("QEMU's monitor")?;
-    let (mut heard, mut block) = (Vec::new(), [0; 4096]);
-    while String::from_utf8_lossy(&heard).matches("(qemu)").count() < 2 {
-        let length = socket.read(&mut block).context("QEMU's monitor")?;
-        ensure!(length > 0, "QEMU's monitor hung up");
-        heard.extend(&block[..length]);
-    }
     Ok(())
 }

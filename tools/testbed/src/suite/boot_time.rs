@@ -3,7 +3,7 @@
 use super::image::{PORTS, VIP, config};
 use crate::harness::Test;
 use crate::lab::{Lab, Link, until};
-use crate::machine::{Boot, Fault, Flavour, Given, Hardware, Image, Machine};
+use crate::machine::{Boot, Flavour, Given, Hardware, Image, Machine};
 use crate::servers::Server;
 use anyhow::{Context, Result, ensure};
 use std::time::Duration;
@@ -47,7 +47,7 @@ fn boot_time(image: &Image) -> Result<()> {
     server.web(&[80], None, None)?;
 
     let nics = [("lan", "virtio-net-pci"), ("inside", "virtio-net-pci")];
-    let hardware = Hardware { boot: Boot::Bios, fault: Fault::None, memory: 1024, nics: &nics };
+    let hardware = Hardware::new(Boot::Bios, &nics);
     let mut machine = Machine::start(&lab, image, &hardware, &Given::Config(&config(PORTS)))?;
     // A SYN that nobody answers is repeated after a second: rather a new one.
     let ask = format!("curl -s --connect-timeout 0.2 --max-time 2 http://{VIP}/name");

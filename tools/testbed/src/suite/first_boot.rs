@@ -3,7 +3,7 @@
 use crate::clients;
 use crate::harness::Test;
 use crate::lab::{Host, Lab, Link, until};
-use crate::machine::{Boot, Fault, Given, Hardware, Image, Machine};
+use crate::machine::{Boot, Given, Hardware, Image, Machine};
 use crate::servers::Server;
 use anyhow::{Context, Result, ensure};
 use std::net::IpAddr;
@@ -156,7 +156,7 @@ impl Bed {
         let own = [("lan", "virtio-net-pci")];
         let four = [("lan", "vmxnet3"); 4];
         let nics = if boot == Boot::Ova { &four[..] } else { &own };
-        let hardware = Hardware { boot, fault: Fault::None, memory: 1024, nics };
+        let hardware = Hardware::new(boot, nics);
         Machine::start(&self.lab, image, &hardware, given)
     }
 

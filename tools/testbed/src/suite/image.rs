@@ -119,7 +119,7 @@ fn two_arm_nat_by(image: &Image, boot: Boot, fault: Fault, model: &str) -> Resul
     server.web(&[80], None, None)?;
 
     let nics = [("lan", model), ("inside", model)];
-    let hardware = Hardware { boot, fault, memory: 1024, nics: &nics };
+    let hardware = Hardware { fault, ..Hardware::new(boot, &nics) };
     let mut machine = Machine::start(&lab, image, &hardware, &Given::Config(&config(PORTS)))?;
     let ask = format!("curl -s --connect-timeout 1 --max-time 2 http://{VIP}/name");
     let first = until("first balanced request", BOOT, || {

@@ -5,7 +5,7 @@ use super::offload::services;
 use crate::clients::{self, Nfs, Smb, Swarm};
 use crate::harness::Test;
 use crate::lab::{Host, Lab, Link, until};
-use crate::machine::{Boot, Fault, Flavour, Given, Hardware, Image, Machine};
+use crate::machine::{Boot, Flavour, Given, Hardware, Image, Machine};
 use crate::servers::authority::{Authority, RSA, Signed};
 use crate::servers::{BigFile, Credentials, Server, files::sha256};
 use anyhow::{Context, Result, ensure};
@@ -234,7 +234,7 @@ pub fn call(
 fn deployments(image: &Image) -> Result<()> {
     let site = Site::new()?;
     let nics = NETWORKS.map(|network| (network, "virtio-net-pci"));
-    let hardware = Hardware { boot: Boot::Bios, fault: Fault::None, memory: 1024, nics: &nics };
+    let hardware = Hardware::new(Boot::Bios, &nics);
     let given = user_data(&config());
     let mut machine = Machine::start(&site.lab, image, &hardware, &Given::BootFile(&given))?;
     machine.expect("the API answers at https", BOOT)?;

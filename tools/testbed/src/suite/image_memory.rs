@@ -4,7 +4,7 @@ use super::image_deployments::{call, user_data};
 use crate::clients::{self, Swarm};
 use crate::harness::Test;
 use crate::lab::{Lab, Link, until};
-use crate::machine::{Boot, Fault, Flavour, Given, Hardware, Image, Machine};
+use crate::machine::{Boot, Flavour, Given, Hardware, Image, Machine};
 use crate::servers::Server;
 use anyhow::{Context, Result, ensure};
 use std::net::IpAddr;
@@ -68,8 +68,7 @@ fn memory(image: &Image, mebibytes: u32, connections: u64) -> Result<()> {
     server.echo(&[4444])?;
 
     let nics = [("lan", "virtio-net-pci")];
-    let hardware =
-        Hardware { boot: Boot::Bios, fault: Fault::None, memory: mebibytes, nics: &nics };
+    let hardware = Hardware { memory: mebibytes, ..Hardware::new(Boot::Bios, &nics) };
     let given = user_data(&config(connections));
     let mut machine = Machine::start(&lab, image, &hardware, &Given::BootFile(&given))?;
     let table = |key: &str| -> Result<u64> {

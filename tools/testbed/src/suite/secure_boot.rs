@@ -49,7 +49,7 @@ fn must_be_refused(lab: &Lab, image: &Image) -> Result<()> {
         alter(&file)?;
         image.write_boot_file(&file, &path)?;
     }
-    let hardware = Hardware { boot: Boot::SecureUefi, fault: Fault::None, memory: 1024, nics: &[] };
+    let hardware = Hardware::new(Boot::SecureUefi, &[]);
     let mut machine = Machine::start(lab, image, &hardware, &Given::Nothing)?;
     let refused = until("the firmware's refusal", REFUSED, || {
         let serial = machine.serial();

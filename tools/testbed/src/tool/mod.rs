@@ -7,6 +7,7 @@ mod fragments;
 pub mod hex;
 pub mod hostile;
 mod https;
+pub mod inside;
 mod local;
 pub mod octets;
 pub mod packet_socket;
@@ -48,6 +49,8 @@ pub enum Tool {
     Https(https::Args),
     /// The far end of tunnels.
     Unpack(unpack::Args),
+    /// Ends processes of the appliance, from inside.
+    Inside,
 }
 
 /// Runs it.
@@ -67,5 +70,6 @@ pub fn run(tool: Tool) -> Result<()> {
         Tool::Recorder(args) => recorder::run(&args),
         Tool::Https(args) => https::run(&args),
         Tool::Unpack(args) => unpack::run(&args),
+        Tool::Inside => inside::run(),
     }
 }
