@@ -17,6 +17,7 @@ pub fn add(tests: &mut Vec<Test>) {
         add_flavour(tests, &image);
         super::boot_time::add(tests, &image);
         super::image_deployments::add(tests, &image);
+        super::image_failures::add(tests, &image);
         super::image_memory::add(tests, &image);
         if flavour == Flavour::Vm {
             super::secure_boot::add(tests);

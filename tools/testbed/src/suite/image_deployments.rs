@@ -187,13 +187,7 @@ impl Site {
         let up = until("all real servers up", BOOT, || {
             machine.must_run()?;
             last = self.call("GET", "services", None)?;
-            let services = last["services"].as_array().context("no services")?;
-            let reals = services.iter().flat_map(|service| service["real_servers"].as_array());
-            let is_up = |real: &Value| {
-                real["reachable"] == true
-                    && (real["observed"] == "up" || real["observed"] == "unchecked")
-            };
-            Ok(reals.flatten().all(is_up).then_some(()))
+            Ok(all_up(&last).then_some(()))
         });
         up.with_context(|| last.to_string())
     }
@@ -203,6 +197,18 @@ impl Site {
         drop((office, nodes, others));
         lab.close()
     }
+}
+
+/// Whether every real server of these services has been found up, or is not checked.
+pub fn all_up(services: &Value) -> bool {
+    let services = services["services"].as_array().into_iter().flatten();
+    let reals = services.flat_map(|service| service["real_servers"].as_array()).flatten();
+    let mut reals = reals.peekable();
+    reals.peek().is_some()
+        && reals.all(|real| {
+            real["reachable"] == true
+                && (real["observed"] == "up" || real["observed"] == "unchecked")
+        })
 }
 
 /// What an appliance is given: the operator's password, and a configuration.

@@ -17,6 +17,7 @@ mod first_boot;
 mod hostile;
 mod image;
 mod image_deployments;
+mod image_failures;
 mod image_memory;
 mod keeps;
 mod layer7;

@@ -1,0 +1,155 @@
+//! The appliance when one of its processes ends as by a crash: supervised back, and connections
+//! go on.
+
+use super::image_deployments::{all_up, call, user_data};
+use crate::clients::Swarm;
+use crate::harness::Test;
+use crate::lab::{Host, Lab, Link, until};
+use crate::machine::{Boot, Flavour, Given, Hardware, Image, Machine, Processes};
+use crate::servers::Server;
+use anyhow::{Context, Result, ensure};
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// Adds this part.
+pub fn add(tests: &mut Vec<Test>, image: &Image) {
+    let name = match image.flavour() {
+        Flavour::Hardware => "image::processes-killed",
+        Flavour::Vm => "image::vm::processes-killed",
+    };
+    let image = image.clone();
+    tests.push(Test::new(name, move |_| processes_killed(&image)).only_named());
+}
+
+/// Under emulation, on a machine with other things to do.
+const BOOT: Duration = Duration::from_secs(240);
+const BACK: Duration = Duration::from_secs(60);
+/// Seconds that an answer may take: the data plane's successor has to have set up its NICs.
+const PATIENCE: [&str; 2] = ["--patience", "60"];
+/// Connections of each service, each time.
+const MANY: u64 = 50;
+const OWN: &str = "10.100.0.10";
+const CLIENT: &str = "10.100.0.50";
+/// What runs in the appliance beside PID 1, each to be killed in its turn. Of the proxy's
+/// connections nothing is left then, and so it comes last.
+const PROGRAMS: [&str; 5] =
+    ["fulcrum-dataplane", "fulcrum-control", "lbwizard", "fulcrum", "fulcrum-l7"];
+const INIT: i32 = 1;
+const SERVICES: [(&str, &str, &str, &str); 3] = [
+    ("DR", "l4-dr", "10.100.0.100", "10.100.0.110"),
+    ("NAT", "l4-nat", "10.100.0.101", "10.2.0.110"),
+    ("PROXY", "l7-tcp", "10.100.0.102", "10.100.0.110"),
+];
+
+fn config() -> String {
+    let mut text = format!(
+        "[dataplane]
+table_entries = 100_000
+[[interface]]
+name = \"eth0\"
+port = \"0000:00:02.0\"
+addresses = [\"{OWN}/16\"]
+[[interface]]
+name = \"eth1\"
+port = \"0000:00:03.0\"
+addresses = [\"10.2.0.21/16\"]
+"
+    );
+    for (name, mode, vip, real) in SERVICES {
+        text += &format!(
+            "[[service]]
+name = \"{name}\"
+mode = \"{mode}\"
+address = \"{vip}\"
+ports = \"4444\"
+  [[service.real_server]]
+  name = \"WEB\"
+  address = \"{real}\"
+"
+        );
+    }
+    text
+}
+
+fn processes_killed(image: &Image) -> Result<()> {
+    let mut lab = Lab::new()?;
+    lab.network("lan")?;
+    lab.network("inside")?;
+    let client = lab.host("client", &[Link::eth0("lan", &format!("{CLIENT}/16"))])?;
+    let mut near = Server::new(lab.host("web1", &[Link::eth0("lan", "10.100.0.110/16")])?);
+    let mut far = Server::new(lab.host("web2", &[Link::eth0("inside", "10.2.0.110/16")])?);
+    far.host.ip("route add default via 10.2.0.21")?;
+    near.carry(&["10.100.0.100".parse()?])?;
+    near.echo(&[4444])?;
+    far.echo(&[4444])?;
+
+    let nics = [("lan", "virtio-net-pci"), ("inside", "virtio-net-pci")];
+    let hardware = Hardware { is_manned: true, ..Hardware::new(Boot::Direct, &nics) };
+    let given = user_data(&config());
+    let mut machine = Machine::start(&lab, image, &hardware, &Given::Fat(&given))?;
+    let result = kill_all(&mut machine, &client);
+    result.with_context(|| machine.serial())?;
+    machine.power_button(Duration::from_secs(60))?;
+    drop((near, far));
+    lab.close()
+}
+
+fn kill_all(machine: &mut Machine, client: &Host) -> Result<()> {
+    wait_up(machine, client)?;
+    let known: BTreeSet<&str> = PROGRAMS.into_iter().chain(["init"]).collect();
+    let found = until("all programs, and no other", BACK, || {
+        let found = machine.processes()?;
+        let names: BTreeSet<&str> = found.values().map(String::as_str).collect();
+        Ok((found.len() == known.len() && names == known).then_some(found))
+    })?;
+    ensure!(machine.kill(INIT)? == found, "PID 1 can be killed from inside");
+
+    let mut swarms = Vec::new();
+    for (service, _, vip, _) in SERVICES {
+        let target = SocketAddr::new(vip.parse()?, 4444);
+        swarms.push((service, Swarm::start(client, &PATIENCE, target, &[CLIENT.parse()?])?));
+    }
+    let mut held = 0;
+    for program in PROGRAMS {
+        wait_up(machine, client)?;
+        for (service, swarm) in &mut swarms {
+            swarm.open(MANY)?.must_be(MANY).with_context(|| format!("{service}, opened"))?;
+        }
+        held += MANY;
+        let took = kill(machine, program)?;
+        println!("  {program}: another one after {:.1} s", took.as_secs_f64());
+        for (service, swarm) in &mut swarms {
+            let round = swarm.ping()?;
+            match (program, *service) {
+                ("fulcrum-l7", "PROXY") => ensure!(round.bad() == held, "{round:?}"),
+                _ => drop(round.must_be(held).with_context(|| format!("{service}, {program}"))?),
+            }
+        }
+    }
+    let (_, proxied) = swarms.last_mut().context("no service")?;
+    until("the proxy's service", BACK, || Ok((proxied.open(1)?.good() == 1).then_some(())))
+}
+
+/// Waits until there is nothing left to be mended.
+fn wait_up(machine: &mut Machine, client: &Host) -> Result<()> {
+    let up = || call(client, OWN, "GET", "services", None).is_ok_and(|answer| all_up(&answer));
+    until("all real servers up", BOOT, || machine.must_run().map(|()| up().then_some(())))
+}
+
+/// Ends a program, and waits until another process runs it. How long that took.
+fn kill(machine: &mut Machine, program: &str) -> Result<Duration> {
+    let of = |processes: &Processes| -> Vec<i32> {
+        processes.iter().filter(|(_, name)| *name == program).map(|(pid, _)| *pid).collect()
+    };
+    let before = of(&machine.processes()?);
+    let begun = Instant::now();
+    for pid in &before {
+        machine.kill(*pid)?;
+    }
+    until(&format!("another {program}"), BACK, || {
+        let after = of(&machine.processes()?);
+        Ok((!after.is_empty() && after.iter().all(|pid| !before.contains(pid))).then_some(()))
+    })?;
+    Ok(begun.elapsed())
+}
