@@ -19,6 +19,7 @@ pub fn add(tests: &mut Vec<Test>) {
         super::image_deployments::add(tests, &image);
         super::image_failures::add(tests, &image);
         super::image_memory::add(tests, &image);
+        super::power_cuts::add(tests, &image);
         if flavour == Flavour::Vm {
             super::secure_boot::add(tests);
         }

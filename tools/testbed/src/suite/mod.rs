@@ -27,6 +27,7 @@ mod load;
 pub mod modes;
 mod offload;
 mod packets;
+mod power_cuts;
 mod rules;
 mod scale;
 mod secure_boot;
