@@ -3,7 +3,7 @@
 use crate::clients;
 use crate::harness::Test;
 use crate::lab::{Lab, Link, until};
-use crate::machine::{self, Boot, Fault, Flavour, Given, Hardware, Image, Machine};
+use crate::machine::{self, Boot, Fault, Flavour, Given, Hardware, Image, Iommu, Machine};
 use crate::servers::Server;
 use anyhow::{Context, Result, ensure};
 use std::net::IpAddr;
@@ -48,9 +48,16 @@ fn add_flavour(tests: &mut Vec<Test>, image: &Image) {
     for (name, model) in MODELS {
         let image = image.clone();
         let test = Test::new(format!("{prefix}::nic::{name}"), move |_| {
-            two_arm_nat_by(&image, Boot::Direct, Fault::None, model)
+            two_arm_nat_by(&image, Boot::Direct, Fault::None, Iommu::None, model).map(drop)
         });
         tests.push(test.only_named());
+    }
+    // The distribution's kernel has no driver for the other one.
+    let iommus = [("intel", Iommu::Intel), ("virtio", Iommu::Virtio)];
+    for (name, iommu) in iommus.into_iter().take(if flavour == Flavour::Vm { 2 } else { 1 }) {
+        let image = image.clone();
+        let body = move |_| behind_iommu(&image, Boot::Direct, iommu);
+        tests.push(Test::new(format!("{prefix}::iommu::{name}"), body).only_named());
     }
     if flavour == Flavour::Hardware {
         super::first_boot::add(tests, image);
@@ -107,10 +114,28 @@ ports = \"80\"
 }
 
 pub fn two_arm_nat(image: &Image, boot: Boot, fault: Fault) -> Result<()> {
-    two_arm_nat_by(image, boot, fault, "virtio-net-pci")
+    two_arm_nat_by(image, boot, fault, Iommu::None, "virtio-net-pci").map(drop)
 }
 
-fn two_arm_nat_by(image: &Image, boot: Boot, fault: Fault, model: &str) -> Result<()> {
+/// The NICs are driven behind an IOMMU, and by the driver that works under lockdown as well.
+pub fn behind_iommu(image: &Image, boot: Boot, iommu: Iommu) -> Result<()> {
+    let model = "virtio-net-pci,disable-legacy=on,iommu_platform=on,ats=on";
+    let serial = two_arm_nat_by(image, boot, Fault::None, iommu, model)?;
+    for port in PORTS {
+        let line = format!("NIC {port} (1af4:1041): net_virtio by vfio-pci, behind an IOMMU");
+        ensure!(serial.contains(&line), "not said: {line}:\n{serial}");
+    }
+    Ok(())
+}
+
+/// What the machine said at its serial port.
+fn two_arm_nat_by(
+    image: &Image,
+    boot: Boot,
+    fault: Fault,
+    iommu: Iommu,
+    model: &str,
+) -> Result<String> {
     let mut lab = Lab::new()?;
     lab.network("lan")?;
     lab.network("inside")?;
@@ -121,7 +146,7 @@ fn two_arm_nat_by(image: &Image, boot: Boot, fault: Fault, model: &str) -> Resul
     server.web(&[80], None, None)?;
 
     let nics = [("lan", model), ("inside", model)];
-    let hardware = Hardware { fault, ..Hardware::new(boot, &nics) };
+    let hardware = Hardware { fault, iommu, ..Hardware::new(boot, &nics) };
     let mut machine = Machine::start(&lab, image, &hardware, &Given::Config(&config(PORTS)))?;
     let ask = format!("curl -s --connect-timeout 1 --max-time 2 http://{VIP}/name");
     let first = until("first balanced request", BOOT, || {
@@ -165,7 +190,8 @@ fn two_arm_nat_by(image: &Image, boot: Boot, fault: Fault, model: &str) -> Resul
     ensure!((panics, starved) == expected, "{panics} panics, {starved} resets:\n{serial}");
     ensure!(serial.contains("init: power off"), "no orderly end:\n{serial}");
     drop(server);
-    lab.close()
+    lab.close()?;
+    Ok(serial)
 }
 
 /// What init wrote, with the kernel's clock.

@@ -1,9 +1,9 @@
 //! Secure Boot: what was signed boots and balances, and what was altered since does not boot.
 
-use super::image::two_arm_nat;
+use super::image::{behind_iommu, two_arm_nat};
 use crate::harness::Test;
 use crate::lab::{Lab, process, until};
-use crate::machine::{self, Boot, Fault, Flavour, Given, Hardware, Image, Machine};
+use crate::machine::{self, Boot, Fault, Flavour, Given, Hardware, Image, Iommu, Machine};
 use anyhow::{Context, Result, ensure};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,10 +11,21 @@ use std::time::Duration;
 
 /// Adds this part, for the flavour whose kernel lets user-space drivers work under lockdown.
 pub fn add(tests: &mut Vec<Test>) {
-    for (name, is_altered) in [("signed", false), ("altered", true)] {
+    for (name, case) in
+        [("signed", Case::Signed), ("altered", Case::Altered), ("iommu", Case::BehindIommu)]
+    {
         let name = format!("image::vm::secure-boot::{name}");
-        tests.push(Test::new(name, move |_| secure_boot(is_altered)).only_named());
+        tests.push(Test::new(name, move |_| secure_boot(case)).only_named());
     }
+}
+
+/// What becomes of an image that was signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Case {
+    Signed,
+    Altered,
+    /// Its command line, which the signature covers, switches the IOMMU on.
+    BehindIommu,
 }
 
 /// Emulated firmware checks half a hundred megabytes.
@@ -25,18 +36,21 @@ const KEY: &str = "/usr/share/ovmf/PkKek-1-snakeoil.key";
 const CERTIFICATE: &str = "/usr/share/ovmf/PkKek-1-snakeoil.pem";
 const PASS: &str = "pass:snakeoil";
 
-fn secure_boot(is_altered: bool) -> Result<()> {
+fn secure_boot(case: Case) -> Result<()> {
     let lab = Lab::new()?;
     let folder = lab.folder().join("signed");
     let key = key(&lab)?;
     let key = key.to_str().context("a path that is no text")?;
     let options = ["--compression", "1", "--formats", "raw"];
     let signing = ["--signing-key", key, "--certificate", CERTIFICATE];
-    machine::build(Flavour::Vm, &folder, &[&options[..], &signing[..]].concat())?;
+    let iommu = if case == Case::BehindIommu { Iommu::Intel } else { Iommu::None };
+    let more = ["--append", iommu.words()];
+    machine::build(Flavour::Vm, &folder, &[&options[..], &signing[..], &more[..]].concat())?;
     let image = Image::in_folder(Flavour::Vm, &folder);
-    match is_altered {
-        false => two_arm_nat(&image, Boot::SecureUefi, Fault::None)?,
-        true => must_be_refused(&lab, &image)?,
+    match case {
+        Case::Signed => two_arm_nat(&image, Boot::SecureUefi, Fault::None)?,
+        Case::BehindIommu => behind_iommu(&image, Boot::SecureUefi, iommu)?,
+        Case::Altered => must_be_refused(&lab, &image)?,
     }
     lab.close()
 }
