@@ -76,6 +76,8 @@ enum Part {
     Loom,
     /// Real clients and servers around the real binaries.
     E2e,
+    /// Builds the appliance image in both flavours and boots it in virtual machines; by name only.
+    Image,
 }
 
 fn main() -> ExitCode {
@@ -124,6 +126,7 @@ fn test(part: Part, full: bool, report: &mut Report) -> Result<()> {
         Part::Unit => steps::unit(if full { 60 } else { 3 }, report),
         Part::Loom => loom::run(full, report)?,
         Part::E2e => steps::e2e(full, report),
+        Part::Image => image::test(full, report),
     }
     Ok(())
 }

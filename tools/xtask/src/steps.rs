@@ -105,7 +105,8 @@ pub fn demo(rest: &[String]) -> Result<bool> {
     Ok(Command::new(testbed).arg("demo").args(rest).status()?.success())
 }
 
-fn counted(name: &str, tests: &mut Command, report: &mut Report) {
+/// Runs tests that count themselves.
+pub fn counted(name: &str, tests: &mut Command, report: &mut Report) {
     let begun = Instant::now();
     match count(tests) {
         Ok(counts) => report.add(name, counts.passed, counts.failed, begun.elapsed()),

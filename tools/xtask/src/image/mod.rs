@@ -3,17 +3,20 @@
 mod package;
 mod source;
 
+use crate::report::Report;
 use crate::step::run;
-use crate::steps::compile;
+use crate::steps::{compile, counted};
 use anyhow::Result;
+use std::path::PathBuf;
 use std::process::Command;
 
 /// What the image is made of, by, and tested by.
 const PACKAGES: [&str; 8] =
     ["cli", "controld", "dataplane", "init", "l7d", "mkimage", "testbed", "wizard"];
 
-/// Builds it, in the folder `image` beside the programs; the vm flavour in `image-vm`.
-pub fn build(rest: &[String]) -> Result<()> {
+/// Builds it, in the folder `image` beside the programs; the vm flavour in `image-vm`. Gives the
+/// folder of the programs.
+pub fn build(rest: &[String]) -> Result<PathBuf> {
     let programs = compile("release", &PACKAGES)?;
     // What is no flavour at all is mkimage's to refuse.
     let (kernel, folder) = match flavour(rest) {
@@ -22,7 +25,24 @@ pub fn build(rest: &[String]) -> Result<()> {
     };
     let mut mkimage = Command::new(programs.join("mkimage"));
     mkimage.arg("--kernel").arg(kernel).arg("--out").arg(programs.join(folder));
-    run(mkimage.args(rest))
+    run(mkimage.args(rest))?;
+    Ok(programs)
+}
+
+/// Every test of both flavours, of an image that is built before as `tools/image` does.
+pub fn test(full: bool, report: &mut Report) {
+    let mut programs = None;
+    for flavour in ["hardware", "vm"] {
+        let words = ["--flavour", flavour, "--formats", "raw,ova"].map(str::to_owned);
+        report.check(&format!("image for {flavour}"), || {
+            programs = Some(build(&words)?);
+            Ok(())
+        });
+    }
+    let Some(programs) = programs else { return };
+    let mut tests = Command::new(programs.join("testbed"));
+    tests.args(["run", "image::"]).args(full.then_some("--full"));
+    counted("image", &mut tests, report);
 }
 
 /// The value of `--flavour`, which decides by which kernel `mkimage` is called.
