@@ -41,6 +41,12 @@ fn boot_time(image: &Image) -> Result<()> {
     lab.network("lan")?;
     lab.network("inside")?;
     let client = lab.host("client", &[Link::eth0("lan", "10.100.0.50/16")])?;
+    // A client that nobody has answered yet asks once a second who has the address, and would find
+    // the balancer up to a second late.
+    client.sysctl(&[
+        "net.ipv4.neigh.eth0.retrans_time_ms=20",
+        "net.ipv4.neigh.eth0.mcast_solicit=50",
+    ])?;
     let web = lab.host("web1", &[Link::eth0("inside", "10.2.0.110/16")])?;
     web.ip("route add default via 10.2.0.21")?;
     let mut server = Server::new(web);
