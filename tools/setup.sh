@@ -8,7 +8,7 @@ build="gcc libc6-dev pkg-config libdpdk-dev dpdk clang-14 libclang-14-dev ca-cer
 testbed="iproute2 ethtool nftables procps tcpdump curl openssl openssh-client openssh-server
     nginx-light socat dnsmasq-base bind9-dnsutils vsftpd python3-aiosmtpd iputils-ping prometheus
     python3-venv strace samba smbclient nfs-ganesha nfs-ganesha-vfs libnfs-utils rpcbind
-    testssl.sh python3-websockets nghttp2-client nghttp2-server python3-h2 haproxy"
+    testssl.sh python3-websockets nghttp2-client nghttp2-server python3-h2 haproxy chromium dpdk-dev"
 image="dosfstools e2fsprogs gdisk genisoimage mtools grub-pc-bin systemd-boot-efi qemu-utils
     qemu-system-x86 ovmf linux-source-6.1 make cpio flex bison bc libelf-dev libssl-dev sbsigntool"
 rust="rustc-web cargo-web rust-web-clippy rustfmt-web"

@@ -6,7 +6,7 @@ use clap::Parser;
 use generator::Ports;
 use hwtests::results::Results;
 use hwtests::suites::{Lab, Suite, run};
-use hwtests::topology::{Service, Topology};
+use hwtests::topology::{Service, Topology, Trials};
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
@@ -36,6 +36,7 @@ struct Args {
 /// Ports, and a program to be run while a trial goes on.
 struct Wired {
     ports: Ports,
+    trials: Trials,
     disturbance: Option<(Vec<String>, Duration)>,
 }
 
@@ -64,7 +65,7 @@ impl Rig for Wired {
 
 impl Lab for Wired {
     fn aim(&mut self, service: &Service) {
-        self.ports.aim(&service.traffic_args());
+        self.ports.aim(&service.traffic_args(&self.trials));
     }
 
     fn disturb(&mut self, program: &[String], after: Duration) {
@@ -97,21 +98,29 @@ fn suites(args: &Args) -> Result<bool> {
     }
     let baseline = args.baseline.as_deref().map(Results::new).transpose()?;
     let first = topology.service.first().context("no service")?;
-    let ports = Ports::open(&topology.port_args(), &first.traffic_args(), stop)?;
+    let ports = Ports::open(&topology.port_args(), &first.traffic_args(&topology.trials), stop)?;
     println!("{}", topology.title);
     ports.describe().iter().for_each(|line| println!("  {line}"));
     ports.wait_for_lines()?;
-    let mut lab = Wired { ports, disturbance: None };
+    let mut lab = Wired { ports, trials: topology.trials.clone(), disturbance: None };
     let before = |service: &str| baseline.as_ref().and_then(|it| it.benchmark(service));
     let mut good = true;
     for &suite in &args.suites {
         println!("{suite:?}");
         let tell = &mut |line: &str| eprintln!("    {line}");
-        let found = run(suite, &mut lab, &topology, &before, tell)?;
+        let (when, machine) = (generator::now(), generator::machine());
+        let mut found = run(suite, &mut lab, &topology, &before, tell)?;
+        for (_, report) in &mut found.reports {
+            (report.when, report.machine) = (when.clone(), machine.clone());
+            report.setting = lab.ports.describe();
+        }
         results.keep(suite, &found)?;
         for finding in &found.findings {
             let verdict = if finding.passed { "passed" } else { "FAILED" };
-            println!("  {verdict}  {}: {}", finding.what, finding.seen);
+            println!(
+                "  {verdict}  {}: {} (wanted: {})",
+                finding.what, finding.seen, finding.wanted
+            );
             good &= finding.passed;
         }
     }

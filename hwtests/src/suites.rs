@@ -3,9 +3,8 @@
 use crate::topology::{Service, Topology, Trials};
 use anyhow::Result;
 use generator::args::nanoseconds;
-use serde::{Deserialize, Serialize};
 use traffic::{Pattern, Sizes};
-use trials::rfc2544::{self, Plan, Report, Test};
+use trials::rfc2544::{self, Beside, Finding, Plan, Report, Test};
 use trials::{Outcome, Rig, Trial};
 
 /// A rig that can send to several services.
@@ -28,17 +27,6 @@ pub enum Suite {
     FailOver,
     /// Hours of steady traffic.
     Soak,
-}
-
-/// One finding.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Finding {
-    /// The service and what was tried.
-    pub what: String,
-    /// It is as it should be.
-    pub passed: bool,
-    /// What was seen.
-    pub seen: String,
 }
 
 /// What a suite found, and the benchmarks it made, by service.
@@ -66,8 +54,9 @@ pub fn run(
 ) -> Result<Found> {
     let mut found = Found::default();
     for service in &topology.service {
-        lab.aim(service);
         let trials = &topology.trials;
+        lab.aim(service);
+        settle(lab, service, trials)?;
         match suite {
             Suite::Functional => functional(lab, service, trials, &mut found)?,
             Suite::Performance => performance(lab, service, trials, baseline, &mut found, tell)?,
@@ -76,6 +65,28 @@ pub fn run(
         }
     }
     Ok(found)
+}
+
+/// Times that it is seen whether everything passes before a suite begins.
+pub const SETTLING: usize = 40;
+
+/// Sends a little until nothing of it is lost: the device asks for its neighbours when it first needs
+/// them, and loses what waits for them. Where something is lost for good, the suite will say so.
+fn settle(lab: &mut dyn Lab, service: &Service, trials: &Trials) -> Result<()> {
+    let trial = Trial {
+        sizes: Sizes::fixed(TCP_SIZE),
+        flows: FUNCTIONAL_FLOWS,
+        pattern: pattern(service),
+        rate: Some(trials.gentle_rate),
+        packets: Some(FUNCTIONAL_FLOWS.into()),
+        duration: u64::MAX,
+    };
+    for _ in 0..SETTLING {
+        if lab.trial(&trial)?.lost() == 0 {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// A connection's segments, enough of them to be past its opening.
@@ -111,7 +122,12 @@ fn functional(
             packets: None,
             duration: nanoseconds(trials.functional_seconds)?,
         })?;
-        found.findings.push(Finding { what, passed: is_clean(&outcome), seen: seen(&outcome) });
+        found.findings.push(Finding {
+            what,
+            wanted: "every packet once, unharmed".into(),
+            seen: seen(&outcome),
+            passed: is_clean(&outcome),
+        });
     }
     Ok(())
 }
@@ -162,8 +178,8 @@ fn performance(
         resolution: trials.resolution,
         most_loss: 0.0,
         loads: vec![1.0, 0.9, 0.5, 0.1],
-        bursts: 5,
-        ceiling: None,
+        bursts: trials.bursts,
+        ceiling: trials.ceiling,
         warm_up: trials.gentle_rate,
         most_connections: 1_000_000,
         data: 2,
@@ -171,43 +187,27 @@ fn performance(
     };
     let mut report = rfc2544::run(lab, &plan, tell)?;
     report.title = service.name.clone();
-    let before = baseline(&service.name);
-    compare(&report, before.as_ref(), trials.least_of_baseline, found);
+    report.beside = baseline(&service.name).map(|before| Beside::of("the run before", before));
+    report.compare(trials.least_of_baseline);
+    found.findings.extend(report.findings.iter().map(|finding| Finding {
+        what: format!("{}: {}", service.name, finding.what),
+        ..finding.clone()
+    }));
     found.reports.push((service.name.clone(), report));
     Ok(())
 }
 
-/// Each throughput beside that of the baseline; without one it only has to be there.
-pub fn compare(report: &Report, before: Option<&Report>, least: f64, found: &mut Found) {
-    let mut judge = |what: String, now: u64, old: Option<u64>| {
-        let wanted = old.map_or(1.0, |old| old as f64 * least);
-        let seen = match old {
-            Some(old) => format!("{now}, {old} before"),
-            None => format!("{now}, nothing to compare with"),
-        };
-        found.findings.push(Finding { what, passed: now > 0 && now as f64 >= wanted, seen });
-    };
-    for row in &report.throughput {
-        let old = before.and_then(|before| {
-            let mut rows = before.throughput.iter();
-            rows.find(|old| old.size == row.size && old.flows == row.flows).map(|old| old.packets)
-        });
-        let what = format!("{}: throughput, {} bytes, {} flows", report.title, row.size, row.flows);
-        judge(what, row.packets, old);
-    }
-    if let Some(row) = &report.connection_rate {
-        let old = before.and_then(|before| before.connection_rate.as_ref()).map(|old| old.most);
-        judge(format!("{}: connections per second", report.title), row.most, old);
-    }
+/// Datagrams where the service takes any.
+fn pattern(service: &Service) -> Pattern {
+    if service.udp { Pattern::Datagrams } else { CONNECTIONS }
 }
 
 /// Steady traffic for a while.
 fn steady(service: &Service, trials: &Trials, seconds: f64) -> Result<Trial> {
-    let pattern = if service.udp { Pattern::Datagrams } else { CONNECTIONS };
     Ok(Trial {
         sizes: Sizes::fixed(TCP_SIZE),
         flows: STEADY_FLOWS,
-        pattern,
+        pattern: pattern(service),
         rate: Some(trials.steady_rate),
         packets: None,
         duration: nanoseconds(seconds)?,
@@ -232,6 +232,7 @@ fn fail_over(
     let outage = outcome.lost() as f64 / outcome.offered.max(1.0) * 1000.0;
     found.findings.push(Finding {
         what: format!("{}: fail-over", service.name),
+        wanted: format!("at most {} ms without traffic", trials.most_outage_ms),
         passed: outcome.kept_rate()
             && outcome.sent.packets() > 0
             && outage <= trials.most_outage_ms,
@@ -267,6 +268,7 @@ fn soak(
     }
     found.findings.push(Finding {
         what: format!("{}: soak", service.name),
+        wanted: "every piece at its rate, and at most a millionth lost".into(),
         passed: sent > 0 && slow == 0 && lost as f64 <= sent as f64 * SOAK_LOSS,
         seen: format!("{sent} sent in {pieces} pieces, {lost} lost, {slow} not at the rate"),
     });

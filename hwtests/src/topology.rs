@@ -115,6 +115,14 @@ pub struct Trials {
     pub steady_rate: u64,
     /// Minutes of the soak suite.
     pub soak_minutes: f64,
+    /// Packets per second that the performance suite never exceeds; without it the line's rate.
+    pub ceiling: Option<u64>,
+    /// Longest bursts that it searches for, whose mean is told.
+    pub bursts: u32,
+    /// Milliseconds without an arrival that end a trial.
+    pub linger_ms: u64,
+    /// Longest stall of the generator, in milliseconds, that it makes up for.
+    pub catch_up_ms: u64,
 }
 
 impl Default for Trials {
@@ -132,6 +140,10 @@ impl Default for Trials {
             most_outage_ms: 3000.0,
             steady_rate: 100_000,
             soak_minutes: 720.0,
+            ceiling: None,
+            bursts: 5,
+            linger_ms: 500,
+            catch_up_ms: 1,
         }
     }
 }
@@ -189,11 +201,11 @@ impl Topology {
 }
 
 impl Service {
-    /// As the generator takes it.
+    /// As the generator takes it, in such trials.
     ///
     /// # Panics
     /// Never: the text is a constant that is a range of ports.
-    pub fn traffic_args(&self) -> TrafficArgs {
+    pub fn traffic_args(&self, trials: &Trials) -> TrafficArgs {
         TrafficArgs {
             gateway: self.gateway,
             clients: self.clients,
@@ -208,7 +220,8 @@ impl Service {
             two_way: self.two_way,
             vlan: self.vlan,
             gue_port: 6080,
-            linger_ms: 500,
+            linger_ms: trials.linger_ms,
+            catch_up_ms: trials.catch_up_ms,
         }
     }
 }

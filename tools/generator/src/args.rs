@@ -95,6 +95,10 @@ pub struct TrafficArgs {
     /// Milliseconds without an arrival that end a trial.
     #[arg(long, default_value_t = 500)]
     pub linger_ms: u64,
+    /// Longest stall of the generator, in milliseconds, that it makes up for by sending faster; what is
+    /// beyond is given up, and a trial that gave up more than a thousandth never passes.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub catch_up_ms: u64,
 }
 
 /// `generator run` beside those.

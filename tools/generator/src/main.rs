@@ -109,8 +109,10 @@ fn benchmark(args: &BenchArgs, stop: Arc<AtomicBool>) -> Result<ExitCode> {
     let mut setting = rig.describe();
     setting.extend(args.settings.iter().cloned());
     rig.wait_for_lines()?;
-    let mut report = rfc2544::run(&mut rig, &plan, &mut |line: &str| eprintln!("{line}"))?;
-    (report.title, report.setting) = (args.title.clone(), setting);
+    let (when, machine) = (generator::now(), generator::machine());
+    let found = rfc2544::run(&mut rig, &plan, &mut |line: &str| eprintln!("{line}"))?;
+    let title = args.title.clone();
+    let report = rfc2544::Report { title, when, machine, setting, ..found };
     print!("{report}");
     keep(args.json.as_deref(), &report)?;
     if let Some(html) = &args.html {

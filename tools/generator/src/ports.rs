@@ -159,6 +159,7 @@ impl Ports {
             works.push(Work {
                 traffic,
                 rate: trial.rate.map(|rate| part(rate, lane)),
+                catch_up: self.traffic.catch_up_ms * 1_000_000,
                 packets: trial.packets.map(|packets| part(packets, lane)),
                 duration: trial.duration,
                 linger: self.traffic.linger_ms * 1_000_000,

@@ -14,13 +14,12 @@ pub struct Pace {
 const SECOND: u64 = 1_000_000_000;
 
 impl Pace {
-    /// At so many packets per second from `start` on; `None`: as many as can be.
-    pub const fn new(per_second: Option<u64>, start: u64) -> Self {
-        // A millisecond's worth, and two bursts at least.
-        let slack = match per_second {
-            Some(rate) if rate / 1000 > 64 => rate / 1000,
-            _ => 64,
-        };
+    /// At so many packets per second from `start` on; `None`: as many as can be. A stall of so many
+    /// nanoseconds is made up for.
+    pub fn new(per_second: Option<u64>, start: u64, catch_up: u64) -> Self {
+        let within = |rate: u64| u128::from(rate) * u128::from(catch_up) / u128::from(SECOND);
+        // Two bursts at least.
+        let slack = per_second.map_or(0, |rate| within(rate).min(u64::MAX.into()) as u64).max(64);
         Self { per_second, start, slack, released: 0, skipped: 0 }
     }
 
@@ -59,9 +58,11 @@ mod tests {
     use proptest::collection::vec;
     use proptest::prelude::*;
 
+    const MILLISECOND: u64 = 1_000_000;
+
     #[test]
     fn a_rate_is_kept_to_the_packet() {
-        let mut pace = Pace::new(Some(3), 100);
+        let mut pace = Pace::new(Some(3), 100, MILLISECOND);
         assert_eq!(pace.due(100, 32), 0);
         assert_eq!(pace.due(100 + SECOND / 3, 32), 0, "a third of a second is not over");
         assert_eq!(pace.due(101 + SECOND / 3, 32), 1);
@@ -72,22 +73,25 @@ mod tests {
     }
 
     #[test]
-    fn a_stall_is_given_up_beyond_a_millisecond() {
-        let mut pace = Pace::new(Some(1_000_000), 0);
+    fn a_stall_is_given_up_beyond_what_is_made_up_for() {
+        let mut pace = Pace::new(Some(1_000_000), 0, MILLISECOND);
         assert_eq!(pace.due(SECOND, u64::MAX), 1000);
         assert_eq!(pace.skipped(), 999_000);
         assert_eq!(pace.due(SECOND + 1_000_000, u64::MAX), 1000, "the rate is as before");
+        let mut patient = Pace::new(Some(1_000_000), 0, 20 * MILLISECOND);
+        assert_eq!((patient.due(SECOND / 50, u64::MAX), patient.skipped()), (20_000, 0));
+        assert_eq!((patient.due(SECOND, u64::MAX), patient.skipped()), (20_000, 960_000));
     }
 
     #[test]
     fn without_a_rate_as_many_as_fit() {
-        let mut pace = Pace::new(None, 0);
+        let mut pace = Pace::new(None, 0, MILLISECOND);
         assert_eq!((pace.due(0, 32), pace.due(0, 7), pace.skipped()), (32, 7, 0));
     }
 
     #[test]
     fn what_could_not_be_made_is_due_again() {
-        let mut pace = Pace::new(Some(1000), 0);
+        let mut pace = Pace::new(Some(1000), 0, MILLISECOND);
         assert_eq!(pace.due(10_000_000, 32), 10);
         pace.undo(4);
         assert_eq!(pace.due(10_000_000, 32), 4);
@@ -99,7 +103,7 @@ mod tests {
         fn nothing_is_lost_between_the_questions(
             rate in 1u64..200_000_000, steps in vec((0u64..5_000_000, 0u64..200), 1..100),
         ) {
-            let (mut pace, mut now, mut released) = (Pace::new(Some(rate), 0), 0, 0);
+            let (mut pace, mut now, mut released) = (Pace::new(Some(rate), 0, MILLISECOND), 0, 0);
             for (step, most) in steps {
                 now += step;
                 released += pace.due(now, most);

@@ -33,7 +33,7 @@ fn traffic(pattern: Pattern, answered: bool) -> Traffic {
 
 fn sender(traffic: Traffic, packets: u64) -> Sender<Buffer> {
     let bounds = Bounds { packets: Some(packets), until: u64::MAX };
-    Sender::new(traffic, Pace::new(None, 0), bounds, TRIAL, 0)
+    Sender::new(traffic, Pace::new(None, 0, 0), bounds, TRIAL, 0)
 }
 
 /// Sends everything, a microsecond between two bursts.
@@ -200,7 +200,7 @@ fn packets_of_another_trial_or_stream_are_stragglers() {
     other.share = Share { stream: 1, of: 2 };
     send_all(sender(other, 4), &mut tx);
     let bounds = Bounds { packets: Some(3), until: u64::MAX };
-    let old = Sender::new(traffic(TCP, false), Pace::new(None, 0), bounds, TRIAL - 1, 0);
+    let old = Sender::new(traffic(TCP, false), Pace::new(None, 0, 0), bounds, TRIAL - 1, 0);
     send_all(old, &mut tx);
     let receiver = received(drain(&mut rx), 0);
     assert_eq!(receiver.others().stragglers, 7);
@@ -214,7 +214,7 @@ fn what_is_sent_is_what_the_queue_took() {
     for room in [50, 10] {
         let (mut tx, mut rx) = memory_queue(room);
         let bounds = Bounds { packets: None, until: 100 };
-        let mut full = Sender::new(traffic(TCP, true), Pace::new(None, 0), bounds, TRIAL, 0);
+        let mut full = Sender::new(traffic(TCP, true), Pace::new(None, 0, 0), bounds, TRIAL, 0);
         for now in 0..200 {
             full.step(&mut tx, &mut MemoryPool::new(usize::MAX), now);
         }
@@ -244,7 +244,7 @@ fn what_is_sent_is_what_the_queue_took() {
 fn a_sender_keeps_its_rate_and_ends_in_time() {
     let (mut tx, rx) = memory_queue(100_000);
     let bounds = Bounds { packets: None, until: 1_000_000_000 };
-    let pace = Pace::new(Some(50_000), 0);
+    let pace = Pace::new(Some(50_000), 0, 1_000_000);
     let mut paced = Sender::new(traffic(Pattern::Datagrams, false), pace, bounds, TRIAL, 0);
     let mut now = 0;
     while !paced.is_done(now) {

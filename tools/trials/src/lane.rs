@@ -20,6 +20,8 @@ pub struct Work {
     pub traffic: Traffic,
     /// Packets per second of this lane; `None`: as many as can be.
     pub rate: Option<u64>,
+    /// Longest stall of the sender that it makes up for.
+    pub catch_up: u64,
     /// Packets at most.
     pub packets: Option<u64>,
     /// How long to send.
@@ -67,7 +69,7 @@ where
     /// gives nanoseconds.
     pub fn run(&mut self, work: &Work, clock: &dyn Fn() -> u64, stop: &AtomicBool) -> Tried {
         let started = clock();
-        let pace = Pace::new(work.rate, started);
+        let pace = Pace::new(work.rate, started, work.catch_up);
         let until = started.saturating_add(work.duration);
         let bounds = Bounds { packets: work.packets, until };
         let traffic = work.traffic.clone();

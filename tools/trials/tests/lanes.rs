@@ -26,6 +26,7 @@ fn work(pattern: Pattern, answered: bool, rate: Option<u64>) -> Work {
     Work {
         traffic,
         rate,
+        catch_up: 1_000_000,
         packets: None,
         duration: 100_000_000,
         linger: 1_000_000,

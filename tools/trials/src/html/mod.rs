@@ -1,5 +1,7 @@
 //! A benchmark's report as one page: no script, nothing fetched, figures in tables beside every plot.
 
+mod beside;
+mod head;
 mod plot;
 
 use crate::rfc2544::{Connections, Latency, Report, Throughput};
@@ -12,21 +14,20 @@ pub fn page(report: &Report) -> String {
     let mut out = format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/>\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\
-         <title>{title}</title><style>{STYLE}</style></head><body><main><h1>{title}</h1>"
+         <title>{title}</title><style>{STYLE}</style></head><body><main>"
     );
-    out.push_str("<ul class=\"setting\">");
-    for line in &report.setting {
-        let _ = write!(out, "<li>{}</li>", escape(line));
-    }
-    out.push_str("</ul>");
-    let plots = throughput(&report.throughput).into_iter().chain(latencies(&report.latency));
+    head::head(&mut out, report);
+    let plots = throughput(report).into_iter().chain(latencies(&report.latency));
     for (number, plot) in plots.enumerate() {
         section(&mut out, &plot, &format!("p{number}"));
     }
     limits(&mut out, report);
+    beside::added(&mut out, report);
     back_to_back(&mut out, report);
-    connections(&mut out, "Connections per second", report.connection_rate.as_ref());
-    connections(&mut out, "Connections at once", report.concurrent.as_ref());
+    let rate = report.connection_rate.as_ref();
+    connections(&mut out, "Connections per second", CONNECTION_RATE, rate);
+    connections(&mut out, "Connections at once", CONCURRENT, report.concurrent.as_ref());
+    beside::fates(&mut out, report);
     out.push_str("</main></body></html>\n");
     out
 }
@@ -45,36 +46,57 @@ fn distinct<T: PartialEq + Clone>(values: impl Iterator<Item = T>) -> Vec<T> {
     seen
 }
 
+const THROUGHPUT: &str = "A point is the greatest rate at which a trial lost nothing (RFC 2544, section 26.1). \
+    Higher is better.";
+const LATENCY: &str = "A point says that this part of the packets took no longer than so many microseconds from \
+    the generator back to it. Each line is a load. Lower is better; each step upwards is ten times as long.";
+const BURST: &str = "So many packets with no gap between them arrived, all of them, and one more would have been \
+    lost (RFC 2544, section 26.4). More is better: it is what the device and the queues before it can hold.";
+const CONNECTION_RATE: &str = "So many TCP connections were opened, used and closed each second, and no packet of \
+    them was lost. More is better.";
+const CONCURRENT: &str = "So many TCP connections were open at once, and data still passed on every one of them. \
+    More is better.";
+
 /// Over frame length, and over the number of flows where there are several.
-fn throughput(rows: &[Throughput]) -> Vec<Plot> {
+fn throughput(report: &Report) -> Vec<Plot> {
+    let rows = &report.throughput;
     if rows.is_empty() {
         return Vec::new();
     }
     let sizes = distinct(rows.iter().map(|row| row.size.clone()));
     let flows = distinct(rows.iter().map(|row| row.flows));
-    let at = |size: &String, flows: u32| {
+    let at = |rows: &[Throughput], size: &String, flows: u32| {
         let row = rows.iter().find(|row| row.size == *size && row.flows == flows);
         row.map(|row| row.packets as f64)
     };
-    let by_size = flows.iter().map(|&flows| Series {
-        name: format!("{} flows", short(flows.into())),
-        values: sizes.iter().map(|size| at(size, flows)).collect(),
-    });
+    let by_size = |rows: &[Throughput], name: &str| {
+        let series = |&flows: &u32| Series {
+            name: format!("{name}{} flows", short(flows.into())),
+            values: sizes.iter().map(|size| at(rows, size, flows)).collect(),
+        };
+        flows.iter().map(series).collect::<Vec<_>>()
+    };
+    let mut series = by_size(rows, "");
+    if let Some(other) = &report.beside {
+        series.extend(by_size(&other.throughput, &format!("{}, ", other.name)));
+    }
     let mut plots = vec![Plot {
         title: "Throughput over frame length".into(),
+        meaning: THROUGHPUT,
         across: "frame length in bytes",
         up: "packets per second",
         categories: sizes.clone(),
-        series: by_size.collect(),
+        series,
         decades: false,
     }];
     if flows.len() > 1 {
         let by_flows = sizes.iter().map(|size| Series {
             name: format!("{size} bytes"),
-            values: flows.iter().map(|&flows| at(size, flows)).collect(),
+            values: flows.iter().map(|&flows| at(rows, size, flows)).collect(),
         });
         plots.push(Plot {
             title: "Throughput over the number of flows".into(),
+            meaning: THROUGHPUT,
             across: "flows",
             up: "packets per second",
             categories: flows.iter().map(|&flows| short(flows.into())).collect(),
@@ -102,6 +124,7 @@ fn latencies(rows: &[Latency]) -> Vec<Plot> {
         });
         Plot {
             title: format!("Latency, {size} bytes, {} flows", short(flows.into())),
+            meaning: LATENCY,
             across: "part of the packets that took no longer",
             up: "microseconds",
             categories: PERCENTILES.map(str::to_owned).to_vec(),
@@ -115,7 +138,11 @@ fn latencies(rows: &[Latency]) -> Vec<Plot> {
 /// A plot, its legend, and its table.
 fn section(out: &mut String, plot: &Plot, id: &str) {
     let title = escape(&plot.title);
-    let _ = write!(out, "<section><h2>{title}</h2><figure>{}<ul class=\"legend\">", plot.svg(id));
+    let (meaning, picture) = (escape(plot.meaning), plot.svg(id));
+    let _ = write!(
+        out,
+        "<section><h2>{title}</h2><p>{meaning}</p><figure>{picture}<ul class=\"legend\">"
+    );
     for (number, series) in plot.series.iter().enumerate() {
         let (style, name) = (number % STYLES, escape(&series.name));
         let _ = write!(
@@ -169,8 +196,9 @@ fn back_to_back(out: &mut String, report: &Report) {
     if report.back_to_back.is_empty() {
         return;
     }
-    out.push_str(
-        "<section><h2>Longest burst without loss</h2><div class=\"table\"><table>\
+    let _ = write!(
+        out,
+        "<section><h2>Longest burst without loss</h2><p>{BURST}</p><div class=\"table\"><table>\
          <caption>packets back to back, mean of the repetitions</caption><thead><tr>\
          <th scope=\"col\">frame length</th><th scope=\"col\">packets</th></tr></thead><tbody>",
     );
@@ -182,9 +210,12 @@ fn back_to_back(out: &mut String, report: &Report) {
     out.push_str("</tbody></table></div></section>");
 }
 
-fn connections(out: &mut String, name: &str, row: Option<&Connections>) {
+fn connections(out: &mut String, name: &str, meaning: &str, row: Option<&Connections>) {
     let Some(row) = row else { return };
     let more = if row.limited { " and more: the generator's limit" } else { "" };
     let most = short(row.most as f64);
-    let _ = write!(out, "<section><h2>{name}</h2><p class=\"figure\">{most}{more}</p></section>");
+    let _ = write!(
+        out,
+        "<section><h2>{name}</h2><p>{meaning}</p><p class=\"figure\">{most}{more}</p></section>"
+    );
 }

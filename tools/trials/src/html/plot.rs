@@ -7,6 +7,8 @@ use std::fmt::Write;
 pub(crate) struct Plot {
     /// What it shows.
     pub title: String,
+    /// What a point says, and which way is better.
+    pub meaning: &'static str,
     /// What the categories are.
     pub across: &'static str,
     /// What the values are, and their unit.

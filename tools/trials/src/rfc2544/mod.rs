@@ -5,10 +5,14 @@
 //! caller's; the resolution of a search is told; a trial in which the generator did not keep to its rate
 //! never passes.
 
+mod beside;
+mod ledger;
 mod report;
 mod search;
 mod suite;
 
-pub use report::{BackToBack, Connections, Latency, Report, Throughput, Tried};
+pub use beside::{Added, Beside};
+pub use ledger::{Device, Fate, Totals};
+pub use report::{BackToBack, Connections, Finding, Latency, Method, Report, Throughput, Tried};
 pub use search::Search;
 pub use suite::{Plan, Test, run};

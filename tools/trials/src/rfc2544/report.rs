@@ -1,5 +1,7 @@
 //! What a benchmark found: JSON, and a table for a reader.
 
+use crate::rfc2544::beside::Beside;
+use crate::rfc2544::ledger::{Fate, Totals};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use traffic::Times;
@@ -9,8 +11,20 @@ use traffic::Times;
 pub struct Report {
     /// What was measured, in the operator's words.
     pub title: String,
+    /// When it began, in UTC, as RFC 3339 writes it; empty where nobody said.
+    #[serde(default)]
+    pub when: String,
+    /// The machine that sent, one line for each thing to know of it.
+    #[serde(default)]
+    pub machine: Vec<String>,
     /// Ports, mode, what else the figures depend on.
     pub setting: Vec<String>,
+    /// How trials were run.
+    #[serde(default)]
+    pub method: Method,
+    /// What was wanted of the device, and whether it is so.
+    #[serde(default)]
+    pub findings: Vec<Finding>,
     /// By frame length and number of flows.
     pub throughput: Vec<Throughput>,
     /// By frame length, flows and load.
@@ -21,6 +35,39 @@ pub struct Report {
     pub connection_rate: Option<Connections>,
     /// Connections open at once.
     pub concurrent: Option<Connections>,
+    /// Packets of all trials together.
+    #[serde(default)]
+    pub totals: Totals,
+    /// Where the lost ones of them were lost, if the device was asked.
+    #[serde(default)]
+    pub fates: Option<Vec<Fate>>,
+    /// Figures to compare with.
+    #[serde(default)]
+    pub beside: Option<Beside>,
+}
+
+/// How the trials of a report were run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Method {
+    /// Seconds of a trial.
+    pub seconds: f64,
+    /// Two rates closer than this part of the most are one.
+    pub resolution: f64,
+    /// Part of the packets that may be lost in a trial that passes.
+    pub most_loss: f64,
+}
+
+/// Something that was wanted, and what was seen instead or with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// What was tried.
+    pub what: String,
+    /// What was wanted of it.
+    pub wanted: String,
+    /// What was seen.
+    pub seen: String,
+    /// It is as it was wanted.
+    pub passed: bool,
 }
 
 /// RFC 2544 section 26.1.
@@ -125,7 +172,9 @@ impl fmt::Display for Report {
             writeln!(f, "{:>12} {:>14.0}{note}", row.size, row.packets)?;
         }
         connections(f, "connections per second", self.connection_rate.as_ref())?;
-        connections(f, "connections at once", self.concurrent.as_ref())
+        connections(f, "connections at once", self.concurrent.as_ref())?;
+        self.compared(f)?;
+        self.losses(f)
     }
 }
 
@@ -156,6 +205,46 @@ impl Report {
             )?;
         }
         Ok(())
+    }
+}
+
+impl Report {
+    fn compared(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (added, name) = (self.added(), self.beside.as_ref().map_or("", |it| &it.name));
+        if !added.is_empty() {
+            writeln!(f, "\nlatency added to {name}, in µs")?;
+            let heads = ["size", "flows", "load", "50 %", "of it added", "99.9 %", "of it added"];
+            let [size, flows, load, p50, more, p999, most] = heads;
+            writeln!(
+                f,
+                "{size:>12} {flows:>9} {load:>6} {p50:>9} {more:>12} {p999:>9} {most:>12}"
+            )?;
+        }
+        for row in &added {
+            let Latency { size, flows, load, times, .. } = row.here;
+            let us = |ns: f64| ns / 1000.0;
+            writeln!(
+                f,
+                "{size:>12} {flows:>9} {:>5.0}% {:>9.1} {:>12.1} {:>9.1} {:>12.1}",
+                load * 100.0,
+                us(times.p50 as f64),
+                us(row.by(|times| times.p50) as f64),
+                us(times.p999 as f64),
+                us(row.by(|times| times.p999) as f64)
+            )?;
+        }
+        for Finding { what, wanted, seen, passed } in &self.findings {
+            let verdict = if *passed { "met" } else { "MISSED" };
+            writeln!(f, "{verdict:>6}  {what}: {seen}; wanted: {wanted}")?;
+        }
+        Ok(())
+    }
+
+    fn losses(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(fates) = &self.fates else { return Ok(()) };
+        let Totals { sent, lost, .. } = self.totals;
+        writeln!(f, "\nof {sent} packets in all trials {lost} were lost")?;
+        fates.iter().try_for_each(|fate| writeln!(f, "{:>12}  {}", fate.packets, fate.name))
     }
 }
 

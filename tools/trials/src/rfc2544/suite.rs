@@ -1,7 +1,7 @@
 //! The tests themselves, over any rig.
 
 use crate::outcome::Outcome;
-use crate::rfc2544::report::{BackToBack, Connections, Latency, Report, Throughput, Tried};
+use crate::rfc2544::report::{BackToBack, Connections, Latency, Method, Report, Throughput, Tried};
 use crate::rfc2544::search::Search;
 use crate::rig::{Rig, Trial};
 use anyhow::Result;
@@ -85,7 +85,12 @@ const TCP_SIZE: u16 = 128;
 /// # Errors
 /// When a trial cannot be run.
 pub fn run(rig: &mut dyn Rig, plan: &Plan, tell: &mut dyn FnMut(&str)) -> Result<Report> {
-    let mut it = Suite { rig, plan, tell, report: Report::default() };
+    let method = Method {
+        seconds: plan.duration as f64 / SECOND as f64,
+        resolution: plan.resolution,
+        most_loss: plan.most_loss,
+    };
+    let mut it = Suite { rig, plan, tell, report: Report { method, ..Report::default() } };
     for size in &plan.sizes {
         for &flows in &plan.flows {
             it.frames(size, flows)?;
@@ -117,6 +122,12 @@ struct Found {
 impl Suite<'_> {
     fn wanted(&self, test: Test) -> bool {
         self.plan.tests.contains(&test)
+    }
+
+    fn trial(&mut self, trial: &Trial) -> Result<Outcome> {
+        let outcome = self.rig.trial(trial)?;
+        self.report.totals.add(&outcome);
+        Ok(outcome)
     }
 
     /// The tests that depend on length and flows.
@@ -154,7 +165,7 @@ impl Suite<'_> {
     fn warm(&mut self, size: &Sizes, flows: u32) -> Result<()> {
         let trial = self.datagrams(size, flows, Some(self.plan.warm_up.max(1)));
         let packets = Some(2 * u64::from(flows));
-        self.rig.trial(&Trial { packets, duration: u64::MAX, ..trial })?;
+        self.trial(&Trial { packets, duration: u64::MAX, ..trial })?;
         Ok(())
     }
 
@@ -165,7 +176,7 @@ impl Suite<'_> {
             return Ok(size.frames_per_second(line).clamp(1, told.max(1)));
         }
         let duration = self.plan.duration.min(SECOND);
-        let most = self.rig.trial(&Trial { duration, ..self.datagrams(size, flows, None) })?;
+        let most = self.trial(&Trial { duration, ..self.datagrams(size, flows, None) })?;
         Ok((most.offered as u64).clamp(1, told.max(1)))
     }
 
@@ -191,7 +202,7 @@ impl Suite<'_> {
             if rate == 0 {
                 continue;
             }
-            let outcome = self.rig.trial(&self.datagrams(size, flows, Some(rate)))?;
+            let outcome = self.trial(&self.datagrams(size, flows, Some(rate)))?;
             let times = outcome.times();
             (self.tell)(&format!(
                 "latency, {size} bytes, {flows} flows, load {load}: half in {} ns",
@@ -233,7 +244,7 @@ impl Suite<'_> {
         let pattern = Pattern::Connections { data: self.plan.data, window, close: true };
         let trial = Trial { pattern, ..self.datagrams(&size, flows, None) };
         let duration = self.plan.duration.min(SECOND);
-        let most = self.rig.trial(&Trial { duration, ..trial.clone() })?;
+        let most = self.trial(&Trial { duration, ..trial.clone() })?;
         let asked = (most.offered as u64).clamp(1, self.plan.ceiling.unwrap_or(u64::MAX).max(1));
         let rate = |rate| Trial { rate: Some(rate), ..trial.clone() };
         let found = self.search("connection rate (packets per second)", asked, rate)?;
@@ -272,7 +283,7 @@ impl Suite<'_> {
         let mut search = Search::new(most, self.plan.resolution);
         let (mut trials, mut slowest) = (Vec::new(), None::<u64>);
         while let Some(value) = search.next() {
-            let outcome = self.rig.trial(&trial(value))?;
+            let outcome = self.trial(&trial(value))?;
             let tried = self.judge(value, &outcome);
             (self.tell)(&format!("{what}: {value}: {:.6} lost", tried.loss));
             if !tried.kept_rate && tried.loss <= self.plan.most_loss {
