@@ -39,7 +39,8 @@ impl Program {
     pub fn run(&self, bed: &Bed, snapshot: Snapshot) -> Result<Process> {
         bed.clear()?;
         let plugin = ["-d".to_owned(), bed.plugin().display().to_string()];
-        let place = Place { folder: bed.folder(), eal: &plugin, device: &bed.device() };
+        let device = bed.device();
+        let place = Place { folder: bed.folder(), eal: &plugin, device: &device, no_huge: false };
         let mut process = Process::start(self, &place)?;
         process.apply(snapshot)?;
         bed.warm_up()?;
@@ -60,6 +61,8 @@ pub struct Place<'a> {
     pub eal: &'a [String],
     /// Its port.
     pub device: &'a str,
+    /// Without huge pages.
+    pub no_huge: bool,
 }
 
 /// A data plane that runs until this is dropped.
@@ -90,6 +93,7 @@ impl Process {
             .args(["--no-companion", "--idle", "poll", "--cpus", &cpus.join(",")])
             .args(["--workers", &cpus.len().to_string()])
             .args(["--table-entries", &program.entries.to_string()])
+            .args(place.no_huge.then_some("--no-huge"))
             .env("RUST_LOG", "warn")
             .stdin(Stdio::null())
             .spawn()

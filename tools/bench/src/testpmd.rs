@@ -2,8 +2,10 @@
 
 use crate::bed::{Bed, Sample};
 use anyhow::{Context, Result};
-use std::io::Write;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::io::{self, BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 /// Measures a forwarding mode (`io`, `macswap`, `5tswap`, …) on the trace.
@@ -37,7 +39,7 @@ impl Running {
     /// sleeps, the others forward.
     ///
     /// # Errors
-    /// When testpmd is not installed.
+    /// When testpmd is not installed, or does not come up.
     pub fn start(
         eal: &[String],
         device: &str,
@@ -48,9 +50,12 @@ impl Running {
         let lcores = std::iter::once(&main).chain(cpus).enumerate();
         let lcores: Vec<String> = lcores.map(|(n, cpu)| format!("{n}@{cpu}")).collect();
         let queues = cpus.len();
+        // Either keeps it from files that other DPDK programs see; the first wants huge pages.
+        let has_huge = !eal.iter().any(|word| word == "--no-huge");
+        let alone = if has_huge { "--in-memory" } else { "--no-shconf" };
         let mut child = Command::new("dpdk-testpmd")
             .arg(format!("--lcores={}", lcores.join(",")))
-            .args(["--in-memory", "--no-telemetry", "--no-pci"])
+            .args([alone, "--no-telemetry", "--no-pci"])
             .args(eal)
             .arg(format!("--vdev={device}"))
             .args(["--", "-i", "--auto-start", "--total-num-mbufs=16383"])
@@ -58,13 +63,34 @@ impl Running {
             .arg(format!("--nb-cores={queues}"))
             .arg(format!("--forward-mode={mode}"))
             .stdin(Stdio::piped())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .context("dpdk-testpmd (Debian package dpdk-dev) does not start")?;
-        let input = child.stdin.take();
-        Ok(Self { child, input })
+        let (input, output) = (child.stdin.take(), child.stdout.take());
+        let running = Self { child, input };
+        wait_for_prompt(output.context("no standard output")?)?;
+        Ok(running)
     }
+}
+
+/// How long it may take until its port is started.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// It asks for commands once its port is started; what it says then nobody wants to know.
+fn wait_for_prompt(output: ChildStdout) -> Result<()> {
+    let (told, is_up) = mpsc::channel();
+    thread::spawn(move || {
+        let (mut output, mut said) = (BufReader::new(output), Vec::new());
+        while matches!(output.read_until(b'>', &mut said), Ok(1..)) {
+            if said.ends_with(b"testpmd>") {
+                let _ = told.send(());
+                break;
+            }
+        }
+        let _ = io::copy(&mut output, &mut io::sink());
+    });
+    is_up.recv_timeout(PATIENCE).context("dpdk-testpmd did not start its port: run it by hand")
 }
 
 impl Drop for Running {
