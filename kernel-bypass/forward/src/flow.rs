@@ -157,8 +157,21 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
     #[inline]
     fn track(&self, entry: Entry, direction: Direction, parsed: &Parsed, backend: &BackendPlan) {
         entry.touch(self.now);
+        let tcp = (parsed.kind == L4::Tcp).then_some(parsed.tcp_flags);
+        self.advance_state(entry, direction, tcp, backend);
+    }
+
+    /// What a packet, given its flags if it is TCP's, does to the state of its connection.
+    #[inline]
+    pub fn advance_state(
+        &self,
+        entry: Entry,
+        direction: Direction,
+        tcp: Option<TcpFlags>,
+        backend: &BackendPlan,
+    ) {
         let before = entry.state();
-        let after = state::next(before, direction, entry.reply().is_some(), parsed);
+        let after = state::next(before, direction, entry.is_two_way(), tcp);
         if after != before
             && entry.set_state(before, after)
             && state::newly_confirmed(before, after)
@@ -195,8 +208,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
 /// A segment that asks for a new connection.
 #[inline]
 pub(crate) fn is_new_request(parsed: &Parsed) -> bool {
-    let all = TcpFlags::SYN | TcpFlags::ACK | TcpFlags::RST | TcpFlags::FIN;
-    parsed.kind == L4::Tcp && parsed.tcp_flags & all == TcpFlags::SYN
+    parsed.kind == L4::Tcp && state::asks(parsed.tcp_flags)
 }
 
 /// A SYN gets a new connection when the old one is over, or when it never came about and its

@@ -1,6 +1,6 @@
 //! The short way of the packets that nearly all are: recognised at a glance, of a connection that
-//! is past its opening, to a backend that serves. Whatever is different in any respect goes the
-//! long way, which alone decides; nothing is changed or counted before that is sure.
+//! is there, to a backend that serves, and not asking for a new one. Whatever is different in any
+//! respect goes the long way, which alone decides; nothing is changed or counted before that is sure.
 
 use crate::{Origin, Output, fate::Fate, pass::Pass, state};
 use api::{Mac, PortId};
@@ -8,7 +8,7 @@ use conn::{Direction, Finder, Found, Hint, LastHop, Words};
 use nic::{BURST, Burst, Pool};
 use plan::Way;
 use wire::{
-    Packet, RxChecksum, TcpFlags, mac,
+    Packet, RxChecksum, TcpFlags, mac, proto,
     short::{self, New, Outer, Traits},
 };
 
@@ -130,6 +130,12 @@ impl Glance {
     fn is_quiet(&self) -> bool {
         !self.traits.tcp_flags.intersects(TcpFlags::SYN.union(TcpFlags::FIN).union(TcpFlags::RST))
     }
+
+    /// Asks for a new connection.
+    #[inline]
+    const fn asks(&self) -> bool {
+        state::asks(self.traits.tcp_flags)
+    }
 }
 
 /// Packets at the front of a burst that are done but for sending.
@@ -249,7 +255,8 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
     fn short(&mut self, packet: &mut P, glance: &Glance, found: Found<'a>) -> Option<PortId> {
         let entry = found.entry;
         let backend = self.plan.short(entry.backend())?;
-        if !glance.is_quiet() || !state::is_settled(entry.state()) {
+        let moves = !glance.is_quiet() || !state::is_settled(entry.state());
+        if moves && glance.asks() {
             return None;
         }
         let two_way = entry.is_two_way();
@@ -284,11 +291,23 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
             _ => return None,
         };
         entry.touch(self.now);
+        if moves {
+            self.moved(glance, &found);
+        }
         match found.direction {
             Direction::Forward => self.counts.for_backend(entry.backend(), glance.traits.l3_len),
             Direction::Reply => self.counts.by_backend(entry.backend(), glance.traits.l3_len),
         }
         Some(port)
+    }
+
+    /// The packet may have opened or ended its connection.
+    #[inline(never)]
+    fn moved(&self, glance: &Glance, found: &Found<'a>) {
+        if let Some(backend) = self.plan.backend(found.entry.backend()) {
+            let tcp = (glance.traits.proto == proto::TCP).then_some(glance.traits.tcp_flags);
+            self.advance_state(found.entry, found.direction, tcp, backend);
+        }
     }
 
     /// Our own address at the port that the packet leaves by, if it fits there.

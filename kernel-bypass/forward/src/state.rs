@@ -1,7 +1,7 @@
 //! What the state word of an entry holds beside the TCP state in its low byte.
 
 use conn::tcp::{Direction, Flags, State};
-use wire::{L4, Parsed, TcpFlags};
+use wire::{Parsed, TcpFlags};
 
 /// The client has answered something that only the holder of its address can have received (TCP),
 /// or has come a second time (UDP). Entries without it go first when the table fills up.
@@ -37,20 +37,27 @@ fn trace(segment: &[u8], parsed: &Parsed) -> u32 {
 /// The state of a new UDP flow.
 pub(crate) const UDP: u32 = State::Udp as u32;
 
-/// The state word after a packet.
+/// The state word after a packet, given its flags if it is TCP's.
 #[inline]
-pub(crate) fn next(word: u32, direction: Direction, two_way: bool, parsed: &Parsed) -> u32 {
-    if parsed.kind != L4::Tcp {
+pub(crate) fn next(word: u32, direction: Direction, two_way: bool, tcp: Option<TcpFlags>) -> u32 {
+    let Some(flags) = tcp.map(flags) else {
         return match direction {
             Direction::Forward => word | CONFIRMED,
             Direction::Reply => word,
         };
-    }
-    let flags = flags(parsed.tcp_flags);
+    };
     let before = State::from_word(word);
     let after = if two_way { before.two_way(direction, flags) } else { before.one_way(flags) };
     let confirmed = if after == State::Established { CONFIRMED } else { 0 };
     (word & !0xff) | after as u32 | confirmed
+}
+
+/// Whether a segment of these flags asks for a new connection.
+#[inline]
+pub(crate) const fn asks(flags: TcpFlags) -> bool {
+    const ALL: TcpFlags =
+        TcpFlags::SYN.union(TcpFlags::ACK).union(TcpFlags::RST).union(TcpFlags::FIN);
+    flags.intersection(ALL).bits() == TcpFlags::SYN.bits()
 }
 
 /// Whether a packet without SYN, FIN and RST leaves the word as it is, whichever way it goes and
@@ -86,24 +93,15 @@ fn flags(flags: TcpFlags) -> Flags {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wire::{Buffer, Frame, Packet, build::Build};
-
     /// Of every state word that there can be: settled means that nothing moves it.
     #[test]
     fn what_is_settled_stays() {
-        let build = Build::new([10, 0, 0, 1].into(), [10, 0, 0, 2].into());
-        let parsed = |frame: Buffer| match wire::parse(frame.bytes()) {
-            Ok(Frame::Ip(parsed)) => parsed,
-            other => panic!("{other:?}"),
-        };
-        let udp = parsed(build.udp(1, 2, b"x"));
-        let quiet = [TcpFlags::ACK, TcpFlags::ACK | TcpFlags::PSH, TcpFlags::empty()];
-        let tcp = quiet.map(|flags| parsed(build.tcp((1, 2), flags, (1, 1), b"x")));
+        let tcp = [TcpFlags::ACK, TcpFlags::ACK | TcpFlags::PSH, TcpFlags::empty()].map(Some);
         for word in (0..8).flat_map(|state| [state, state | CONFIRMED]) {
-            let packets: &[_] = if word as u8 == 0 { &[udp] } else { &tcp };
-            let moves = packets.iter().any(|packet| {
+            let packets: &[_] = if word as u8 == 0 { &[None] } else { &tcp };
+            let moves = packets.iter().any(|&flags| {
                 [Direction::Forward, Direction::Reply].into_iter().any(|direction| {
-                    [true, false].map(|both| next(word, direction, both, packet)) != [word; 2]
+                    [true, false].map(|both| next(word, direction, both, flags)) != [word; 2]
                 })
             });
             assert!(!(is_settled(word) && moves), "{word:#x}");
