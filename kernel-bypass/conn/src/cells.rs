@@ -1,6 +1,7 @@
 //! Placing and clearing cells.
 
 use crate::layout::{CELLS, Cell};
+use crate::memory::{matching, vacant};
 use crate::order::CELL_PUBLISH;
 use crate::sync::Relaxed;
 use crate::table::Table;
@@ -12,31 +13,29 @@ impl Table {
     /// Puts a cell into the emptier of the two buckets of a hash (the first one while it has
     /// room); false when both are full.
     pub(crate) fn place(&self, hash: u64, cell: Cell) -> bool {
-        let buckets = self.memory.buckets();
-        let [first, second] = self.memory.geometry().buckets_of(hash);
-        let used = |bucket: usize| {
-            buckets[bucket].cells.iter().filter(|c| c.load(Relaxed) != Cell::EMPTY).count()
-        };
-        let in_first = used(first);
-        let order = if in_first < PREFERRED || in_first <= used(second) {
+        let buckets = self.memory.geometry().buckets_of(hash).map(|n| &self.memory.buckets()[n]);
+        let [first, second] = buckets.map(|bucket| (bucket, vacant(bucket)));
+        let in_first = CELLS - first.1.count_ones() as usize;
+        let order = if in_first < PREFERRED || first.1.count_ones() >= second.1.count_ones() {
             [first, second]
         } else {
             [second, first]
         };
-        order.iter().any(|&bucket| {
-            (0..CELLS).any(|n| {
-                let slot = &buckets[bucket].cells[n];
-                slot.load(Relaxed) == Cell::EMPTY
-                    && slot.compare_exchange(Cell::EMPTY, cell.0, CELL_PUBLISH, Relaxed).is_ok()
+        order.into_iter().any(|(bucket, vacant)| {
+            (0..CELLS).filter(|n| vacant >> n & 1 == 1).any(|n| {
+                let slot = &bucket.cells[n];
+                slot.compare_exchange(Cell::EMPTY, cell.0, CELL_PUBLISH, Relaxed).is_ok()
             })
         })
     }
 
     pub(crate) fn unplace(&self, hash: u64, cell: Cell) {
         for bucket in self.memory.geometry().buckets_of(hash) {
-            for slot in &self.memory.buckets()[bucket].cells {
-                if slot.load(Relaxed) == cell.0 {
-                    slot.store(Cell::EMPTY, CELL_PUBLISH);
+            let bucket = &self.memory.buckets()[bucket];
+            let matching = matching(bucket, hash);
+            for n in (0..CELLS).filter(|n| matching >> n & 1 == 1) {
+                if bucket.cells[n].load(Relaxed) == cell.0 {
+                    bucket.cells[n].store(Cell::EMPTY, CELL_PUBLISH);
                     return;
                 }
             }

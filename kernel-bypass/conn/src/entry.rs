@@ -220,6 +220,12 @@ impl<'t> Entry<'t> {
         self.first
     }
 
+    /// The unit of its second key; the first one, if it has none.
+    #[inline]
+    pub(crate) fn second(&self) -> &'t Unit {
+        self.second
+    }
+
     #[inline]
     pub(crate) fn is_double(&self) -> bool {
         self.word & SHAPE != 0

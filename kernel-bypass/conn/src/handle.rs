@@ -6,7 +6,7 @@ use crate::epoch::GRACE;
 use crate::key::{KEY_WORDS, Key, KeyKind};
 use crate::layout::{Cell, Class, Status};
 use crate::memory::prefetch;
-use crate::order::{CELL_READ, STATUS, insert_fence};
+use crate::order::{STATUS, insert_fence};
 use crate::sync::Relaxed;
 use crate::table::{Table, UNITS_SHARE};
 use crate::tcp::Direction;
@@ -45,15 +45,6 @@ pub enum InsertError<'t> {
     ReplyExists(Entry<'t>),
     /// Others kept inserting the same key at the same time.
     Contended,
-}
-
-/// What a sweep does with an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It stays.
-    Keep,
-    /// It is removed.
-    Remove,
 }
 
 /// Entries of one class and epoch that wait for their grace period, chained by their links.
@@ -120,7 +111,7 @@ impl Handle {
             {
                 return Err(InsertError::ReplyExists(entry.entry));
             }
-            if let Some(result) = self.attempt(hash, &words, reply.as_ref(), new) {
+            if let Some(result) = self.attempt((hash, &words), reply.as_ref(), new) {
                 return result;
             }
             self.fall_out_of_step(attempt);
@@ -131,11 +122,28 @@ impl Handle {
     /// Removes an entry. True for the one caller that did it; the connection's gauge is released
     /// with it. The entry may be looked at until the next quiescent point.
     pub fn remove(&self, entry: &Entry<'_>) -> bool {
+        self.remove_at(entry, self.hash(&entry.key()), || self.reply_hash(entry))
+    }
+
+    /// The hash of the key that the entry is also found by.
+    #[inline]
+    pub(crate) fn reply_hash(&self, entry: &Entry<'_>) -> Option<u64> {
+        entry.reply().map(|key| self.hash(&key))
+    }
+
+    /// As [`Handle::remove`], given the hashes of its keys.
+    #[inline]
+    pub(crate) fn remove_at(
+        &self,
+        entry: &Entry<'_>,
+        hash: u64,
+        reply: impl FnOnce() -> Option<u64>,
+    ) -> bool {
         let status = &entry.first().status;
         if status.compare_exchange(Status::LIVE, Status::DEAD, STATUS, Relaxed).is_err() {
             return false;
         }
-        self.unplace_all(entry);
+        self.unplace_all(entry, hash, reply());
         if entry.kind() == KeyKind::Connection {
             self.table.release(entry.backend());
         }
@@ -187,62 +195,10 @@ impl Handle {
         prefetch(&self.table.memory.buckets()[first]);
     }
 
-    /// Asks the memory for the entry that the first bucket's tag points to, if one does.
-    #[inline]
-    pub fn prefetch_entry(&self, hash: u64) {
-        let [first, second] = self.table.memory.geometry().buckets_of(hash);
-        let buckets = self.table.memory.buckets();
-        for cell in &buckets[first].cells {
-            let cell = Cell(cell.load(Relaxed));
-            if cell.matches(hash) {
-                prefetch(&self.table.memory.units()[cell.unit().0 as usize]);
-                return;
-            }
-        }
-        prefetch(&buckets[second]);
-    }
-
     /// Finds a live entry by either of its keys.
     #[inline]
     pub fn lookup(&self, key: &Key, hash: u64) -> Option<Found<'_>> {
         self.find(hash, &key.words())
-    }
-
-    /// Shows the next `budget` units' entries to `judge` and removes what it condemns. Handles
-    /// share the work: each call goes on where the last one, of whichever handle, stopped.
-    /// Returns the number of entries removed.
-    pub fn sweep(&self, budget: u32, mut judge: impl FnMut(&Entry<'_>) -> Verdict) -> u32 {
-        let units = self.table.memory.geometry().units;
-        let budget = budget.min(units).next_multiple_of(2);
-        let cursor = &self.table.cursor;
-        let start = cursor.load(Relaxed);
-        let end = start + budget;
-        let next = if end >= units { 0 } else { end };
-        if cursor.compare_exchange(start, next, Relaxed, Relaxed).is_err() {
-            return 0; // Another handle sweeps right now.
-        }
-        let mut removed = 0;
-        self.each(start, end.min(units), |entry| {
-            if judge(&entry) == Verdict::Remove && self.remove(&entry) {
-                removed += 1;
-            }
-        });
-        removed
-    }
-
-    /// Shows the live entries of `budget` units from `cursor` on; where to go on, `None` at the
-    /// end of the table.
-    pub fn for_each_from(
-        &self,
-        cursor: u32,
-        budget: u32,
-        mut f: impl FnMut(&Entry<'_>),
-    ) -> Option<u32> {
-        let units = self.table.memory.geometry().units;
-        let start = (cursor & !1).min(units);
-        let end = (start + budget.min(units).next_multiple_of(2)).min(units);
-        self.each(start, end, |entry| f(&entry));
-        (end < units).then_some(end)
     }
 
     /// The table.
@@ -250,36 +206,11 @@ impl Handle {
         &self.table
     }
 
-    /// Live entries of the units from `start` (even) up to `end`.
-    #[inline]
-    fn each<'t>(&'t self, start: u32, end: u32, mut f: impl FnMut(Entry<'t>)) {
-        let slab_units = self.table.memory.geometry().slab_units;
-        let units = self.table.memory.units();
-        let mut unit = start;
-        while unit < end {
-            let slab_end = (unit / slab_units + 1) * slab_units;
-            let Some(class) = self.table.class_at(unit) else {
-                unit = slab_end;
-                continue;
-            };
-            for number in (unit..end.min(slab_end)).step_by(class.units() as usize) {
-                if units[number as usize].status.load(CELL_READ) == Status::LIVE {
-                    f(Entry::new(units, number));
-                }
-            }
-            unit = slab_end;
-        }
-    }
-
     #[inline]
     fn find(&self, hash: u64, words: &[u64; KEY_WORDS]) -> Option<Found<'_>> {
         let units = self.table.memory.units();
         for bucket in self.table.memory.geometry().buckets_of(hash) {
-            for cell in &self.table.memory.buckets()[bucket].cells {
-                let cell = Cell(cell.load(CELL_READ));
-                if !cell.matches(hash) {
-                    continue;
-                }
+            for cell in self.table.memory.buckets()[bucket].matches(hash) {
                 let (unit, second) = cell.unit();
                 if units[unit as usize].has_key(words) {
                     let entry = Entry::new(units, cell.entry());
@@ -296,8 +227,7 @@ impl Handle {
     /// One try; `None` when it was aborted by a competing insert and is to be repeated.
     fn attempt(
         &self,
-        hash: u64,
-        words: &[u64; KEY_WORDS],
+        (hash, words): (u64, &[u64; KEY_WORDS]),
         reply: Option<&(u64, [u64; KEY_WORDS])>,
         new: &New,
     ) -> Option<Result<Entry<'_>, InsertError<'_>>> {
@@ -305,28 +235,29 @@ impl Handle {
         let Some(number) = self.take(class) else { return Some(Err(InsertError::Full)) };
         self.fill(number, words, new);
         let entry = Entry::new(self.table.memory.units(), number);
+        let reply_hash = reply.map(|(hash, _)| *hash);
         let placed = self.table.place(hash, Cell::new(hash, number, class, false))
             && reply.is_none_or(|(hash, _)| {
                 self.table.place(*hash, Cell::new(*hash, number + 1, class, true))
             });
         if !placed {
-            self.withdraw(&entry);
+            self.withdraw(&entry, hash, reply_hash);
             return Some(Err(InsertError::Full));
         }
         insert_fence();
         if let Some(other) = self.compete(hash, words, number) {
-            self.withdraw(&entry);
+            self.withdraw(&entry, hash, reply_hash);
             return Some(Err(InsertError::KeyExists(other)));
         }
-        if let Some((hash, words)) = reply
-            && let Some(other) = self.compete(*hash, words, number)
+        if let Some((reply, words)) = reply
+            && let Some(other) = self.compete(*reply, words, number)
         {
-            self.withdraw(&entry);
+            self.withdraw(&entry, hash, reply_hash);
             return Some(Err(InsertError::ReplyExists(other)));
         }
         let status = &entry.first().status;
         if status.compare_exchange(Status::TENTATIVE, Status::LIVE, STATUS, Relaxed).is_err() {
-            self.withdraw(&entry);
+            self.withdraw(&entry, hash, reply_hash);
             return None;
         }
         self.account(&entry, 1);
@@ -362,15 +293,11 @@ impl Handle {
     fn compete(&self, hash: u64, words: &[u64; KEY_WORDS], own: u32) -> Option<Entry<'_>> {
         let units = self.table.memory.units();
         for bucket in self.table.memory.geometry().buckets_of(hash) {
-            for cell in &self.table.memory.buckets()[bucket].cells {
-                let cell = Cell(cell.load(CELL_READ));
-                if !cell.matches(hash) || cell.entry() == own {
+            for cell in self.table.memory.buckets()[bucket].matches(hash) {
+                if cell.entry() == own || !units[cell.unit().0 as usize].has_key(words) {
                     continue;
                 }
                 let status = &units[cell.entry() as usize].status;
-                if !units[cell.unit().0 as usize].has_key(words) {
-                    continue;
-                }
                 let before =
                     status.compare_exchange(Status::TENTATIVE, Status::ABORTED, STATUS, Relaxed);
                 if before == Err(Status::LIVE) {
@@ -383,18 +310,16 @@ impl Handle {
 
     /// Takes back an entry that did not become live. Others may have found its cells, so its
     /// slot waits like a removed one's.
-    fn withdraw(&self, entry: &Entry<'_>) {
+    fn withdraw(&self, entry: &Entry<'_>, hash: u64, reply: Option<u64>) {
         entry.first().status.store(Status::DEAD, Relaxed);
-        self.unplace_all(entry);
+        self.unplace_all(entry, hash, reply);
         self.retire(entry);
     }
 
-    fn unplace_all(&self, entry: &Entry<'_>) {
-        let hash = self.hash(&entry.key());
+    fn unplace_all(&self, entry: &Entry<'_>, hash: u64, reply: Option<u64>) {
         let class = entry.class();
         self.table.unplace(hash, Cell::new(hash, entry.number(), class, false));
-        if let Some(key) = entry.reply() {
-            let hash = self.hash(&key);
+        if let Some(hash) = reply {
             self.table.unplace(hash, Cell::new(hash, entry.number() + 1, class, true));
         }
     }
@@ -425,6 +350,9 @@ impl Handle {
         let number = stock.head - 1;
         stock.head = self.table.unit(number).link.load(Relaxed);
         stock.count -= 1;
+        if let Some(next) = stock.head.checked_sub(1) {
+            self.table.prefetch_units(next, class);
+        }
         Some(number)
     }
 

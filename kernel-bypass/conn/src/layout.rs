@@ -2,6 +2,8 @@
 //! byte at any time.
 
 use crate::key::KEY_WORDS;
+use crate::memory::matching;
+use crate::order::CELL_READ;
 use crate::sync::{AtomicU32, AtomicU64, Relaxed};
 
 /// Cells of one bucket: one cache line (under the model checker as few as make sense).
@@ -80,6 +82,26 @@ impl Status {
 #[derive(Debug, Default)]
 pub(crate) struct Bucket {
     pub cells: [AtomicU64; CELLS],
+}
+
+impl Bucket {
+    /// The cells with this hash's tag.
+    #[inline]
+    pub fn matches(&self, hash: u64) -> impl Iterator<Item = Cell> {
+        let mut left = matching(self, hash);
+        std::iter::from_fn(move || {
+            while left != 0 {
+                let slot = &self.cells[left.trailing_zeros() as usize % CELLS];
+                left &= left - 1;
+                // Another one by now, perhaps.
+                let cell = Cell(slot.load(CELL_READ));
+                if cell.matches(hash) {
+                    return Some(cell);
+                }
+            }
+            None
+        })
+    }
 }
 
 /// What a cell points to: a unit, and whether its entry has another one. The reply key's cell

@@ -26,30 +26,47 @@ pub(crate) fn prefetch<T>(value: &T) {
 /// the cell again, with the ordering that a cell needs.
 #[inline]
 pub(crate) fn matching(bucket: &Bucket, hash: u64) -> u32 {
+    const UPPER_HALVES: u8 = 0b11_01_11_01;
+    equal::<UPPER_HALVES>(bucket, (hash >> 32) as u32)
+}
+
+/// The cells of a bucket that are empty, as bits, at this moment.
+#[inline]
+pub(crate) fn vacant(bucket: &Bucket) -> u32 {
+    // No place is 0.
+    const LOWER_HALVES: u8 = 0b10_00_10_00;
+    equal::<LOWER_HALVES>(bucket, 0)
+}
+
+/// The cells of which this half is `value`; of four halves in a row, `HALVES` says which, two bits
+/// each.
+#[inline]
+fn equal<const HALVES: u8>(bucket: &Bucket, value: u32) -> u32 {
     #[cfg(all(target_arch = "x86_64", not(loom), not(miri)))]
     {
         // Written out, since to the compiler vectors are no atomics. A bucket's line is read in four
-        // aligned pieces, of which each cell's tag is whole, as x86 has it; a stale one does no harm.
+        // aligned pieces, of which each cell's half is whole, as x86 has it; a stale one does no harm.
         // About 12 instructions where the loop takes 40, or mispredicts.
         let mask: u32;
         // SAFETY: SSE2 is part of x86_64. The bucket is 64 readable bytes, aligned to 64; nothing is
         // written, and other threads write it only by atomic stores.
         unsafe {
             std::arch::asm!(
-                "movd {tag}, {hash:e}",
-                "pshufd {tag}, {tag}, 0",
+                "movd {value}, {wanted:e}",
+                "pshufd {value}, {value}, 0",
                 "movaps {low}, [{bucket}]",
-                "shufps {low}, [{bucket} + 16], 0xdd",
+                "shufps {low}, [{bucket} + 16], {halves}",
                 "movaps {high}, [{bucket} + 32]",
-                "shufps {high}, [{bucket} + 48], 0xdd",
-                "pcmpeqd {low}, {tag}",
-                "pcmpeqd {high}, {tag}",
+                "shufps {high}, [{bucket} + 48], {halves}",
+                "pcmpeqd {low}, {value}",
+                "pcmpeqd {high}, {value}",
                 "packssdw {low}, {high}",
                 "packsswb {low}, {low}",
                 "pmovmskb {mask:e}, {low}",
-                hash = in(reg) (hash >> 32) as u32,
+                halves = const HALVES,
+                wanted = in(reg) value,
                 bucket = in(reg) std::ptr::from_ref(bucket),
-                tag = out(xmm_reg) _,
+                value = out(xmm_reg) _,
                 low = out(xmm_reg) _,
                 high = out(xmm_reg) _,
                 mask = lateout(reg) mask,
@@ -60,8 +77,9 @@ pub(crate) fn matching(bucket: &Bucket, hash: u64) -> u32 {
     }
     #[cfg(not(all(target_arch = "x86_64", not(loom), not(miri))))]
     {
-        let tags = bucket.cells.iter().map(|cell| cell.load(Relaxed) >> 32 == hash >> 32);
-        tags.enumerate().fold(0, |mask, (n, same)| mask | u32::from(same) << n)
+        let shift = u32::from(HALVES & 1) * 32;
+        let halves = bucket.cells.iter().map(|cell| (cell.load(Relaxed) >> shift) as u32);
+        halves.enumerate().fold(0, |mask, (n, half)| mask | u32::from(half == value) << n)
     }
 }
 
@@ -292,6 +310,12 @@ mod tests {
                 cell.store(if wanted >> n & 1 == 1 { right } else { wrong }, Relaxed);
             }
             assert_eq!(matching(&bucket, tag << 32 | 0x1234_5678), wanted);
+            assert_eq!(vacant(&bucket), 0);
+            for (n, cell) in bucket.cells.iter().enumerate() {
+                // A cell whose tag is 0 is not empty.
+                cell.store(u64::from(wanted >> n & 1 == 0), Relaxed);
+            }
+            assert_eq!(vacant(&bucket), wanted);
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::gauge;
 use crate::handle::Handle;
 use crate::key::{KeyKind, Secrets};
 use crate::layout::{Class, Geometry, MOST_UNITS, SLAB_UNITS, Unit};
-use crate::memory::Memory;
+use crate::memory::{Memory, prefetch};
 use crate::order::{EPOCH_COLLECT, FREE_PUSH, READ_WRITE};
 use crate::segment::{self, Segment};
 use crate::sync::{AtomicU32, AtomicU64, Mutex, Relaxed};
@@ -209,6 +209,14 @@ impl Table {
 
     pub(crate) fn unit(&self, unit: u32) -> &Unit {
         &self.memory.units()[unit as usize]
+    }
+
+    /// Asks the memory for an entry's units.
+    pub(crate) fn prefetch_units(&self, first: u32, class: Class) {
+        prefetch(self.unit(first));
+        if class == Class::Double {
+            prefetch(self.unit(first + 1));
+        }
     }
 
     /// The class of the slab that a unit lies in.
