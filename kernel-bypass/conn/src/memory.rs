@@ -90,6 +90,8 @@ mod real {
     use std::fs::File;
     use std::ptr::NonNull;
 
+    const PAGE: usize = 4096;
+
     /// Where each part begins, in bytes; all multiples of 64.
     #[derive(Clone, Copy)]
     struct Offsets {
@@ -105,7 +107,8 @@ mod real {
             let line = |bytes: usize| bytes.next_multiple_of(64);
             let gauges = line(HEADER_WORDS * 8);
             let slabs = gauges + line(geometry.backends as usize * 4);
-            let buckets = slabs + line(geometry.slabs() as usize * 4);
+            // Blocks of buckets are pages.
+            let buckets = (slabs + line(geometry.slabs() as usize * 4)).next_multiple_of(PAGE);
             let units = buckets + geometry.buckets as usize * size_of::<Bucket>();
             let end = units + geometry.units as usize * size_of::<Unit>();
             Self { gauges, slabs, buckets, units, end }
@@ -144,7 +147,7 @@ mod real {
         /// Zeroed memory of this process alone.
         pub fn heap(geometry: Geometry) -> Self {
             let offsets = Offsets::new(&geometry);
-            let layout = Layout::from_size_align(offsets.end, 64)
+            let layout = Layout::from_size_align(offsets.end, PAGE)
                 .expect("a table is smaller than the address space");
             // SAFETY: the layout's size is not zero (the header alone takes 512 bytes).
             let base = unsafe { alloc_zeroed(layout) };
@@ -210,7 +213,7 @@ mod real {
             debug_assert!(offset + count * size_of::<T>() <= self.offsets.end);
             // SAFETY: `offset` and `count` come from `Offsets` only, so the range lies within
             // the allocation or mapping, which lives as long as `self`. Offsets are multiples of
-            // 64 and the base is aligned to 64 (heap) or to a page (mapping), which satisfies
+            // 64 and the base is aligned to a page, which satisfies
             // every `Part`. The bytes are initialised (zeroed, or a file's), and every bit
             // pattern is valid for atomics. Parts do not overlap, and sharing is by atomics.
             unsafe { std::slice::from_raw_parts(self.base.add(offset).cast().as_ptr(), count) }
