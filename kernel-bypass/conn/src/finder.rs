@@ -31,6 +31,12 @@ pub struct Hint<'t> {
 impl Hint<'_> {
     /// Nowhere.
     pub const NOWHERE: Self = Self { cell: Cell(Cell::EMPTY), _held: PhantomData };
+
+    /// Whether there was no such tag.
+    #[inline]
+    pub const fn is_nowhere(&self) -> bool {
+        self.cell.0 == Cell::EMPTY
+    }
 }
 
 impl Handle {
@@ -55,6 +61,12 @@ impl<'t> Finder<'t> {
         let hash = self.secrets.hash(&words.0);
         prefetch(&self.buckets[self.geometry.first_bucket_of(hash)]);
         hash
+    }
+
+    /// Asks the memory for the second bucket as well, of a key that is probably new.
+    #[inline]
+    pub fn prefetch_second(&self, hash: u64) {
+        prefetch(&self.buckets[self.geometry.buckets_of(hash)[1]]);
     }
 
     /// Looks by tag alone where the entry of a hash may be, and asks the memory for it.
@@ -87,7 +99,7 @@ impl<'t> Finder<'t> {
     /// keys with one tag, or an entry made since): only [`Handle::lookup`] knows that.
     #[inline]
     pub fn confirm(&self, hint: Hint<'t>, words: &Words) -> Option<Found<'t>> {
-        if hint.cell.0 == Cell::EMPTY {
+        if hint.is_nowhere() {
             return None;
         }
         let (number, is_second) = hint.cell.unit();

@@ -195,6 +195,14 @@ impl Handle {
         prefetch(&self.table.memory.buckets()[first]);
     }
 
+    /// Asks the memory for both buckets, of a key that is to be inserted.
+    #[inline]
+    pub fn prefetch_both(&self, hash: u64) {
+        for bucket in self.table.memory.geometry().buckets_of(hash) {
+            prefetch(&self.table.memory.buckets()[bucket]);
+        }
+    }
+
     /// Finds a live entry by either of its keys.
     #[inline]
     pub fn lookup(&self, key: &Key, hash: u64) -> Option<Found<'_>> {

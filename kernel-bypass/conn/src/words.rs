@@ -1,7 +1,7 @@
 //! A key as the table holds it: what the stages for common packets carry along, made from a
 //! header without passing through a [`Key`](crate::Key).
 
-use crate::key::{KEY_WORDS, MAPPED};
+use crate::key::{KEY_WORDS, Key, MAPPED};
 
 /// The words of a connection's key. Addresses and ports are in network byte order, as a header has
 /// them.
@@ -21,6 +21,12 @@ impl Words {
     pub fn v6(src: &[u8; 16], dst: &[u8; 16], ports: [u8; 4], proto: u8) -> Self {
         let ([a, b], [c, d]) = (halves(src), halves(dst));
         Self([a, b, c, d, last(ports, proto)])
+    }
+
+    /// The key that these are the words of.
+    #[inline]
+    pub fn key(&self) -> Key {
+        Key::from_words(self.0)
     }
 
     /// Whether both addresses are IPv4.
@@ -89,7 +95,7 @@ const fn whole(low: u64, high: u64) -> [u8; 16] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::{Key, mapped};
+    use crate::key::mapped;
     use std::net::IpAddr;
 
     #[test]
@@ -99,7 +105,7 @@ mod tests {
         let ports = [0x12, 0x34, 0xab, 0xcd];
         let v4 = key(mapped(IpAddr::from(src)), mapped(IpAddr::from(dst)));
         let words = Words::v4(src, dst, ports, 17);
-        assert_eq!(words.0, v4.words());
+        assert_eq!((words.0, words.key()), (v4.words(), v4));
         assert!(words.is_v4() && words.any_v4());
         assert_eq!((words.src_v4(), words.dst_v4()), (src, dst));
         assert_eq!(words.ports_reversed(), [0xab, 0xcd, 0x12, 0x34]);

@@ -2,6 +2,7 @@
 
 use crate::{
     Counts, Fate, Origin, Output, Step, Verdict,
+    ahead::Ahead,
     answers::Answers,
     classify::{self, Look, Subject},
     held::Held,
@@ -235,35 +236,40 @@ impl<P: Packet> Balancer<P> {
         let finder = self.table.finder();
         let mut hints = [Hint::NOWHERE; BURST];
         let hints = &mut hints[..self.waiting.burst.len()];
-        self.waiting.glances.hints(&finder, hints);
+        let own = next.as_ref().map(|(port, _)| self.own(*port)).unwrap_or_default();
+        let Looked { port, burst, bytes: waited, glances } = &mut self.waiting;
+        glances.hints(&finder, hints);
+        let is_ours = self.macs.get(usize::from(*port)).is_some() && !burst.is_empty();
+        let plan_here = plan.filter(|plan| is_ours && plan.port(*port).is_some());
+        let mut pass = plan_here.map(|plan| Pass {
+            plan,
+            now,
+            ingress: Ingress { port: *port, side: Side::Wire },
+            table: &self.table,
+            counts: &self.counts,
+            macs: &self.macs,
+            answers: &mut self.answers,
+            held: &mut self.held,
+            pool,
+            out,
+            noted: false,
+        });
+        let mut ahead = Ahead::none();
+        if let Some(pass) = &mut pass {
+            pass.look_ahead(glances, hints, &mut ahead);
+        }
         let bytes = match &next {
-            Some((port, burst)) => self.glances.look(burst, self.own(*port), &finder),
+            Some((_, burst)) => self.glances.look(burst, own, &finder),
             None => 0,
         };
-        let Looked { port, burst, bytes: waited, glances } = &mut self.waiting;
         self.counts.received(*port, burst.len(), *waited);
-        let own = self.macs.get(usize::from(*port));
-        match (plan, own) {
-            _ if burst.is_empty() => {}
-            (None, _) => self.punt_waiting(out),
-            (Some(plan), Some(own)) if plan.port(*port).is_some() => {
-                let mut pass = Pass {
-                    plan,
-                    now,
-                    ingress: Ingress { port: *port, side: Side::Wire },
-                    table: &self.table,
-                    counts: &self.counts,
-                    macs: &self.macs,
-                    answers: &mut self.answers,
-                    held: &mut self.held,
-                    pool,
-                    out,
-                    noted: false,
-                };
-                pass.send_burst(burst, glances, hints, &finder, own);
-                pass.end();
-            }
-            _ => self.drop_waiting(),
+        if let Some(pass) = &mut pass {
+            pass.send_burst(burst, glances, hints, &finder, &ahead);
+            pass.end();
+        } else if plan.is_none() {
+            self.punt_waiting(out);
+        } else {
+            self.drop_waiting();
         }
         if let Some((port, burst)) = next {
             mem::swap(&mut self.waiting.glances, &mut self.glances);
@@ -338,8 +344,9 @@ impl<P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'_, P, O, A> {
     /// Whatever is not common.
     #[cold]
     #[inline(never)]
-    pub fn long(&mut self, packet: P, own: &Mac) {
-        let look = classify::from_wire(&packet, own, self.table);
+    pub fn long(&mut self, packet: P) {
+        let own = self.macs.get(usize::from(self.ingress.port)).copied().unwrap_or_default();
+        let look = classify::from_wire(&packet, &own, self.table);
         self.handle(packet, &look);
     }
 

@@ -18,6 +18,8 @@ use wire::{L4, Packet};
 pub(crate) struct Picked<'a> {
     pub id: BackendId,
     pub backend: &'a BackendPlan,
+    /// What the choice among addresses and ports towards it begins with.
+    pub dice: u64,
 }
 
 /// Why a connection is not in the table by our doing.
@@ -41,7 +43,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         if parsed.kind == L4::Tcp && !is_new_request(parsed) {
             return self.reset(packet, parsed, DropReason::NoConnection);
         }
-        let picked = self.pick(service, look)?;
+        let picked = self.pick(service, &flow_key(parsed), look.hash)?;
         let state = match parsed.kind {
             L4::Tcp => state::opening(packet.bytes(), parsed),
             _ => state::UDP,
@@ -56,27 +58,23 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
             self.table.remove(&old);
             return Err(Verdict::Host(PuntReason::NoService));
         };
-        let picked = self.pick(service, look)?;
+        let picked = self.pick(service, &flow_key(parsed), look.hash)?;
         let state = old.state();
         self.table.remove(&old);
         self.open(packet, look, service, picked, state)
     }
 
-    fn pick(&mut self, service: &Service, look: &Look) -> Step<Picked<'a>> {
-        let parsed = &look.parsed;
-        let flow = Flow {
-            client: parsed.src,
-            client_port: parsed.sport,
-            vip: parsed.dst,
-            vip_port: parsed.dport,
-        };
+    /// A backend for the connection of this key, which has this hash.
+    pub fn pick(&mut self, service: &Service, key: &Key, hash: u64) -> Step<Picked<'a>> {
+        let flow =
+            Flow { client: key.src, client_port: key.sport, vip: key.dst, vip_port: key.dport };
         let id = match &service.persistence {
             Some(persistence) => self.pick_persistent(service, persistence, &flow),
             None => service.schedule(&flow, &Gauges(self.table)).map(|choice| choice.backend),
         };
         let id = id.or_else(|refusal| lost(reason(refusal)))?;
         match self.plan.backend(id) {
-            Some(backend) => Ok(Picked { id, backend }),
+            Some(backend) => Ok(Picked { id, backend, dice: self.answers.roll(hash) }),
             None => {
                 self.table.table().release(id);
                 lost(DropReason::NoBackend)
@@ -85,7 +83,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
     }
 
     /// Enters the connection into the table and sends its first packet on.
-    fn open(
+    pub fn open(
         &mut self,
         packet: &mut P,
         look: &Look,
@@ -104,12 +102,10 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
             last_hop: last_hop(packet, parsed, self.ingress.port),
             now: self.now,
         };
-        let inserted = if picked.backend.local || service.mode == Mode::Nat {
-            self.insert_nat(new, look.hash, picked.backend)
-        } else if service.mode == Mode::Snat {
-            self.insert_snat(new, look.hash, service, picked.backend)
-        } else {
-            self.insert(look.hash, &new)
+        let inserted = match translation(service, picked.backend) {
+            Some(Translation::Nat) => self.insert_nat(new, look.hash, &picked),
+            Some(Translation::Snat) => self.insert_snat(new, look.hash, service, &picked),
+            None => self.insert(look.hash, &new),
         };
         match inserted {
             Ok(entry) => {
@@ -149,11 +145,11 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         &self,
         hash: u64,
         mut new: New,
-        server: (Address, u16),
+        backend: &BackendPlan,
         sources: impl Iterator<Item = (Address, u16)>,
     ) -> Result<Entry<'a>, NotInserted<'a>> {
         for source in sources {
-            new.other = Other::Reply(Key::connection(new.key.proto, server, source));
+            new.other = Other::Reply(reply_key(&new.key, backend, source));
             match self.table.insert(hash, &new) {
                 Ok(entry) => return Ok(entry),
                 Err(InsertError::ReplyExists(_)) => {}
@@ -165,6 +161,30 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         }
         Err(NotInserted::Lost(DropReason::SnatPoolExhausted))
     }
+}
+
+/// How a connection's addresses are chosen that passes us both ways.
+pub(crate) enum Translation {
+    /// The real server sees the client.
+    Nat,
+    /// It sees one of our own addresses.
+    Snat,
+}
+
+/// `None` where the connection passes us one way.
+pub(crate) fn translation(service: &Service, backend: &BackendPlan) -> Option<Translation> {
+    match service.mode {
+        _ if backend.local => Some(Translation::Nat),
+        Mode::Nat => Some(Translation::Nat),
+        Mode::Snat => Some(Translation::Snat),
+        Mode::Dr | Mode::Tun => None,
+    }
+}
+
+/// The key of the replies to a client that the real server sees as `source`.
+pub(crate) fn reply_key(key: &Key, backend: &BackendPlan, source: (Address, u16)) -> Key {
+    let server = (backend.address, backend.port.unwrap_or(key.dport));
+    Key::connection(key.proto, server, source)
 }
 
 /// What a drop says of a scheduler's refusal.

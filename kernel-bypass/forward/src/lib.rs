@@ -2,6 +2,7 @@
 //! one counted fate. One file per stage, one per mode; no NIC, no clock, no allocation.
 #![forbid(unsafe_code)]
 
+mod ahead;
 mod answers;
 mod balancer;
 mod classify;

@@ -2,7 +2,7 @@
 //! is there, to a backend that serves, and not asking for a new one. Whatever is different in any
 //! respect goes the long way, which alone decides; nothing is changed or counted before that is sure.
 
-use crate::{Origin, Output, fate::Fate, pass::Pass, state};
+use crate::{Origin, Output, ahead::Ahead, fate::Fate, pass::Pass, state};
 use api::{Mac, PortId};
 use conn::{Direction, Finder, Found, Hint, LastHop, Words};
 use nic::{BURST, Burst, Pool};
@@ -17,10 +17,10 @@ const OUTER_TTL: u8 = 64;
 
 /// A recognised packet, between the stages of a burst: a cache line.
 #[derive(Clone, Copy)]
-struct Glance {
-    words: Words,
-    hash: u64,
-    traits: Traits,
+pub(crate) struct Glance {
+    pub words: Words,
+    pub hash: u64,
+    pub traits: Traits,
 }
 
 /// What the first stage found out about a burst. Kept from burst to burst, so that room for it is
@@ -29,6 +29,8 @@ pub(crate) struct Glances {
     each: [Glance; BURST],
     /// Which of them were recognised, as bits.
     common: u32,
+    /// Which of those ask for a new connection.
+    asking: u32,
 }
 
 const _: () = assert!(BURST <= u32::BITS as usize);
@@ -57,7 +59,7 @@ impl Glances {
     pub fn new() -> Self {
         let traits = Traits { l3_len: 0, proto: 0, tcp_flags: TcpFlags::empty(), v6: false };
         let none = Glance { words: Words::v4([0; 4], [0; 4], [0; 4], 0), hash: 0, traits };
-        Self { each: [none; BURST], common: 0 }
+        Self { each: [none; BURST], common: 0, asking: 0 }
     }
 
     /// First stage: recognises packets to this station. Returns the length of all frames.
@@ -65,16 +67,33 @@ impl Glances {
     #[inline(never)]
     pub fn look<P: Packet>(&mut self, burst: &Burst<P>, own: Mac, finder: &Finder) -> usize {
         let own = Own::new(own);
-        let (mut common, mut bit, mut bytes) = (0, 1, 0);
+        let (mut common, mut flags, mut bit, mut bytes) = (0, TcpFlags::empty(), 1, 0);
         for (packet, glance) in burst.iter().zip(&mut self.each) {
             bytes += packet.bytes().len();
             if recognise(packet, own, finder, glance) {
                 common |= bit;
+                flags |= glance.traits.tcp_flags;
             }
             bit <<= 1;
         }
-        self.common = common;
+        (self.common, self.asking) = (common, 0);
+        if flags.contains(TcpFlags::SYN) {
+            self.look_for_askers(finder);
+        }
         bytes
+    }
+
+    /// A new connection's key may come into either bucket, and is in neither.
+    // Not in the loop over all, which has enough to keep in registers.
+    #[cold]
+    #[inline(never)]
+    fn look_for_askers(&mut self, finder: &Finder) {
+        for (at, glance) in self.each.iter().enumerate() {
+            if self.common >> at & 1 == 1 && glance.asks() {
+                finder.prefetch_second(glance.hash);
+                self.asking |= 1 << at;
+            }
+        }
     }
 
     /// Second stage: where their connections may be. What was not recognised gets a hint, too, from
@@ -84,6 +103,16 @@ impl Glances {
         for (glance, hint) in self.each.iter().zip(hints) {
             *hint = finder.hint(glance.hash);
         }
+    }
+
+    /// Those that ask for a new connection, as bits.
+    pub const fn asking(&self) -> u32 {
+        self.asking
+    }
+
+    /// What was recognised at this place of the burst.
+    pub fn at(&self, at: usize) -> Option<&Glance> {
+        self.each.get(at)
     }
 
     /// How many were recognised.
@@ -157,7 +186,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         glances: &Glances,
         hints: &[Hint<'a>],
         finder: &Finder<'a>,
-        own: &Mac,
+        ahead: &Ahead,
     ) {
         // All of them, before those are taken back that prove to be different.
         self.counts.forwarded(self.ingress.port, glances.common());
@@ -166,7 +195,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
             let origin = Origin { port: self.ingress.port, fate: Fate::Forwarded };
             self.out.wire_all(run.by, burst, origin);
         } else {
-            self.send_rest(burst, &run, glances, hints, finder, own);
+            self.send_rest(burst, &run, glances, hints, finder, ahead);
         }
     }
 
@@ -204,7 +233,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         glances: &Glances,
         hints: &[Hint<'a>],
         finder: &Finder<'a>,
-        own: &Mac,
+        ahead: &Ahead,
     ) {
         let origin = Origin { port: self.ingress.port, fate: Fate::Forwarded };
         let mut common = glances.common;
@@ -221,19 +250,18 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
             };
             match done {
                 Some(by) => self.out.wire(by, packet, origin),
-                None => self.different(packet, common & 1 == 1, own),
+                None => {
+                    if common & 1 == 1 {
+                        self.counts.not_forwarded(self.ingress.port);
+                    }
+                    match ahead.of(at) {
+                        Some(chosen) => self.open_chosen(packet, glance, chosen),
+                        None => self.long(packet),
+                    }
+                }
             }
             common >>= 1;
         }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn different(&mut self, packet: P, counted: bool, own: &Mac) {
-        if counted {
-            self.counts.not_forwarded(self.ingress.port);
-        }
-        self.long(packet, own);
     }
 
     // Into both loops: the words of a glance would else be handed over by memory.
@@ -253,12 +281,27 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
     /// way, and is as it was.
     #[inline(always)]
     fn short(&mut self, packet: &mut P, glance: &Glance, found: Found<'a>) -> Option<PortId> {
+        if !glance.is_quiet() || !state::is_settled(found.entry.state()) {
+            return self.moving(packet, glance, found);
+        }
+        self.pass_on(packet, glance, found)
+    }
+
+    /// The same for a packet that may open or end its connection.
+    // Not inline, so that the others do not carry along whether it does.
+    #[inline(never)]
+    fn moving(&mut self, packet: &mut P, glance: &Glance, found: Found<'a>) -> Option<PortId> {
+        let backend = self.plan.backend(found.entry.backend()).filter(|_| !glance.asks())?;
+        let port = self.pass_on(packet, glance, found)?;
+        let tcp = (glance.traits.proto == proto::TCP).then_some(glance.traits.tcp_flags);
+        self.advance_state(found.entry, found.direction, tcp, backend);
+        Some(port)
+    }
+
+    #[inline(always)]
+    fn pass_on(&mut self, packet: &mut P, glance: &Glance, found: Found<'a>) -> Option<PortId> {
         let entry = found.entry;
         let backend = self.plan.short(entry.backend())?;
-        let moves = !glance.is_quiet() || !state::is_settled(entry.state());
-        if moves && glance.asks() {
-            return None;
-        }
         let two_way = entry.is_two_way();
         let port = match (backend.way, found.direction) {
             (Way::Direct, Direction::Forward) if !two_way => {
@@ -291,23 +334,11 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
             _ => return None,
         };
         entry.touch(self.now);
-        if moves {
-            self.moved(glance, &found);
-        }
         match found.direction {
             Direction::Forward => self.counts.for_backend(entry.backend(), glance.traits.l3_len),
             Direction::Reply => self.counts.by_backend(entry.backend(), glance.traits.l3_len),
         }
         Some(port)
-    }
-
-    /// The packet may have opened or ended its connection.
-    #[inline(never)]
-    fn moved(&self, glance: &Glance, found: &Found<'a>) {
-        if let Some(backend) = self.plan.backend(found.entry.backend()) {
-            let tcp = (glance.traits.proto == proto::TCP).then_some(glance.traits.tcp_flags);
-            self.advance_state(found.entry, found.direction, tcp, backend);
-        }
     }
 
     /// Our own address at the port that the packet leaves by, if it fits there.

@@ -10,6 +10,7 @@ use sim::{Rig, Sent, To};
 use std::net::IpAddr;
 use wire::Packet;
 
+const MODES: [Mode; 4] = [Mode::Dr, Mode::Nat, Mode::Snat, Mode::Tun];
 const TO: (IpAddr, u16) = (vip(Family::V4), 80);
 
 fn rig() -> Rig {
@@ -138,4 +139,25 @@ fn a_burst_that_leaves_by_both_ports_keeps_its_order() {
     assert!(counted.contains(&("0 forwarded".to_string(), 17)), "{counted:?}");
     let packets: u64 = rig.backends().iter().map(|backend| backend.packets).sum();
     assert_eq!(packets, 16 + 16 + 17, "each was done once");
+}
+
+/// Backends are chosen for all of a burst's new connections before the first one is made, so that
+/// one that is not needed in the end must be given back.
+#[test]
+fn what_one_burst_asks_for_several_times_is_one_connection() {
+    for (family, mode) in
+        [Family::V4, Family::V6].into_iter().flat_map(|f| MODES.map(|mode| (f, mode)))
+    {
+        let mut rig = Rig::new(snapshot(vec![service(family, mode, 2)]));
+        let to = (vip(family), 80);
+        let [once, other] = [1, 2].map(|n| syn((client(family, n), 5000), to));
+        let reset = tcp((client(family, 1), 5000), to, wire::TcpFlags::RST, &[]);
+        let before = rig.counters();
+        let burst = [once.clone(), other, once.clone(), reset, once];
+        assert_eq!(rig.wire(0, 0, &burst).len(), 5, "{mode:?} {family:?}");
+        assert_eq!(rig.delta(&before).len(), 3, "nothing is lost");
+        let (live, opened) = (rig.connections(0) + rig.connections(1), rig.backends());
+        let opened: u64 = opened.iter().map(|backend| backend.total).sum();
+        assert_eq!((live, opened), (2, 3), "{mode:?} {family:?}: the reset one's place is taken");
+    }
 }

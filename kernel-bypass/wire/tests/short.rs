@@ -72,10 +72,13 @@ fn judge(frame: &[u8]) -> Result<(), TestCaseError> {
         Ok(wire::Frame::Ip(parsed)) => Some(parsed).filter(common),
         _ => None,
     };
-    let expected = common.map(|p| (p.src, p.dst, ports(p.sport, p.dport), traits(&p)));
+    let expected = common.as_ref().map(|p| (p.src, p.dst, ports(p.sport, p.dport), traits(p)));
     let mapped = |a: &[u8; 16]| v4(a).is_some();
     let found = recognised(frame).filter(|(s, d, _, t)| !t.v6 || !(mapped(s) || mapped(d)));
     prop_assert_eq!(found, expected);
+    if let Some((.., traits)) = found {
+        prop_assert_eq!(short::parsed(frame, &traits), common);
+    }
     Ok(())
 }
 

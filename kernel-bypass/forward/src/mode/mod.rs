@@ -2,6 +2,6 @@
 //! and what is done to its packets.
 
 mod dr;
-mod nat;
-mod snat;
+pub(crate) mod nat;
+pub(crate) mod snat;
 mod tun;

@@ -4,13 +4,13 @@
 use crate::{
     Output, Step, Verdict,
     fate::lost,
-    fresh::NotInserted,
+    fresh::{NotInserted, Picked},
     pass::{Pass, Side},
 };
 use api::{DropReason, PuntReason};
-use conn::{Entry, LastHop, New};
+use conn::{Entry, Key, LastHop, New};
 use nic::Pool;
-use plan::BackendPlan;
+use plan::{Address, BackendPlan};
 use wire::{
     Packet, Parsed,
     rewrite::{self, Flow},
@@ -22,21 +22,24 @@ const OTHER_PORTS: u64 = 32;
 
 const FIRST_UNPRIVILEGED: u64 = 1024;
 
+/// As whom the real server may see a client, the likeliest first.
+pub(crate) fn sources(key: &Key, dice: u64) -> impl Iterator<Item = (Address, u16)> {
+    let span = 65_536 - FIRST_UNPRIVILEGED;
+    let other = move |n| (FIRST_UNPRIVILEGED + dice.wrapping_add(n * 7919) % span) as u16;
+    let ports = std::iter::once(key.sport).chain((0..OTHER_PORTS).map(other));
+    let client = key.src;
+    ports.map(move |port| (client, port))
+}
+
 impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
     /// Enters a connection: the real server sees the client as it is.
     pub fn insert_nat(
         &mut self,
         new: New,
         hash: u64,
-        backend: &BackendPlan,
+        picked: &Picked,
     ) -> Result<Entry<'a>, NotInserted<'a>> {
-        let server = (backend.address, backend.port.unwrap_or(new.key.dport));
-        let seed = self.answers.roll(hash);
-        let span = 65_536 - FIRST_UNPRIVILEGED;
-        let other = move |n| (FIRST_UNPRIVILEGED + seed.wrapping_add(n * 7919) % span) as u16;
-        let ports = std::iter::once(new.key.sport).chain((0..OTHER_PORTS).map(other));
-        let client = new.key.src;
-        self.insert_two_way(hash, new, server, ports.map(|port| (client, port)))
+        self.insert_two_way(hash, new, picked.backend, sources(&new.key, picked.dice))
     }
 
     /// Sends a client's packet to the real server, or to our own host if that is what it is.

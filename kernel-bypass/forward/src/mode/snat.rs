@@ -3,11 +3,14 @@
 //! There is no list of free ports: a pair is free if the table takes the reply key made of it, so
 //! that uniqueness is exact over all workers and survives a restart.
 
-use crate::{Output, fresh::NotInserted, pass::Pass};
+use crate::{
+    Output,
+    fresh::{NotInserted, Picked},
+    pass::Pass,
+};
 use api::DropReason;
 use conn::{Entry, New};
-use nic::Pool;
-use plan::{BackendPlan, Service};
+use plan::{Address, Pool, Service};
 use wire::Packet;
 
 /// Pairs tried at random. With nine in ten in use, one in a thousand connections needs more.
@@ -16,26 +19,28 @@ const AT_RANDOM: u64 = 64;
 /// Pairs tried in a row after those.
 const IN_A_ROW: u64 = 1024;
 
-impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
+/// As whom the real server may see a client, in the order of trying.
+pub(crate) fn sources(pool: &Pool, dice: u64) -> impl Iterator<Item = (Address, u16)> {
+    let at_random = (0..AT_RANDOM).map(move |n| mix(dice.wrapping_add(n)) >> 16);
+    let start = mix(dice) >> 16;
+    let in_a_row = (0..IN_A_ROW.min(pool.len())).map(move |n| start + n);
+    at_random.chain(in_a_row).filter_map(|n| pool.pair(n))
+}
+
+impl<'a, P: Packet, O: Output<P>, A: nic::Pool<Packet = P>> Pass<'a, P, O, A> {
     /// Enters a connection.
     pub fn insert_snat(
         &mut self,
         new: New,
         hash: u64,
         service: &Service,
-        backend: &BackendPlan,
+        picked: &Picked,
     ) -> Result<Entry<'a>, NotInserted<'a>> {
-        let pool = service.pool(backend.family());
+        let pool = service.pool(picked.backend.family());
         if pool.is_empty() {
             return Err(NotInserted::Lost(DropReason::SnatPoolExhausted));
         }
-        let server = (backend.address, backend.port.unwrap_or(new.key.dport));
-        let seed = self.answers.roll(hash);
-        let at_random = (0..AT_RANDOM).map(|n| mix(seed.wrapping_add(n)) >> 16);
-        let start = mix(seed) >> 16;
-        let in_a_row = (0..IN_A_ROW.min(pool.len())).map(|n| start + n);
-        let sources = at_random.chain(in_a_row).filter_map(|n| pool.pair(n));
-        self.insert_two_way(hash, new, server, sources)
+        self.insert_two_way(hash, new, picked.backend, sources(pool, picked.dice))
     }
 }
 
