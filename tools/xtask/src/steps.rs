@@ -10,7 +10,8 @@ use std::process::Command;
 use std::time::Instant;
 
 /// What the end-to-end tests and the demo run.
-const BINARIES: [&str; 5] = ["cli", "controld", "dataplane", "l7d", "testbed"];
+const BINARIES: [&str; 8] =
+    ["bench", "cli", "controld", "dataplane", "hwtests", "l7d", "packet-generator", "testbed"];
 
 /// Format, the dependency rules, the reference and lints, one test each.
 pub fn lint(report: &mut Report) {

@@ -20,6 +20,7 @@ mod image_deployments;
 mod image_failures;
 mod image_memory;
 mod keeps;
+mod laboratory;
 mod layer7;
 mod limits;
 mod listing;
@@ -68,6 +69,7 @@ pub fn all() -> Vec<Test> {
     api::add(&mut tests);
     listing::add(&mut tests);
     scale::add(&mut tests);
+    laboratory::add(&mut tests);
     image::add(&mut tests);
     tests
 }
