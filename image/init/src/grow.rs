@@ -30,11 +30,9 @@ pub fn partition(device: &str) {
 
 /// Enlarges the file system on `device`, which is mounted, to its partition.
 pub fn file_system(device: &str) {
-    let lag = File::open(device).and_then(|file| {
-        let mut block = [0; 1024];
-        file.read_exact_at(&mut block, 1024)?;
+    let lag = superblock(device).map(|block| {
         let size = size_of(Path::new("/"), device).unwrap_or(0) * SECTOR;
-        Ok(size.saturating_sub(file_system_bytes(&block)))
+        size.saturating_sub(file_system_bytes(&block))
     });
     if lag.is_ok_and(|lag| lag >= WORTH * SECTOR)
         && let Err(error) = run("/usr/sbin/resize2fs", &[device])
@@ -169,6 +167,22 @@ fn span(entry: &[u8]) -> (u64, u64) {
     (long(32), long(40))
 }
 
+/// Whether the file system on `device` was not unmounted: its journal is ahead of it.
+pub fn has_journal_to_go_through(device: &str) -> bool {
+    superblock(device).is_ok_and(|block| needs_recovery(&block))
+}
+
+fn superblock(device: &str) -> std::io::Result<[u8; 1024]> {
+    let mut block = [0; 1024];
+    File::open(device)?.read_exact_at(&mut block, 1024)?;
+    Ok(block)
+}
+
+/// The flag `INCOMPAT_RECOVER` of an ext4 superblock.
+fn needs_recovery(superblock: &[u8; 1024]) -> bool {
+    superblock[96] & 4 != 0
+}
+
 /// What an ext4 superblock says the file system has (Linux, filesystems/ext4/super.rst).
 fn file_system_bytes(superblock: &[u8; 1024]) -> u64 {
     let word = |at: usize| u32::from_le_bytes([0, 1, 2, 3].map(|n| superblock[at + n]));
@@ -291,6 +305,9 @@ mod tests {
     #[test]
     fn the_size_of_a_file_system_is_in_its_superblock() {
         let mut block = [0; 1024];
+        assert!(!needs_recovery(&block));
+        block[96] = 0xc6;
+        assert!(needs_recovery(&block));
         assert_eq!(file_system_bytes(&block), u64::MAX);
         (block[56], block[57]) = (0x53, 0xef);
         block[4..8].copy_from_slice(&8_192u32.to_le_bytes());

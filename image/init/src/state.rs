@@ -1,7 +1,7 @@
 //! The folder of what outlives a reboot.
 
 use crate::{grow, log};
-use rustix::mount::{MountFlags, mount};
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use std::fs;
 
 /// Where control keeps revisions, accounts and the operator's file.
@@ -17,7 +17,7 @@ pub fn mount_folder() {
         grow::partition(device);
     }
     let result = match &partition {
-        Some(device) => mount(device, FOLDER, "ext4", flags, c"errors=remount-ro"),
+        Some(device) => mount_whole(device, flags),
         None => mount("state", FOLDER, "tmpfs", flags, c"mode=0700,size=25%"),
     };
     match (result, partition) {
@@ -28,6 +28,18 @@ pub fn mount_folder() {
         (Ok(()), None) => log::line("no state partition: what is configured is lost at power-off"),
         (Err(error), _) => log::error(&format!("{FOLDER} is not mounted: {error}")),
     }
+}
+
+/// Mounts it twice if its journal is to be gone through. By that it may become larger, when the power
+/// failed while it grew, and Linux has looked at its size before: it would find blocks in groups
+/// that it does not know, and call the file system broken.
+fn mount_whole(device: &str, flags: MountFlags) -> rustix::io::Result<()> {
+    let mount = || mount(device, FOLDER, "ext4", flags, c"errors=remount-ro");
+    if grow::has_journal_to_go_through(device) {
+        mount()?;
+        unmount(FOLDER, UnmountFlags::empty())?;
+    }
+    mount()
 }
 
 /// Whether a disk with the state partition has been found.
