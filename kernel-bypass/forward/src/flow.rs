@@ -144,6 +144,9 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
             // The service's mode was changed under the connection.
             return cut;
         }
+        if backend.relieved && kind == L4::Udp {
+            return Standing::Move;
+        }
         match (backend.state, backend.on_failure) {
             (BackendState::Online | BackendState::Drain, _) => Standing::Serve(backend),
             (BackendState::Halt, _) => cut,

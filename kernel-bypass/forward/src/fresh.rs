@@ -59,6 +59,11 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
             return Err(Verdict::Host(PuntReason::NoService));
         };
         let picked = self.pick(service, &flow_key(parsed), look.hash)?;
+        if picked.id == old.backend() {
+            // The fallback again: all real servers are at their limits.
+            self.table.table().release(picked.id);
+            return self.serve(packet, look, old, picked.backend);
+        }
         let state = old.state();
         self.table.remove(&old);
         self.open(packet, look, service, picked, state)

@@ -25,6 +25,9 @@ pub struct BackendPlan {
     pub on_failure: OnFailure,
     /// It is our own host stack, behind the companion interface.
     pub local: bool,
+    /// It is a fallback whose service has a real server: whoever has no connection to lose goes
+    /// there.
+    pub relieved: bool,
 }
 
 /// The outer header of TUN mode.
@@ -52,6 +55,7 @@ impl BackendPlan {
             state: backend.state,
             on_failure: service.on_failure,
             local: backend.local,
+            relieved: false,
         }
     }
 

@@ -58,8 +58,12 @@ fn add_service(
         return Err(PlanError::DuplicateService { name: name(), id: service.id, other });
     }
     add_ports(plan, snapshot, service)?;
-    for backend in service.backends.iter().chain(&service.fallback) {
-        add_backend(plan, service, backend)?;
+    for backend in &service.backends {
+        add_backend(plan, service, backend, false)?;
+    }
+    let is_relieved = service.backends.iter().any(|b| obstacle(service, b).is_none());
+    if let Some(fallback) = &service.fallback {
+        add_backend(plan, service, fallback, is_relieved)?;
     }
     plan.services[place] = Some(Box::new(compile_service(snapshot, service, before)?));
     Ok(())
@@ -96,6 +100,7 @@ fn add_backend(
     plan: &mut Plan,
     service: &api::Service,
     backend: &Backend,
+    relieved: bool,
 ) -> Result<(), PlanError> {
     check_backend(plan.ports.len(), service, backend)?;
     let place = backend.id as usize;
@@ -103,7 +108,7 @@ fn add_backend(
         plan.backends.resize(place + 1, None);
         plan.shorts.resize(place + 1, Short::NONE);
     }
-    let compiled = BackendPlan::new(service, backend);
+    let compiled = BackendPlan { relieved, ..BackendPlan::new(service, backend) };
     plan.shorts[place] = Short::new(&compiled);
     if plan.backends[place].replace(compiled).is_some() {
         return Err(PlanError::DuplicateBackend {

@@ -44,7 +44,7 @@ impl Short {
     pub(crate) fn new(backend: &BackendPlan) -> Self {
         let serves = matches!(backend.state, BackendState::Online | BackendState::Drain);
         match &backend.hop {
-            Some(hop) if serves && hop.vlan.is_none() && !backend.local => {
+            Some(hop) if serves && hop.vlan.is_none() && !backend.local && !backend.relieved => {
                 let (way, outer) = match (way(backend), backend.mode) {
                     (way @ Way::Enclose { .. }, _) => (way, OUTER),
                     (way, _) => (way, 0),

@@ -168,6 +168,33 @@ fn when_a_real_server_is_back_new_connections_leave_the_fallback() {
 }
 
 #[test]
+fn flows_without_a_connection_leave_the_fallback_for_a_real_server() {
+    let (from, to) = ((client(Family::V4, 1), 40000), (vip(Family::V4), 80));
+    let ask = udp(from, to, b"query");
+    let mut rig = with_fallback(Family::V4);
+    assert_eq!(the(&rig.one(0, &ask)).to, To::Host(0));
+    rig.apply(|s| s.services[0].backends[0].state = BackendState::Online);
+    assert_eq!(the(&rig.one(0, &ask)).to, To::Wire(1));
+    assert_eq!((rig.connections(0), rig.connections(7)), (1, 0));
+
+    // A remote one, too; but it stays where the real server has no room.
+    let mut service = service(Family::V4, Mode::Nat, 1);
+    service.backends[0].max_connections = 1;
+    service.fallback = Some(backend(Family::V4, 7));
+    let mut rig = Rig::new(snapshot(vec![service]));
+    let goes =
+        |rig: &mut Rig, port| macs(&the(&rig.one(0, &udp((from.0, port), to, b"query"))).frame).1;
+    for _ in 0..2 {
+        assert_eq!([1, 2].map(|port| goes(&mut rig, port)), [0, 7].map(server_mac));
+    }
+    assert_eq!((rig.connections(0), rig.connections(7)), (1, 1));
+    assert_eq!(rig.backends().iter().find(|b| b.id == 7).unwrap().total, 1, "it is the same flow");
+    rig.apply(|s| s.services[0].backends[0].max_connections = 2);
+    assert_eq!([1, 2].map(|port| goes(&mut rig, port)), [0, 0].map(server_mac));
+    assert_eq!((rig.connections(0), rig.connections(7)), (2, 0));
+}
+
+#[test]
 fn a_remote_fallback_takes_over_and_has_its_limit() {
     let mut service = service(Family::V4, Mode::Nat, 1);
     service.backends[0].max_connections = 2;
