@@ -1,5 +1,5 @@
 //! A key as the table holds it: what the stages for common packets carry along, made from a
-//! header without passing through a [`Key`](crate::Key).
+//! header without passing through a [`Key`].
 
 use crate::key::{KEY_WORDS, Key, MAPPED};
 
