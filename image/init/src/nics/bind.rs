@@ -6,6 +6,9 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+/// Lets vfio-pci have NICs without an IOMMU.
+const SWITCH: &str = "module/vfio/parameters/enable_unsafe_noiommu_mode";
+
 /// The kernel's side of a user-space driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Binding {
@@ -34,14 +37,9 @@ impl Binding {
         if has_iommu { Self::VfioPci } else { without }
     }
 
-    /// What becomes of NICs without an IOMMU. The kernel has a switch for it only if it can; it is
-    /// off until somebody who knows what that means puts it on.
+    /// What becomes of NICs without an IOMMU. The kernel has a switch for it only if it can.
     pub fn without_iommu(sys: &Path) -> Self {
-        let switch = sys.join("module/vfio/parameters/enable_unsafe_noiommu_mode");
-        match switch.exists() && fs::write(switch, "Y").is_ok() {
-            true => Self::VfioWithoutIommu,
-            false => Self::UioPciGeneric,
-        }
+        if sys.join(SWITCH).exists() { Self::VfioWithoutIommu } else { Self::UioPciGeneric }
     }
 
     /// Binds. The kernel probes a device by the driver that `driver_override` names, and says
@@ -55,6 +53,11 @@ impl Binding {
         let driver = self.driver();
         if bound(&folder).as_deref() == Some(driver) {
             return Ok(());
+        }
+        if self == Self::VfioWithoutIommu {
+            // Off until somebody who knows what that means puts it on; and where it is on, DPDK
+            // takes no NIC that is behind an IOMMU unless all are given physical addresses.
+            fs::write(sys.join(SWITCH), "Y")?;
         }
         // First: from then on no other driver takes it, such as one that is just being loaded.
         fs::write(folder.join("driver_override"), driver)?;
@@ -118,17 +121,21 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_that_can_do_without_an_iommu_is_told_to() {
-        let sys = tempfile::tempdir().unwrap();
-        let folder = sys.path().join("module/vfio/parameters");
-        fs::create_dir_all(&folder).unwrap();
+    fn a_kernel_that_can_do_without_an_iommu_is_told_to_when_a_nic_has_none() {
+        let sys = sys(&[("0000:00:02.0", "0x020000", "0x1af4", "0x1000")]);
+        let nic = &discover::nics(sys.path())[0];
         assert_eq!(Binding::without_iommu(sys.path()), Binding::UioPciGeneric);
-        let switch = folder.join("enable_unsafe_noiommu_mode");
+        let switch = sys.path().join(SWITCH);
+        fs::create_dir_all(switch.parent().unwrap()).unwrap();
         fs::write(&switch, "N").unwrap();
         let without = Binding::without_iommu(sys.path());
         assert_eq!(without, Binding::VfioWithoutIommu);
-        assert_eq!(fs::read_to_string(&switch).unwrap(), "Y");
         assert_eq!(Binding::for_nic(true, without), Binding::VfioPci);
         assert_eq!(Binding::for_nic(false, without), without);
+        // Whether they are bound is another question: there is no kernel here.
+        for (binding, expected) in [(Binding::VfioPci, "N"), (without, "Y")] {
+            let _ = binding.apply(sys.path(), nic);
+            assert_eq!(fs::read_to_string(&switch).unwrap(), expected);
+        }
     }
 }
