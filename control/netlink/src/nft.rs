@@ -21,7 +21,8 @@ use anyhow::{Context, Result, bail, ensure};
 pub fn shield(devices: &[&str]) -> Result<bool> {
     check(devices)?;
     let context = "cannot keep the kernel from reading the ports";
-    let rules = shield_rules(devices, &chains(&listed().context(context)?));
+    let rules =
+        shield_rules(devices, &chains(&nft(&["list", "chains", "netdev"], "").context(context)?));
     if !rules.is_empty() {
         run(&rules).context(context)?;
     }
@@ -88,17 +89,7 @@ fn chain_name(device: &str) -> String {
     name
 }
 
-/// All chains of the family of devices, as `nft` lists them.
-fn listed() -> Result<String> {
-    let mut command = Command::new("nft");
-    command.args(["list", "chains", "netdev"]).stdin(Stdio::null());
-    let output = command.output().context("cannot run nft (install nftables)")?;
-    let message = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "nft refused ({}): {}", output.status, message.trim());
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
-/// Those of the shield.
+/// The shield's of what `nft` lists.
 fn chains(listed: &str) -> Vec<Chain> {
     let (mut chains, mut is_ours) = (Vec::new(), false);
     for line in listed.lines().map(str::trim) {
@@ -149,22 +140,27 @@ pub(crate) fn check(names: &[&str]) -> Result<()> {
 }
 
 pub(crate) fn run(rules: &str) -> Result<()> {
+    nft(&["-f", "-"], rules).map(drop)
+}
+
+/// What the command says.
+fn nft(words: &[&str], input: &str) -> Result<String> {
     let mut child = Command::new("nft")
-        .args(["-f", "-"])
+        .args(words)
         .stdin(Stdio::piped())
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .context("cannot run nft (install nftables)")?;
     // The pipe closes when this is dropped.
-    let written = child.stdin.take().map(|mut input| input.write_all(rules.as_bytes()));
+    let written = child.stdin.take().map(|mut pipe| pipe.write_all(input.as_bytes()));
     let output = child.wait_with_output().context("cannot wait for nft")?;
     if !output.status.success() {
         let message = String::from_utf8_lossy(&output.stderr);
         bail!("nft refused ({}): {}", output.status, message.trim());
     }
     written.transpose().context("cannot write to nft")?;
-    Ok(())
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 #[cfg(test)]

@@ -93,6 +93,7 @@ fn flags(flags: TcpFlags) -> Flags {
 #[cfg(test)]
 mod tests {
     use super::*;
+
     /// Of every state word that there can be: settled means that nothing moves it.
     #[test]
     fn what_is_settled_stays() {
