@@ -1,11 +1,11 @@
 //! One entry of the table, as found.
 
-use crate::key::{Key, KeyKind};
+use crate::key::{IS_V4, Key, KeyKind};
 use crate::last_hop::LastHop;
 use crate::layout::{Class, Status, Unit};
 use crate::sync::Relaxed;
 use crate::tcp::Direction;
-use crate::words::Words;
+use crate::words::{self, Words};
 
 /// Time on the packet path: 10 ms units of the monotonic clock, wrapping.
 pub type Tick = u32;
@@ -99,19 +99,19 @@ impl<'t> Entry<'t> {
     /// The key it was inserted with.
     #[inline]
     pub fn key(&self) -> Key {
-        Key::from_words(self.first.key_words())
+        Key::from_words(&self.first.key_words())
     }
 
     /// The second key, whether or not the entry is found by it.
     #[inline]
     pub fn recipe(&self) -> Option<Key> {
-        (self.word & SHAPE != 0).then(|| Key::from_words(self.second.key_words()))
+        (self.word & SHAPE != 0).then(|| Key::from_words(&self.second.key_words()))
     }
 
     /// The second key, if the entry is found by it.
     #[inline]
     pub fn reply(&self) -> Option<Key> {
-        (self.word & SHAPE == SHAPE_REPLY).then(|| Key::from_words(self.second.key_words()))
+        (self.word & SHAPE == SHAPE_REPLY).then(|| Key::from_words(&self.second.key_words()))
     }
 
     /// Whether the entry is found by a second key.
@@ -123,20 +123,31 @@ impl<'t> Entry<'t> {
     /// The key of packets in the other direction, of a two-way entry.
     #[inline]
     pub fn opposite(&self, direction: Direction) -> Words {
-        Words(match direction {
-            Direction::Forward => self.second.key_words(),
-            Direction::Reply => self.first.key_words(),
-        })
+        Words(self.opposite_unit(direction).key_words())
+    }
+
+    /// The addresses and ports that such an entry's packets get, as a header has them, if they are
+    /// IPv4's: those of the other direction's key, turned round.
+    #[inline]
+    pub fn new_v4(&self, direction: Direction) -> Option<([u8; 8], [u8; 4])> {
+        let [first, .., last] = &self.opposite_unit(direction).key;
+        let (addresses, last) = (first.load(Relaxed), last.load(Relaxed));
+        let new = (addresses.rotate_left(32).to_le_bytes(), words::ports_reversed(last));
+        (last & IS_V4 != 0).then_some(new)
+    }
+
+    #[inline]
+    fn opposite_unit(&self, direction: Direction) -> &'t Unit {
+        match direction {
+            Direction::Forward => self.second,
+            Direction::Reply => self.first,
+        }
     }
 
     /// What it stands for.
     #[inline]
     pub fn kind(&self) -> KeyKind {
-        match (self.first.key[4].load(Relaxed) >> 40) as u8 {
-            1 => KeyKind::Fragment,
-            2 => KeyKind::Persistence,
-            _ => KeyKind::Connection,
-        }
+        KeyKind::of(self.first.key[4].load(Relaxed))
     }
 
     /// The backend.

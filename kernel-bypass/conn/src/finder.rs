@@ -32,6 +32,12 @@ impl Hint<'_> {
     /// Nowhere.
     pub const NOWHERE: Self = Self { cell: Cell(Cell::EMPTY), _held: PhantomData };
 
+    /// Whether it leads to an entry with one key. If not, to one with two, or nowhere.
+    #[inline]
+    pub const fn is_single(&self) -> bool {
+        !self.cell.is_double()
+    }
+
     /// Whether there was no such tag.
     #[inline]
     pub const fn is_nowhere(&self) -> bool {
@@ -97,25 +103,37 @@ impl<'t> Finder<'t> {
 
     /// The live entry that a hint points to, if it has this key. It may be elsewhere if not (two
     /// keys with one tag, or an entry made since): only [`Handle::lookup`] knows that.
-    #[inline]
+    // What it found is else handed over by memory, in other pieces than it is read in.
+    #[inline(always)]
     pub fn confirm(&self, hint: Hint<'t>, words: &Words) -> Option<Found<'t>> {
+        if hint.is_single() {
+            let entry = self.confirm_single(hint, words)?;
+            return Some(Found { entry, direction: Direction::Forward });
+        }
         if hint.is_nowhere() {
             return None;
         }
         let (number, is_second) = hint.cell.unit();
-        let unit = &self.units[number as usize];
+        let (unit, other) = (&self.units[number as usize], &self.units[number as usize ^ 1]);
         if !unit.has_key(&words.0) {
             return None;
         }
-        // The cell knows of the other one before the entry's line has come.
-        let other = match hint.cell.is_double() {
-            true => &self.units[number as usize ^ 1],
-            false => unit,
-        };
         let (entry, direction) = match is_second {
             true => (Entry::of(other, unit, hint.cell.entry()), Direction::Reply),
             false => (Entry::of(unit, other, number), Direction::Forward),
         };
         entry.is_live().then_some(Found { entry, direction })
+    }
+
+    /// The same of a hint that leads to an entry with one key; of another one, `None`.
+    #[inline(always)]
+    pub fn confirm_single(&self, hint: Hint<'t>, words: &Words) -> Option<Entry<'t>> {
+        if !hint.is_single() {
+            return None;
+        }
+        let (number, _) = hint.cell.unit();
+        let unit = &self.units[number as usize];
+        let entry = Entry::of(unit, unit, number);
+        (unit.has_key(&words.0) && entry.is_live()).then_some(entry)
     }
 }

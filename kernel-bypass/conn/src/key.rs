@@ -55,48 +55,82 @@ impl Key {
         Self { src: self.dst, dst: self.src, sport: self.dport, dport: self.sport, ..*self }
     }
 
+    /// The key as the table holds it: see [`Words`](crate::Words).
     #[inline]
     pub(crate) fn words(&self) -> [u64; KEY_WORDS] {
-        let word = |bytes: &[u8; 16], at: usize| {
-            let mut half = [0; 8];
-            half.copy_from_slice(&bytes[at..at + 8]);
-            u64::from_le_bytes(half)
-        };
-        [
-            word(&self.src, 0),
-            word(&self.src, 8),
-            word(&self.dst, 0),
-            word(&self.dst, 8),
-            u64::from(self.sport)
-                | u64::from(self.dport) << 16
-                | u64::from(self.proto) << 32
-                | (self.kind as u64) << 40
-                | u64::from(self.zone) << 48,
-        ]
-    }
-
-    pub(crate) fn from_words(words: [u64; KEY_WORDS]) -> Self {
-        let address = |low: u64, high: u64| {
-            let mut bytes = [0; 16];
-            bytes[..8].copy_from_slice(&low.to_le_bytes());
-            bytes[8..].copy_from_slice(&high.to_le_bytes());
-            bytes
-        };
-        let [src_low, src_high, dst_low, dst_high, rest] = words;
-        Self {
-            src: address(src_low, src_high),
-            dst: address(dst_low, dst_high),
-            sport: rest as u16,
-            dport: (rest >> 16) as u16,
-            proto: (rest >> 32) as u8,
-            kind: match (rest >> 40) as u8 {
-                1 => KeyKind::Fragment,
-                2 => KeyKind::Persistence,
-                _ => KeyKind::Connection,
-            },
-            zone: (rest >> 48) as u16,
+        let (src, dst) = (halves(&self.src), halves(&self.dst));
+        let (sport, dport) = (self.sport.to_be_bytes(), self.dport.to_be_bytes());
+        let last = u64::from(u16::from_le_bytes(sport))
+            | u64::from(u16::from_le_bytes(dport)) << 16
+            | u64::from(self.proto) << 32
+            | (self.kind as u64) << KIND_SHIFT
+            | u64::from(self.zone) << 48;
+        match is_mapped(src) && is_mapped(dst) {
+            true => [src[1] >> 32 | dst[1] >> 32 << 32, 0, 0, 0, last | IS_V4],
+            false => [src[0], src[1], dst[0], dst[1], last],
         }
     }
+
+    pub(crate) fn from_words(words: &[u64; KEY_WORDS]) -> Self {
+        let [_, _, _, _, last] = *words;
+        let (src, dst) = addresses(words);
+        let port = |shift: u32| u16::from_be_bytes(((last >> shift) as u16).to_le_bytes());
+        Self {
+            src,
+            dst,
+            sport: port(0),
+            dport: port(16),
+            proto: (last >> 32) as u8,
+            kind: KeyKind::of(last),
+            zone: (last >> 48) as u16,
+        }
+    }
+}
+
+impl KeyKind {
+    /// From the last of a key's words.
+    pub(crate) const fn of(last: u64) -> Self {
+        match last >> KIND_SHIFT & 0x7f {
+            1 => Self::Fragment,
+            2 => Self::Persistence,
+            _ => Self::Connection,
+        }
+    }
+}
+
+const KIND_SHIFT: u32 = 40;
+/// In a key's last word, whose kind has seven bits: both addresses are IPv4.
+pub(crate) const IS_V4: u64 = 1 << 47;
+/// What a mapped IPv4 address has in front, as the lower half of its second word.
+const MAPPED: u32 = 0xffff_0000;
+
+/// Source and destination.
+#[inline]
+pub(crate) fn addresses(words: &[u64; KEY_WORDS]) -> ([u8; 16], [u8; 16]) {
+    let [first, src_high, dst_low, dst_high, last] = *words;
+    if last & IS_V4 != 0 {
+        let mapped = |address: u64| whole(0, address << 32 | MAPPED as u64);
+        return (mapped(first), mapped(first >> 32));
+    }
+    (whole(first, src_high), whole(dst_low, dst_high))
+}
+
+/// Whether an address in two words is IPv4.
+#[inline]
+pub(crate) const fn is_mapped([low, high]: [u64; 2]) -> bool {
+    low == 0 && high as u32 == MAPPED
+}
+
+/// An address in two words.
+#[inline]
+pub(crate) const fn halves(bytes: &[u8; 16]) -> [u64; 2] {
+    let both = u128::from_le_bytes(*bytes);
+    [both as u64, (both >> 64) as u64]
+}
+
+#[inline]
+const fn whole(low: u64, high: u64) -> [u8; 16] {
+    ((high as u128) << 64 | low as u128).to_le_bytes()
 }
 
 /// An address as keys hold it.
@@ -120,38 +154,19 @@ impl Secrets {
     /// Folded multiplication: each part of the key is multiplied by a secret-masked other part,
     /// the 128-bit product folded to 64. The ports' part is folded twice: multiplied once only,
     /// neighbouring ports would hash to equal distances, which for some addresses means to few
-    /// buckets.
+    /// buckets. IPv4 has both addresses in one word, so that one multiplication takes in all of it.
     #[inline]
     pub fn hash(&self, words: &[u64; KEY_WORDS]) -> u64 {
-        if let Some(addresses) = v4_addresses(words) {
-            return self.hash_v4(addresses, words[4]);
-        }
         let s = &self.0;
+        if words[4] & IS_V4 != 0 {
+            return fold(fold(words[0] ^ s[0], words[4] ^ s[1]) ^ s[2], s[3]);
+        }
         let source = fold(words[0] ^ s[0], words[1] ^ s[1]);
         let destination = fold(words[2] ^ s[2], words[3] ^ s[3]);
         // The three parts do not wait for each other.
         let rest = fold(words[4] ^ s[4], s[5]);
         fold(source ^ rest, destination)
     }
-
-    /// The same for IPv4, where both addresses are one word (the source is the lower half).
-    #[inline]
-    pub fn hash_v4(&self, addresses: u64, last: u64) -> u64 {
-        let s = &self.0;
-        fold(fold(addresses ^ s[0], last ^ s[1]) ^ s[2], s[3])
-    }
-}
-
-/// What a mapped IPv4 address has in front, as the lower half of its second word.
-pub(crate) const MAPPED: u64 = 0xffff_0000;
-
-/// Both addresses, if they are IPv4.
-#[inline]
-fn v4_addresses(words: &[u64; KEY_WORDS]) -> Option<u64> {
-    const FRONT: u64 = 0xffff_ffff;
-    let [a, b, c, d, _] = *words;
-    let v4 = a | c | ((b ^ MAPPED) & FRONT) | ((d ^ MAPPED) & FRONT) == 0;
-    v4.then_some(b >> 32 | d & !FRONT)
 }
 
 #[inline]
@@ -175,7 +190,7 @@ mod tests {
             kind: KeyKind::Persistence,
             zone: 0xabcd,
         };
-        assert_eq!(Key::from_words(key.words()), key);
+        assert_eq!(Key::from_words(&key.words()), key);
         assert_eq!(key.reversed().reversed(), key);
         assert_ne!(key.reversed(), key);
     }

@@ -16,9 +16,7 @@ impl LastHop {
     #[inline]
     pub const fn new(port: u8, vlan: Option<u16>, mac: [u8; 6]) -> Self {
         let [a, b, c, d, e, f] = mac;
-        // As a frame is read: four bytes and two.
-        let (high, low) = (u32::from_be_bytes([a, b, c, d]), u16::from_be_bytes([e, f]));
-        let mac = (high as u64) << 16 | low as u64;
+        let mac = u64::from_le_bytes([a, b, c, d, e, f, 0, 0]);
         let vlan = match vlan {
             Some(id) => (id & 0xfff) as u64,
             None => 0,
@@ -55,7 +53,7 @@ impl LastHop {
     /// The MAC address.
     #[inline]
     pub const fn mac(self) -> [u8; 6] {
-        let [_, _, a, b, c, d, e, f] = self.0.to_be_bytes();
+        let [a, b, c, d, e, f, _, _] = self.0.to_le_bytes();
         [a, b, c, d, e, f]
     }
 }

@@ -1,7 +1,7 @@
 //! What lies where in a segment. Everything is an atomic word, so that any process may read any
 //! byte at any time.
 
-use crate::key::KEY_WORDS;
+use crate::key::{IS_V4, KEY_WORDS};
 use crate::memory::matching;
 use crate::order::CELL_READ;
 use crate::sync::{AtomicU32, AtomicU64, Relaxed};
@@ -51,10 +51,11 @@ impl Unit {
     /// Whether this is the unit of exactly this key.
     #[inline]
     pub fn has_key(&self, words: &[u64; KEY_WORDS]) -> bool {
-        // All of it in one go: a key whose tag was found is nearly always the right one.
         let [a, b, c, d, e] = &self.key;
         let differ = |word: &AtomicU64, n: usize| word.load(Relaxed) ^ words[n];
-        differ(a, 0) | differ(b, 1) | differ(c, 2) | differ(d, 3) | differ(e, 4) == 0
+        // The last word says whether there is more.
+        differ(a, 0) | differ(e, 4) == 0
+            && (words[4] & IS_V4 != 0 || differ(b, 1) | differ(c, 2) | differ(d, 3) == 0)
     }
 
     pub fn set_key(&self, words: &[u64; KEY_WORDS]) {
@@ -143,9 +144,9 @@ impl Cell {
         (place >> 2, place & 1 == 1)
     }
 
-    /// Whether the entry has two units.
+    /// Whether the entry has two units; true of an empty cell.
     #[inline]
-    pub fn is_double(self) -> bool {
+    pub const fn is_double(self) -> bool {
         (self.0 as u32).wrapping_sub(1) & 2 != 0
     }
 }

@@ -70,10 +70,15 @@ fn a_two_way_entry_is_found_from_both_sides() {
 fn a_hint_leads_to_the_entry() {
     let table = table();
     let handle = table.handle().unwrap();
-    let client = |n: u32| (0x0a00_0000 + n).to_be_bytes();
-    let (there, back) = ([4, 0, 0, 80], [0, 80, 4, 0]);
-    let forward = |n| Words::v4(client(n), [10, 0, 0, 1], there, 6);
-    let reply = |n| Words::v4([10, 0, 0, 1], client(n), back, 6);
+    let words = |addresses: [u32; 2], ports| {
+        let [[a, b, c, d], [e, f, g, h]] = addresses.map(u32::to_be_bytes);
+        let mut words = Words::NONE;
+        words.set_v4([a, b, c, d, e, f, g, h], ports, 6);
+        words
+    };
+    let (client, service) = (|n: u32| 0x0a00_0000 + n, 0x0a00_0001);
+    let forward = |n| words([client(n), service], [4, 0, 0, 80]);
+    let reply = |n| words([service, client(n)], [0, 80, 4, 0]);
     for n in 0..MOST / 2 {
         let other = if n % 2 == 0 { Other::None } else { Other::Reply(key(n).reversed()) };
         assert!(handle.insert(handle.hash(&key(n)), &new(key(n), other)).is_ok());
@@ -87,8 +92,9 @@ fn a_hint_leads_to_the_entry() {
         assert_eq!(found.is_some(), n % 2 == 1);
         let Some(Found { entry, direction }) = found else { continue };
         assert_eq!((entry.key(), direction), (key(n), Direction::Reply));
-        assert!(entry.is_two_way() && entry.opposite(Direction::Reply) == forward(n));
-        assert!(entry.opposite(Direction::Forward) == reply(n));
+        assert!(entry.is_two_way());
+        assert_eq!(entry.opposite(Direction::Reply).key(), forward(n).key());
+        assert_eq!(entry.opposite(Direction::Forward).key(), reply(n).key());
     }
     assert!(confirm(&forward(MOST)).is_none());
     // Found by its hint, and gone since.

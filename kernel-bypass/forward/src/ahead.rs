@@ -6,9 +6,9 @@ use crate::{
     Output,
     classify::{Look, Subject},
     fresh::{Picked, Translation, reply_key, translation},
+    glance::{Glance, Glances},
     mode::{nat, snat},
     pass::Pass,
-    short::{Glance, Glances},
     state,
 };
 use api::{BackendId, ServiceId};
@@ -51,7 +51,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         while left != 0 {
             let at = left.trailing_zeros() as usize;
             left &= left - 1;
-            let (Some(glance), Some(hint)) = (glances.at(at), hints.get(at)) else { break };
+            let (Some(glance), Some(hint)) = (glances.each().get(at), hints.get(at)) else { break };
             if hint.is_nowhere()
                 && let Some((service, picked)) = self.choose(glance)
             {

@@ -5,10 +5,10 @@ use crate::{
     ahead::Ahead,
     answers::Answers,
     classify::{self, Look, Subject},
+    glance::Glances,
     held::Held,
     pass::{Ingress, Pass, Side},
     probe,
-    short::Glances,
     sweep::{self, Sweeper},
 };
 use api::{DropReason, Mac, PortId, PuntReason};
@@ -16,7 +16,7 @@ use conn::{Handle, Hint, Tick};
 use nic::{BURST, Burst, Pool};
 use plan::Plan;
 use std::{marker::PhantomData, mem, sync::Arc};
-use wire::Packet;
+use wire::{Packet, mac};
 
 /// One worker's share of the work. Nothing in it is shared but the connection table.
 ///
@@ -24,7 +24,7 @@ use wire::Packet;
 pub struct Balancer<P> {
     table: Handle,
     counts: Arc<Counts>,
-    macs: heapless::Vec<Mac, { api::MAX_PORTS }>,
+    macs: heapless::Vec<mac::Word, { api::MAX_PORTS }>,
     answers: Answers,
     held: Held<P>,
     /// What has been looked at, and waits while the memory brings what the rest needs.
@@ -82,7 +82,7 @@ impl<P: Packet> Balancer<P> {
         Self {
             table: setup.table,
             counts: setup.counts,
-            macs: setup.macs.iter().copied().take(api::MAX_PORTS).collect(),
+            macs: setup.macs.iter().take(api::MAX_PORTS).map(|mac| mac::Word::new(*mac)).collect(),
             answers: Answers::new(setup.seed),
             held: Held::new(),
             waiting: Looked::none(),
@@ -279,7 +279,7 @@ impl<P: Packet> Balancer<P> {
     }
 
     /// Our own address at a port; of a port that does not exist, one that no station has.
-    fn own(&self, port: PortId) -> Mac {
+    fn own(&self, port: PortId) -> mac::Word {
         self.macs.get(usize::from(port)).copied().unwrap_or_default()
     }
 
@@ -346,7 +346,7 @@ impl<P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'_, P, O, A> {
     #[inline(never)]
     pub fn long(&mut self, packet: P) {
         let own = self.macs.get(usize::from(self.ingress.port)).copied().unwrap_or_default();
-        let look = classify::from_wire(&packet, &own, self.table);
+        let look = classify::from_wire(&packet, own, self.table);
         self.handle(packet, &look);
     }
 

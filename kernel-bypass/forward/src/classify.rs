@@ -1,10 +1,10 @@
 //! First stage: what is this frame, and under which key would the table know it?
 
 use crate::{Step, Verdict, fate::lost};
-use api::{DropReason, Mac, PuntReason};
+use api::{DropReason, PuntReason};
 use conn::{Handle, Key, KeyKind};
 use wire::{
-    Fragment, Frame, IpVersion, L4, Malformed, Packet, Parsed, RxChecksum, icmp::Inner, is_v4,
+    Fragment, Frame, IpVersion, L4, Malformed, Packet, Parsed, RxChecksum, icmp::Inner, is_v4, mac,
 };
 
 /// A packet that has to be looked up. Small, because a burst of them is kept; what is rarely
@@ -33,7 +33,7 @@ pub(crate) enum Subject {
 
 /// Classifies a frame that came in at a port with this MAC.
 #[inline]
-pub(crate) fn from_wire(packet: &impl Packet, own: &Mac, table: &Handle) -> Step<Look> {
+pub(crate) fn from_wire(packet: &impl Packet, own: mac::Word, table: &Handle) -> Step<Look> {
     if !packet.contiguous() {
         return lost(DropReason::Segmented);
     }
@@ -41,7 +41,7 @@ pub(crate) fn from_wire(packet: &impl Packet, own: &Mac, table: &Handle) -> Step
         return lost(DropReason::Malformed);
     };
     let group = destination[0] & 1 == 1;
-    if !group && destination != own {
+    if !group && mac::Word::new(*destination) != own {
         return lost(DropReason::OtherHost);
     }
     let parsed = parse(packet)?;

@@ -143,25 +143,37 @@ impl Counts {
         }
     }
 
+    /// Where the packets of backends are counted.
     #[inline]
-    pub(crate) fn for_backend(&self, backend: BackendId, bytes: u16) {
-        if let Some(counts) = self.backends.get(backend as usize) {
+    pub(crate) fn tally(&self) -> Tally<'_> {
+        Tally(&self.backends)
+    }
+
+    #[inline]
+    fn port(&self, port: PortId) -> Option<&PortCounts> {
+        self.ports.get(usize::from(port)).map(|padded| &**padded)
+    }
+}
+
+/// The counters of packets to and from backends, by number.
+#[derive(Clone, Copy)]
+pub(crate) struct Tally<'a>(&'a [BackendCounts]);
+
+impl Tally<'_> {
+    #[inline]
+    pub fn for_backend(self, backend: BackendId, bytes: u16) {
+        if let Some(counts) = self.0.get(backend as usize) {
             add(&counts.packets, 1);
             add(&counts.bytes, u64::from(bytes));
         }
     }
 
     #[inline]
-    pub(crate) fn by_backend(&self, backend: BackendId, bytes: u16) {
-        if let Some(counts) = self.backends.get(backend as usize) {
+    pub fn by_backend(self, backend: BackendId, bytes: u16) {
+        if let Some(counts) = self.0.get(backend as usize) {
             add(&counts.reply_packets, 1);
             add(&counts.reply_bytes, u64::from(bytes));
         }
-    }
-
-    #[inline]
-    fn port(&self, port: PortId) -> Option<&PortCounts> {
-        self.ports.get(usize::from(port)).map(|padded| &**padded)
     }
 }
 
@@ -262,10 +274,10 @@ mod tests {
     fn workers_are_added_up() {
         let (one, two) = (Counts::new(1, 3), Counts::new(1, 3));
         one.connected(2);
-        one.for_backend(2, 40);
-        two.for_backend(2, 60);
-        two.by_backend(2, 7);
-        two.for_backend(99, 1);
+        one.tally().for_backend(2, 40);
+        two.tally().for_backend(2, 60);
+        two.tally().by_backend(2, 7);
+        two.tally().for_backend(99, 1);
         one.sent(0, 1, 60);
         two.sent(0, 1, 70);
         let rows = backend_totals(&[&one, &two], |id| u32::from(id == 1) * 5);

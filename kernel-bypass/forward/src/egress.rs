@@ -43,7 +43,7 @@ impl<P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'_, P, O, A> {
         let Some(own) = self.macs.get(usize::from(port)) else {
             return lost(DropReason::UnknownPort);
         };
-        mac::set(packet.bytes_mut(), &to, own);
+        mac::set_words(packet.bytes_mut(), mac::Word::new(to), *own);
         Ok(port)
     }
 

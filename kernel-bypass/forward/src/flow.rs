@@ -88,7 +88,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
             (None, Mode::Tun) => self.tun(packet, look, backend),
             (None, _) => self.dr(packet, parsed, backend),
         }?;
-        self.counts.for_backend(entry.backend(), parsed.l3_len);
+        self.counts.tally().for_backend(entry.backend(), parsed.l3_len);
         Ok(verdict)
     }
 
@@ -113,7 +113,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         self.note(look, || Route::to_client(&entry));
         let hop = entry.last_hop();
         let verdict = self.nat_reply(packet, parsed, &towards_client(&entry.key()), hop)?;
-        self.counts.by_backend(entry.backend(), parsed.l3_len);
+        self.counts.tally().by_backend(entry.backend(), parsed.l3_len);
         Ok(verdict)
     }
 

@@ -123,7 +123,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         let rewrite = noted.recipe().map(|key| as_sent(&key));
         if let Some(rewrite) = rewrite.filter(|_| noted.flags() & TO_CLIENT != 0) {
             let verdict = self.nat_reply(packet, parsed, &rewrite, noted.last_hop())?;
-            self.counts.by_backend(noted.backend(), parsed.l3_len);
+            self.counts.tally().by_backend(noted.backend(), parsed.l3_len);
             return Ok(verdict);
         }
         let verdict = match (rewrite, backend.mode) {
@@ -131,7 +131,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
             (None, Mode::Tun) => self.tun(packet, look, backend),
             (None, _) => self.dr(packet, parsed, backend),
         }?;
-        self.counts.for_backend(noted.backend(), parsed.l3_len);
+        self.counts.tally().for_backend(noted.backend(), parsed.l3_len);
         Ok(verdict)
     }
 

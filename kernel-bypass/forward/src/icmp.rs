@@ -62,7 +62,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         backend: &BackendPlan,
     ) -> Step<Verdict> {
         let parsed = &look.parsed;
-        self.counts.for_backend(entry.backend(), parsed.l3_len);
+        self.counts.tally().for_backend(entry.backend(), parsed.l3_len);
         let reply = match (entry.reply(), backend.mode) {
             (Some(reply), _) => reply,
             (None, Mode::Tun) => return self.tun(packet, look, backend),
@@ -91,7 +91,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         entry: &Entry,
     ) -> Step<Verdict> {
         let (parsed, key) = (&look.parsed, entry.key());
-        self.counts.by_backend(entry.backend(), parsed.l3_len);
+        self.counts.tally().by_backend(entry.backend(), parsed.l3_len);
         icmp::translate_inner(
             packet.bytes_mut(),
             parsed,

@@ -12,6 +12,7 @@ mod fate;
 mod flow;
 mod fragment;
 mod fresh;
+mod glance;
 mod held;
 mod icmp;
 mod limiter;

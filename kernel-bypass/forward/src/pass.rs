@@ -1,9 +1,10 @@
 //! What the stages share while they work on packets: the plan, the table, the counters, the way out.
 
 use crate::{Answers, Counts, Fate, Held, Origin, Output, Verdict, classify::Look};
-use api::{DropReason, Mac, PortId};
+use api::{DropReason, PortId};
 use conn::{Handle, Tick};
 use plan::{Candidate, Gauge, Plan};
+use wire::mac;
 
 /// One call's view of the world. Made per burst, costs nothing.
 pub(crate) struct Pass<'a, P, O, A> {
@@ -12,7 +13,7 @@ pub(crate) struct Pass<'a, P, O, A> {
     pub ingress: Ingress,
     pub table: &'a Handle,
     pub counts: &'a Counts,
-    pub macs: &'a [Mac],
+    pub macs: &'a [mac::Word],
     pub answers: &'a mut Answers,
     pub held: &'a mut Held<P>,
     pub pool: &'a mut A,

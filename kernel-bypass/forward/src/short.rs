@@ -1,170 +1,39 @@
-//! The short way of the packets that nearly all are: recognised at a glance, of a connection that
-//! is there, to a backend that serves, and not asking for a new one. Whatever is different in any
-//! respect goes the long way, which alone decides; nothing is changed or counted before that is sure.
+//! The last stage of the short way, for the packets that nearly all are: recognised at a glance, of
+//! a connection that is there, to a backend that serves, and not asking for a new one. Whatever is
+//! different in any respect goes the long way, which alone decides; nothing is changed or counted
+//! before that is sure.
 
-use crate::{Origin, Output, ahead::Ahead, fate::Fate, pass::Pass, state};
-use api::{Mac, PortId};
-use conn::{Direction, Finder, Found, Hint, LastHop, Words};
-use nic::{BURST, Burst, Pool};
-use plan::Way;
+use crate::{
+    Origin, Output,
+    ahead::Ahead,
+    counts::Tally,
+    fate::Fate,
+    glance::{Glance, Glances},
+    pass::Pass,
+    state,
+};
+use api::PortId;
+use conn::{Direction, Entry, Finder, Found, Hint, LastHop, Tick};
+use nic::{Burst, Pool};
+use plan::{Short, Way};
 use wire::{
-    Packet, RxChecksum, TcpFlags, mac, proto,
+    Packet, mac, proto,
     short::{self, New, Outer, Traits},
 };
 
 /// TTL of outer headers, as in the long way.
 const OUTER_TTL: u8 = 64;
 
-/// A recognised packet, between the stages of a burst: a cache line.
+/// What the packets of a burst need, at hand: found again for each, it would be a tenth of the work.
 #[derive(Clone, Copy)]
-pub(crate) struct Glance {
-    pub words: Words,
-    pub hash: u64,
-    pub traits: Traits,
-}
-
-/// What the first stage found out about a burst. Kept from burst to burst, so that room for it is
-/// not made anew.
-pub(crate) struct Glances {
-    each: [Glance; BURST],
-    /// Which of them were recognised, as bits.
-    common: u32,
-    /// Which of those ask for a new connection.
-    asking: u32,
-}
-
-const _: () = assert!(BURST <= u32::BITS as usize);
-
-/// Our own address in front of a frame, as its first eight bytes are read.
-#[derive(Clone, Copy)]
-pub(crate) struct Own(u64);
-
-impl Own {
-    const MASK: u64 = 0xffff_ffff_ffff;
-
-    pub const fn new([a, b, c, d, e, f]: Mac) -> Self {
-        Self(u64::from_le_bytes([a, b, c, d, e, f, 0, 0]))
-    }
-
-    #[inline]
-    fn is_in(self, frame: &[u8]) -> bool {
-        match frame.first_chunk() {
-            Some(start) => u64::from_le_bytes(*start) & Self::MASK == self.0,
-            None => false,
-        }
-    }
-}
-
-impl Glances {
-    pub fn new() -> Self {
-        let traits = Traits { l3_len: 0, proto: 0, tcp_flags: TcpFlags::empty(), v6: false };
-        let none = Glance { words: Words::v4([0; 4], [0; 4], [0; 4], 0), hash: 0, traits };
-        Self { each: [none; BURST], common: 0, asking: 0 }
-    }
-
-    /// First stage: recognises packets to this station. Returns the length of all frames.
-    // Each stage is a function of its own, so that it has the registers for itself.
-    #[inline(never)]
-    pub fn look<P: Packet>(&mut self, burst: &Burst<P>, own: Mac, finder: &Finder) -> usize {
-        let own = Own::new(own);
-        let (mut common, mut flags, mut bit, mut bytes) = (0, TcpFlags::empty(), 1, 0);
-        for (packet, glance) in burst.iter().zip(&mut self.each) {
-            bytes += packet.bytes().len();
-            if recognise(packet, own, finder, glance) {
-                common |= bit;
-                flags |= glance.traits.tcp_flags;
-            }
-            bit <<= 1;
-        }
-        (self.common, self.asking) = (common, 0);
-        if flags.contains(TcpFlags::SYN) {
-            self.look_for_askers(finder);
-        }
-        bytes
-    }
-
-    /// A new connection's key may come into either bucket, and is in neither.
-    // Not in the loop over all, which has enough to keep in registers.
-    #[cold]
-    #[inline(never)]
-    fn look_for_askers(&mut self, finder: &Finder) {
-        for (at, glance) in self.each.iter().enumerate() {
-            if self.common >> at & 1 == 1 && glance.asks() {
-                finder.prefetch_second(glance.hash);
-                self.asking |= 1 << at;
-            }
-        }
-    }
-
-    /// Second stage: where their connections may be. What was not recognised gets a hint, too, from
-    /// an earlier burst's hash, which nobody follows.
-    #[inline(never)]
-    pub fn hints<'t>(&self, finder: &Finder<'t>, hints: &mut [Hint<'t>]) {
-        for (glance, hint) in self.each.iter().zip(hints) {
-            *hint = finder.hint(glance.hash);
-        }
-    }
-
-    /// Those that ask for a new connection, as bits.
-    pub const fn asking(&self) -> u32 {
-        self.asking
-    }
-
-    /// What was recognised at this place of the burst.
-    pub fn at(&self, at: usize) -> Option<&Glance> {
-        self.each.get(at)
-    }
-
-    /// How many were recognised.
-    pub const fn common(&self) -> usize {
-        self.common.count_ones() as usize
-    }
-}
-
-/// Whether the packet is a common one to this station; if so, `glance` becomes what it is.
-#[inline]
-fn recognise(packet: &impl Packet, own: Own, finder: &Finder, glance: &mut Glance) -> bool {
-    let frame = packet.bytes();
-    let verified = match packet.rx_checksum() {
-        RxChecksum::Good => true,
-        RxChecksum::Unknown => false,
-        RxChecksum::Bad => return false,
-    };
-    if !own.is_in(frame) || !packet.contiguous() {
-        return false;
-    }
-    let Some(t) = short::v4(frame, verified) else { return recognise_v6(frame, finder, glance) };
-    let words = Words::v4(t.src, t.dst, t.ports, t.traits.proto);
-    *glance = Glance { hash: finder.hash(&words), words, traits: t.traits };
-    true
-}
-
-// Not inline: where both families' words meet in one place, they are copied there, in other pieces
-// than they were written in, which costs more than all the rest.
-#[inline(never)]
-fn recognise_v6(frame: &[u8], finder: &Finder, glance: &mut Glance) -> bool {
-    let Some(t) = short::v6(frame) else { return false };
-    let words = Words::v6(&t.src, &t.dst, t.ports, t.traits.proto);
-    // Not on the wire, and in our keys they mean IPv4.
-    if words.any_v4() {
-        return false;
-    }
-    *glance = Glance { hash: finder.hash(&words), words, traits: t.traits };
-    true
-}
-
-impl Glance {
-    /// Neither opens a connection nor ends one.
-    #[inline]
-    fn is_quiet(&self) -> bool {
-        !self.traits.tcp_flags.intersects(TcpFlags::SYN.union(TcpFlags::FIN).union(TcpFlags::RST))
-    }
-
-    /// Asks for a new connection.
-    #[inline]
-    const fn asks(&self) -> bool {
-        state::asks(self.traits.tcp_flags)
-    }
+struct Desk<'a> {
+    finder: &'a Finder<'a>,
+    shorts: &'a [Short],
+    macs: &'a [mac::Word],
+    tally: Tally<'a>,
+    /// Where they came in.
+    port: PortId,
+    now: Tick,
 }
 
 /// Packets at the front of a burst that are done but for sending.
@@ -185,7 +54,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         burst: &mut Burst<P>,
         glances: &Glances,
         hints: &[Hint<'a>],
-        finder: &Finder<'a>,
+        finder: &'a Finder<'a>,
         ahead: &Ahead,
     ) {
         // All of them, before those are taken back that prove to be different.
@@ -207,21 +76,23 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         burst: &mut Burst<P>,
         glances: &Glances,
         hints: &[Hint<'a>],
-        finder: &Finder<'a>,
+        finder: &'a Finder<'a>,
     ) -> Run {
-        let (mut common, mut by, mut len) = (glances.common, None, 0);
-        for (packet, (glance, hint)) in burst.iter_mut().zip(glances.each.iter().zip(hints)) {
-            if common & 1 == 0 {
-                break;
+        let desk = self.desk(finder);
+        let stages = glances.each().iter().zip(hints).take(glances.common_in_front());
+        let mut run = Run { len: 0, by: PortId::MAX, odd: None };
+        for (packet, (glance, hint)) in burst.iter_mut().zip(stages) {
+            let Some(port) = self.known(&desk, packet, glance, *hint) else { break };
+            if port != run.by {
+                if run.len != 0 {
+                    run.odd = Some(port);
+                    break;
+                }
+                run.by = port;
             }
-            let Some(port) = self.known(packet, glance, *hint, finder) else { break };
-            if port != *by.get_or_insert(port) {
-                return Run { len, by: by.unwrap_or(port), odd: Some(port) };
-            }
-            common >>= 1;
-            len += 1;
+            run.len += 1;
         }
-        Run { len, by: by.unwrap_or_default(), odd: None }
+        run
     }
 
     /// Sends the packets of a run, and does the others one by one.
@@ -232,26 +103,26 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         run: &Run,
         glances: &Glances,
         hints: &[Hint<'a>],
-        finder: &Finder<'a>,
+        finder: &'a Finder<'a>,
         ahead: &Ahead,
     ) {
         let origin = Origin { port: self.ingress.port, fate: Fate::Forwarded };
-        let mut common = glances.common;
-        let stages = glances.each.iter().zip(hints).enumerate();
+        let desk = self.desk(finder);
+        let stages = glances.each().iter().zip(hints).enumerate();
         for (mut packet, (at, (glance, hint))) in burst.drain(..).zip(stages) {
             let done = if at < run.len {
                 Some(run.by)
             } else if let (true, Some(by)) = (at == run.len, run.odd) {
                 Some(by)
-            } else if common & 1 == 1 {
-                self.known(&mut packet, glance, *hint, finder)
+            } else if glances.is_common(at) {
+                self.known(&desk, &mut packet, glance, *hint)
             } else {
                 None
             };
             match done {
                 Some(by) => self.out.wire(by, packet, origin),
                 None => {
-                    if common & 1 == 1 {
+                    if glances.is_common(at) {
                         self.counts.not_forwarded(self.ingress.port);
                     }
                     match ahead.of(at) {
@@ -260,111 +131,181 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
                     }
                 }
             }
-            common >>= 1;
         }
     }
 
-    // Into both loops: the words of a glance would else be handed over by memory.
-    #[inline(always)]
-    fn known(
-        &mut self,
-        packet: &mut P,
-        glance: &Glance,
-        hint: Hint<'a>,
-        finder: &Finder<'a>,
-    ) -> Option<PortId> {
-        let found = finder.confirm(hint, &glance.words)?;
-        self.short(packet, glance, found)
+    fn desk(&self, finder: &'a Finder<'a>) -> Desk<'a> {
+        Desk {
+            finder,
+            shorts: self.plan.shorts(),
+            macs: self.macs,
+            tally: self.counts.tally(),
+            port: self.ingress.port,
+            now: self.now,
+        }
     }
 
     /// Does everything that is to be done to the packet but sending it. `None`: it goes the long
     /// way, and is as it was.
+    // Into both loops: the words of a glance would else be handed over by memory.
     #[inline(always)]
-    fn short(&mut self, packet: &mut P, glance: &Glance, found: Found<'a>) -> Option<PortId> {
-        if !glance.is_quiet() || !state::is_settled(found.entry.state()) {
-            return self.moving(packet, glance, found);
+    fn known(
+        &mut self,
+        desk: &Desk<'a>,
+        packet: &mut P,
+        glance: &Glance,
+        hint: Hint<'a>,
+    ) -> Option<PortId> {
+        // By the hint, which is known before the entry is; the connections of a burst are mostly of
+        // one kind.
+        if hint.is_single() {
+            let entry = desk.finder.confirm_single(hint, &glance.words)?;
+            match is_settled(glance, entry) {
+                true => self.one_way(desk, packet, glance, entry),
+                false => {
+                    let found = Found { entry, direction: Direction::Forward };
+                    self.moving(desk, packet, glance, found)
+                }
+            }
+        } else {
+            let found = desk.finder.confirm(hint, &glance.words)?;
+            match is_settled(glance, found.entry) {
+                true => self.two_way(desk, packet, glance, found),
+                false => self.moving(desk, packet, glance, found),
+            }
         }
-        self.pass_on(packet, glance, found)
     }
 
     /// The same for a packet that may open or end its connection.
     // Not inline, so that the others do not carry along whether it does.
     #[inline(never)]
-    fn moving(&mut self, packet: &mut P, glance: &Glance, found: Found<'a>) -> Option<PortId> {
+    fn moving(
+        &mut self,
+        desk: &Desk<'a>,
+        packet: &mut P,
+        glance: &Glance,
+        found: Found<'a>,
+    ) -> Option<PortId> {
         let backend = self.plan.backend(found.entry.backend()).filter(|_| !glance.asks())?;
-        let port = self.pass_on(packet, glance, found)?;
+        let port = match found.entry.is_two_way() {
+            true => self.two_way(desk, packet, glance, found),
+            false => self.one_way(desk, packet, glance, found.entry),
+        }?;
         let tcp = (glance.traits.proto == proto::TCP).then_some(glance.traits.tcp_flags);
         self.advance_state(found.entry, found.direction, tcp, backend);
         Some(port)
     }
 
+    /// To a real server that answers the client by itself.
     #[inline(always)]
-    fn pass_on(&mut self, packet: &mut P, glance: &Glance, found: Found<'a>) -> Option<PortId> {
-        let entry = found.entry;
-        let backend = self.plan.short(entry.backend())?;
-        let two_way = entry.is_two_way();
-        let port = match (backend.way, found.direction) {
-            (Way::Direct, Direction::Forward) if !two_way => {
-                let own = self.leaves(glance, backend.port, backend.room)?;
-                mac::set(packet.bytes_mut(), &backend.mac, &own);
-                backend.port
-            }
-            (Way::Translate, Direction::Forward) if two_way => {
-                let own = self.leaves(glance, backend.port, backend.room)?;
-                let from = LastHop::new(self.ingress.port, None, mac::source(packet.bytes()));
-                translate(packet, &glance.traits, &entry.opposite(Direction::Forward))?;
-                entry.set_last_hop(from);
-                mac::set(packet.bytes_mut(), &backend.mac, &own);
-                backend.port
-            }
-            (Way::Translate, Direction::Reply) => {
-                let hop = entry.last_hop();
-                let port = hop.port().filter(|_| hop.vlan().is_none())?;
-                let own = self.leaves(glance, port, self.plan.port(port)?.mtu)?;
-                translate(packet, &glance.traits, &entry.opposite(Direction::Reply))?;
-                mac::set(packet.bytes_mut(), &hop.mac(), &own);
-                port
-            }
-            (Way::Enclose { src, dst }, Direction::Forward) if !two_way => {
-                let own = self.leaves(glance, backend.port, backend.room)?;
+    fn one_way(
+        &mut self,
+        desk: &Desk<'a>,
+        packet: &mut P,
+        glance: &Glance,
+        entry: Entry<'a>,
+    ) -> Option<PortId> {
+        let backend = desk.backend(entry)?;
+        let own = desk.leaves(glance, backend.port, backend.room)?;
+        let to = mac::Word::padded(backend.mac);
+        match backend.way {
+            Way::Direct => mac::set_words(packet.bytes_mut(), to, own),
+            Way::Enclose { src, dst } => {
                 let outer = Outer { src, dst, ttl: OUTER_TTL, id: self.answers.outer_id() };
-                short::enclose(packet, &glance.traits, &outer, backend.mac, own).then_some(())?;
-                backend.port
+                short::enclose(packet, &glance.traits, &outer, to, own).then_some(())?;
             }
             _ => return None,
-        };
-        entry.touch(self.now);
-        match found.direction {
-            Direction::Forward => self.counts.for_backend(entry.backend(), glance.traits.l3_len),
-            Direction::Reply => self.counts.by_backend(entry.backend(), glance.traits.l3_len),
         }
+        entry.touch(desk.now);
+        desk.tally.for_backend(entry.backend(), glance.traits.l3_len);
+        Some(backend.port)
+    }
+
+    /// To a real server whose answers pass here, and these answers.
+    #[inline(always)]
+    fn two_way(
+        &mut self,
+        desk: &Desk<'a>,
+        packet: &mut P,
+        glance: &Glance,
+        Found { entry, direction }: Found<'a>,
+    ) -> Option<PortId> {
+        let backend = desk.backend(entry).filter(|_| entry.is_two_way())?;
+        if backend.way != Way::Translate {
+            return None;
+        }
+        let traits = &glance.traits;
+        let port = match direction {
+            Direction::Forward => {
+                let own = desk.leaves(glance, backend.port, backend.room)?;
+                let from = LastHop::new(desk.port, None, mac::source(packet.bytes()));
+                translate(packet, traits, entry, direction)?;
+                entry.set_last_hop(from);
+                mac::set_words(packet.bytes_mut(), mac::Word::padded(backend.mac), own);
+                desk.tally.for_backend(entry.backend(), traits.l3_len);
+                backend.port
+            }
+            Direction::Reply => {
+                let hop = entry.last_hop();
+                let port = hop.port().filter(|_| hop.vlan().is_none())?;
+                let own = desk.leaves(glance, port, self.plan.port(port)?.mtu)?;
+                translate(packet, traits, entry, direction)?;
+                mac::set_words(packet.bytes_mut(), mac::Word::new(hop.mac()), own);
+                desk.tally.by_backend(entry.backend(), traits.l3_len);
+                port
+            }
+        };
+        entry.touch(desk.now);
         Some(port)
+    }
+}
+
+impl<'a> Desk<'a> {
+    #[inline]
+    fn backend(&self, entry: Entry) -> Option<&'a Short> {
+        self.shorts.get(entry.backend() as usize)
     }
 
     /// Our own address at the port that the packet leaves by, if it fits there.
     #[inline]
-    fn leaves(&self, glance: &Glance, port: PortId, room: u16) -> Option<Mac> {
+    fn leaves(&self, glance: &Glance, port: PortId, room: u16) -> Option<mac::Word> {
         let own = self.macs.get(usize::from(port)).copied()?;
         (glance.traits.l3_len <= room).then_some(own)
     }
 }
 
-/// Gives the packet the addresses and ports of the way that `opposite` is the key of the other
-/// direction of, if it may live on and stays in its family.
+/// Whether the packet leaves its connection's state as it is.
 #[inline(always)]
-fn translate<P: Packet>(packet: &mut P, traits: &Traits, opposite: &Words) -> Option<()> {
+fn is_settled(glance: &Glance, entry: Entry) -> bool {
+    glance.is_quiet() && state::is_settled(entry.state())
+}
+
+/// Gives the packet the addresses and ports of its connection's other way, if it may live on and
+/// stays in its family.
+#[inline(always)]
+fn translate<P: Packet>(
+    packet: &mut P,
+    traits: &Traits,
+    entry: Entry,
+    direction: Direction,
+) -> Option<()> {
     if traits.v6 {
-        return translate_v6(packet, traits, opposite);
+        return translate_v6(packet, traits, entry, direction);
     }
-    let (src, dst) = (opposite.dst_v4(), opposite.src_v4());
-    let new = New { src, dst, ports: opposite.ports_reversed() };
-    let lives = opposite.is_v4() && short::translate_v4(packet.bytes_mut(), traits.proto, &new);
-    lives.then_some(())
+    let (addresses, ports) = entry.new_v4(direction)?;
+    let new = New { addresses, ports };
+    short::translate_v4(packet.bytes_mut(), traits.proto, &new).then_some(())
 }
 
 #[inline(never)]
-fn translate_v6<P: Packet>(packet: &mut P, traits: &Traits, opposite: &Words) -> Option<()> {
-    let new = New { src: opposite.dst(), dst: opposite.src(), ports: opposite.ports_reversed() };
+fn translate_v6<P: Packet>(
+    packet: &mut P,
+    traits: &Traits,
+    entry: Entry,
+    direction: Direction,
+) -> Option<()> {
+    let opposite = entry.opposite(direction);
+    let new = New { addresses: opposite.reversed(), ports: opposite.ports_reversed() };
     let lives = !opposite.any_v4() && short::translate_v6(packet.bytes_mut(), traits.proto, &new);
     lives.then_some(())
 }

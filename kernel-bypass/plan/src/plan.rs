@@ -60,10 +60,10 @@ impl Plan {
         self.backends.get(id as usize)?.as_ref()
     }
 
-    /// What common packets of established connections need to know of a backend.
+    /// What common packets of established connections need to know of backends, by number.
     #[inline]
-    pub fn short(&self, id: BackendId) -> Option<&Short> {
-        self.shorts.get(id as usize)
+    pub fn shorts(&self) -> &[Short] {
+        &self.shorts
     }
 
     /// Whether any service has this address.

@@ -43,13 +43,11 @@ impl Sum {
     }
 }
 
-/// Folds 64 bits to 33, 18, 17, 16.
+/// Folds 64 bits to 32 and to 16, each time adding the halves' carry by adding them both ways round.
 #[inline]
 pub(crate) const fn fold(sum: u64) -> u16 {
-    let sum = (sum & 0xffff_ffff) + (sum >> 32);
-    let sum = (sum & 0xffff) + (sum >> 16);
-    let sum = (sum & 0xffff) + (sum >> 16);
-    ((sum & 0xffff) + (sum >> 16)) as u16
+    let sum = (sum.wrapping_add(sum.rotate_left(32)) >> 32) as u32;
+    (sum.wrapping_add(sum.rotate_left(16)) >> 16) as u16
 }
 
 /// What changed under a checksum: RFC 1624, equation 3 (HC' = ~(~HC + ~m + m')).

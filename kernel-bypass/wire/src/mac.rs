@@ -6,6 +6,42 @@ use crate::packet::Packet;
 const ADDRESSES: usize = 12;
 const TAG: usize = 4;
 
+/// An address in one word, so that it is compared, and written, in one go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Word(u64);
+
+impl Word {
+    const MASK: u64 = 0xffff_ffff_ffff;
+
+    /// Of an address.
+    #[inline]
+    pub const fn new([a, b, c, d, e, f]: [u8; 6]) -> Self {
+        Self::padded([a, b, c, d, e, f, 0, 0])
+    }
+
+    /// Of an address and two zeros.
+    #[inline]
+    pub const fn padded(bytes: [u8; 8]) -> Self {
+        Self(u64::from_le_bytes(bytes) & Self::MASK)
+    }
+
+    /// What is not zero where a frame that starts with these bytes is for another station.
+    #[inline]
+    pub(crate) const fn differs(self, start: [u8; 8]) -> u64 {
+        (u64::from_le_bytes(start) ^ self.0) & Self::MASK
+    }
+}
+
+/// Writes both addresses. A frame too short stays as it is.
+#[inline]
+pub fn set_words(frame: &mut [u8], destination: Word, source: Word) {
+    if let Some(header) = frame.first_chunk_mut::<ADDRESSES>() {
+        let first = destination.0 | source.0 << 48;
+        header[..8].copy_from_slice(&first.to_le_bytes());
+        header[8..].copy_from_slice(&((source.0 >> 16) as u32).to_le_bytes());
+    }
+}
+
 /// The destination; zeros in a frame too short for one.
 #[inline]
 pub fn destination(frame: &[u8]) -> [u8; 6] {

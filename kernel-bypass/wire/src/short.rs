@@ -8,6 +8,7 @@
 
 use crate::address::mapped_v4;
 use crate::checksum::{fold, header_is_right};
+use crate::mac;
 use crate::packet::Packet;
 use crate::parse::{Fragment, IpVersion, L4, Parsed, TcpFlags, proto};
 
@@ -17,15 +18,15 @@ const V6: usize = 40;
 const UDP: usize = 8;
 const TCP: usize = 20;
 const ETHER_V4: [u8; 2] = [0x08, 0x00];
-const ETHER_V6: [u8; 2] = [0x86, 0xdd];
+/// What the bytes from the type on begin with: it, the version, and in IPv4 the header's length.
+const KIND_V4: u64 = 0x45_0008;
+const KIND_V6: u64 = 0x60_dd86;
 
-/// A recognised packet of one family; addresses of `N` bytes and ports as the header has them.
+/// A recognised packet of one family, its fields as the header has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tuple<const N: usize> {
-    /// Source address.
-    pub src: [u8; N],
-    /// Destination address.
-    pub dst: [u8; N],
+pub struct Tuple<const ADDRESSES: usize> {
+    /// Source and destination address.
+    pub addresses: [u8; ADDRESSES],
     /// Source and destination port.
     pub ports: [u8; 4],
     /// The rest.
@@ -46,74 +47,72 @@ pub struct Traits {
     pub v6: bool,
 }
 
-/// Recognises an IPv4 packet. `verified`: the NIC has found its header's checksum right.
+/// Recognises an IPv4 packet to this station. `verified`: the NIC has found its header's checksum
+/// right.
 #[inline]
-pub fn v4(frame: &[u8], verified: bool) -> Option<Tuple<4>> {
+pub fn v4(frame: &[u8], own: mac::Word, verified: bool) -> Option<Tuple<8>> {
     let head: &[u8; ETHERNET + V4 + UDP] = frame.first_chunk()?;
-    let [.., a, b, version] = *head.first_chunk::<15>()?;
-    let l3_len = u16::from_be_bytes([head[16], head[17]]);
-    let fragmentation = u16::from_be_bytes([head[20], head[21]]);
-    // All but DF and the bit that is evil (RFC 3514).
-    if [a, b] != ETHER_V4 || version != 0x45 || fragmentation & 0x3fff != 0 {
-        return None;
-    }
-    if usize::from(l3_len) > frame.len() - ETHERNET || usize::from(l3_len) < V4 + UDP {
+    // By words, whose differences are judged together: type, version and header length; all of the
+    // fragmentation but DF and the bit that is evil (RFC 3514).
+    let kind = u64::from_le_bytes(part(head, 12));
+    let next = u64::from_le_bytes(part(head, 20));
+    let other = own.differs(part(head, 0)) | (kind ^ KIND_V4) & 0xff_ffff | next & 0xff3f;
+    let l3_len = ((kind >> 32) as u16).swap_bytes();
+    if other != 0 || usize::from(l3_len) > frame.len() - ETHERNET {
         return None;
     }
     if !verified && !header_is_right(&head[ETHERNET..ETHERNET + V4]) {
         return None;
     }
-    let proto = head[23];
-    let tcp_flags = transport(frame, ETHERNET + V4, proto, usize::from(l3_len) - V4)?;
-    Some(Tuple {
-        src: [head[26], head[27], head[28], head[29]],
-        dst: [head[30], head[31], head[32], head[33]],
-        ports: [head[34], head[35], head[36], head[37]],
-        traits: Traits { l3_len, proto, tcp_flags, v6: false },
-    })
+    let proto = (next >> 24) as u8;
+    let tcp_flags = transport(frame, ETHERNET + V4, proto, i32::from(l3_len) - V4 as i32)?;
+    let traits = Traits { l3_len, proto, tcp_flags, v6: false };
+    Some(Tuple { addresses: part(head, 26), ports: part(head, 34), traits })
 }
 
-/// Recognises an IPv6 packet. Whether its addresses pass for IPv4 is the caller's to see.
+/// Recognises an IPv6 packet to this station. Whether its addresses pass for IPv4 is the caller's to
+/// see.
 #[inline]
-pub fn v6(frame: &[u8]) -> Option<Tuple<16>> {
+pub fn v6(frame: &[u8], own: mac::Word) -> Option<Tuple<32>> {
     let head: &[u8; ETHERNET + V6 + UDP] = frame.first_chunk()?;
-    let [.., a, b, version] = *head.first_chunk::<15>()?;
-    let payload = u16::from_be_bytes([head[18], head[19]]);
-    if [a, b] != ETHER_V6 || version >> 4 != 6 || payload > u16::MAX - V6 as u16 {
+    let kind = u64::from_le_bytes(part(head, 12));
+    let other = own.differs(part(head, 0)) | (kind ^ KIND_V6) & 0xf0_ffff;
+    let payload = u16::from_be_bytes(part(head, 18));
+    if other != 0 || payload > u16::MAX - V6 as u16 {
         return None;
     }
     let l3_len = payload + V6 as u16;
-    if usize::from(l3_len) > frame.len() - ETHERNET || usize::from(payload) < UDP {
+    if usize::from(l3_len) > frame.len() - ETHERNET {
         return None;
     }
     let proto = head[20];
     let tcp_flags = transport(frame, ETHERNET + V6, proto, payload.into())?;
-    let [_, _, _, _, _, _, _, _, addresses @ .., s0, s1, d0, d1, _, _, _, _] =
-        head.last_chunk::<{ V6 + UDP }>()?;
-    let (src, dst) = (addresses.first_chunk()?, addresses.last_chunk()?);
-    Some(Tuple {
-        src: *src,
-        dst: *dst,
-        ports: [*s0, *s1, *d0, *d1],
-        traits: Traits { l3_len, proto, tcp_flags, v6: true },
-    })
+    let traits = Traits { l3_len, proto, tcp_flags, v6: true };
+    Some(Tuple { addresses: part(head, 22), ports: part(head, 54), traits })
 }
 
-/// The TCP flags, if the transport header is whole and its lengths make sense.
+/// `N` bytes from `at` on. Panics if there are less, which the compiler sees not to be.
+#[inline(always)]
+fn part<const N: usize, const OF: usize>(bytes: &[u8; OF], at: usize) -> [u8; N] {
+    *bytes[at..].first_chunk().expect("within the array")
+}
+
+/// The TCP flags, if the transport header is whole and its lengths make sense in an IP payload of
+/// this many bytes, which may be less than none.
 #[inline]
-fn transport(frame: &[u8], at: usize, proto: u8, len: usize) -> Option<TcpFlags> {
+fn transport(frame: &[u8], at: usize, proto: u8, len: i32) -> Option<TcpFlags> {
     let l4 = frame.get(at..)?;
     match proto {
-        proto::TCP => {
-            let header: &[u8; TCP] = l4.first_chunk()?;
-            let header_len = usize::from(header[12] >> 4) * 4;
-            let right = header_len >= TCP && header_len <= len;
-            right.then(|| TcpFlags::from_bits_retain(header[13]))
-        }
         proto::UDP => {
             let header: &[u8; UDP] = l4.first_chunk()?;
-            let datagram = usize::from(u16::from_be_bytes([header[4], header[5]]));
-            (datagram >= UDP && datagram <= len).then(TcpFlags::empty)
+            let datagram = i32::from(u16::from_be_bytes([header[4], header[5]]));
+            (datagram >= UDP as i32 && datagram <= len).then(TcpFlags::empty)
+        }
+        proto::TCP => {
+            let header: &[u8; TCP] = l4.first_chunk()?;
+            let header_len = i32::from(header[12] >> 4) * 4;
+            let right = header_len >= TCP as i32 && header_len <= len;
+            right.then(|| TcpFlags::from_bits_retain(header[13]))
         }
         _ => None,
     }
@@ -164,30 +163,45 @@ pub fn parsed(frame: &[u8], traits: &Traits) -> Option<Parsed> {
 
 /// New addresses and ports, as a header has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct New<const N: usize> {
-    /// Source address.
-    pub src: [u8; N],
-    /// Destination address.
-    pub dst: [u8; N],
+pub struct New<const ADDRESSES: usize> {
+    /// Source and destination address.
+    pub addresses: [u8; ADDRESSES],
     /// Source and destination port.
     pub ports: [u8; 4],
 }
 
 /// A change under a checksum (RFC 1624), summed in the order of bytes in memory: a ones' complement
-/// sum does not depend on it, if all of it is in one order.
+/// sum does not depend on it, if all of it is in one order, nor on how many bytes are added at once.
 #[derive(Clone, Copy)]
 struct Delta(u64);
 
 impl Delta {
     #[inline]
-    fn replace(self, old: [u8; 4], new: [u8; 4]) -> Self {
+    fn plus(self, value: u64) -> Self {
+        let (sum, carry) = self.0.overflowing_add(value);
+        Self(sum + u64::from(carry))
+    }
+
+    #[inline]
+    fn replace(self, old: [u8; 8], new: [u8; 8]) -> Self {
+        self.plus(!u64::from_ne_bytes(old)).plus(u64::from_ne_bytes(new))
+    }
+
+    #[inline]
+    fn replace_ports(self, old: [u8; 4], new: [u8; 4]) -> Self {
         let (old, new) = (u32::from_ne_bytes(old), u32::from_ne_bytes(new));
-        Self(self.0 + u64::from(!old) + u64::from(new))
+        self.plus(u64::from(!old) + u64::from(new))
+    }
+
+    /// One less in the first byte of two.
+    #[inline]
+    fn first_less(self) -> Self {
+        self.plus(u64::from(!u16::from_ne_bytes([1, 0])))
     }
 
     #[inline]
     fn apply(self, checksum: [u8; 2]) -> [u8; 2] {
-        (!fold(self.0 + u64::from(!u16::from_ne_bytes(checksum)))).to_ne_bytes()
+        (!fold(self.plus(u64::from(!u16::from_ne_bytes(checksum))).0)).to_ne_bytes()
     }
 }
 
@@ -195,45 +209,37 @@ impl Delta {
 /// happens, when that is its last.
 #[must_use]
 #[inline]
-pub fn translate_v4(frame: &mut [u8], proto: u8, new: &New<4>) -> bool {
+pub fn translate_v4(frame: &mut [u8], proto: u8, new: &New<8>) -> bool {
     let Some(head) = frame.first_chunk_mut::<{ ETHERNET + V4 + UDP }>() else { return false };
-    let old = |at: usize| [head[at], head[at + 1], head[at + 2], head[at + 3]];
-    let change = Delta(0).replace(old(26), new.src).replace(old(30), new.dst);
-    let [ttl, number] = [head[22], head[23]];
-    if ttl < 2 {
+    if head[22] < 2 {
         return false;
     }
-    let lived = change.replace([ttl, number, 0, 0], [ttl - 1, number, 0, 0]);
-    let ported = change.replace(old(34), new.ports);
-    head[22] = ttl - 1;
-    let checksum = lived.apply([head[24], head[25]]);
+    let change = Delta(0).replace(part(head, 26), new.addresses);
+    let checksum = change.first_less().apply(part(head, 24));
+    let change = change.replace_ports(part(head, 34), new.ports);
+    head[22] -= 1;
     head[24..26].copy_from_slice(&checksum);
-    head[26..30].copy_from_slice(&new.src);
-    head[30..34].copy_from_slice(&new.dst);
+    head[26..34].copy_from_slice(&new.addresses);
     head[34..38].copy_from_slice(&new.ports);
-    patch(frame, ETHERNET + V4, proto, ported);
+    patch(frame, ETHERNET + V4, proto, change);
     true
 }
 
 /// The same for IPv6, whose header has no checksum.
 #[must_use]
 #[inline]
-pub fn translate_v6(frame: &mut [u8], proto: u8, new: &New<16>) -> bool {
+pub fn translate_v6(frame: &mut [u8], proto: u8, new: &New<32>) -> bool {
     let Some(head) = frame.first_chunk_mut::<{ ETHERNET + V6 + UDP }>() else { return false };
     if head[21] < 2 {
         return false;
     }
-    let mut change = Delta(0);
-    for (at, address) in [(22, &new.src), (38, &new.dst)] {
-        let Some(place) = head[at..].first_chunk_mut::<16>() else { return false };
-        for (old, new) in place.as_chunks::<4>().0.iter().zip(address.as_chunks::<4>().0) {
-            change = change.replace(*old, *new);
-        }
-        *place = *address;
-    }
-    change = change.replace([head[54], head[55], head[56], head[57]], new.ports);
-    head[54..58].copy_from_slice(&new.ports);
+    let old: [u8; 32] = part(head, 22);
+    let words = old.as_chunks::<8>().0.iter().zip(new.addresses.as_chunks::<8>().0);
+    let change = words.fold(Delta(0), |change, (old, new)| change.replace(*old, *new));
+    let change = change.replace_ports(part(head, 54), new.ports);
     head[21] -= 1;
+    head[22..54].copy_from_slice(&new.addresses);
+    head[54..58].copy_from_slice(&new.ports);
     patch(frame, ETHERNET + V6, proto, change);
     true
 }
@@ -277,8 +283,8 @@ pub fn enclose<P: Packet>(
     packet: &mut P,
     inner: &Traits,
     outer: &Outer,
-    to: [u8; 6],
-    from: [u8; 6],
+    to: mac::Word,
+    from: mac::Word,
 ) -> bool {
     let len = inner.l3_len + OUTER;
     let Some(header) = packet.bytes().get(ETHERNET..).and_then(|l3| l3.first_chunk::<7>()) else {
@@ -313,8 +319,7 @@ pub fn enclose<P: Packet>(
     let [sum_0, sum_1] =
         (!fold(ip.iter().map(|word| u64::from(u32::from_ne_bytes(*word))).sum())).to_ne_bytes();
     ip[2] = [outer.ttl, number, sum_0, sum_1];
-    head[..6].copy_from_slice(&to);
-    head[6..12].copy_from_slice(&from);
+    mac::set_words(head, to, from);
     head[12..14].copy_from_slice(&ETHER_V4);
     for (place, word) in head[ETHERNET..].as_chunks_mut::<4>().0.iter_mut().zip(ip) {
         *place = word;

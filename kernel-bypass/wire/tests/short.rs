@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use wire::encap::{self, Encap};
 use wire::rewrite::{Flow, decrement_ttl, translate};
 use wire::short::{self, New, Outer, Traits};
-use wire::{Buffer, Fragment, IpVersion, L4, Packet, Parsed, mapped, v4};
+use wire::{Buffer, Fragment, IpVersion, L4, Packet, Parsed, mac, mapped, v4};
 
 /// Frames of all kinds, some cut short or padded, some with one byte changed.
 fn any_frames() -> impl Strategy<Value = Vec<u8>> {
@@ -47,14 +47,37 @@ fn ports(a: u16, b: u16) -> [u8; 4] {
     [a, b, c, d]
 }
 
+fn joined<const N: usize>(src: &[u8], dst: &[u8]) -> [u8; N] {
+    [src, dst].concat().try_into().unwrap()
+}
+
 /// Source, destination, ports and the rest.
 type Recognised = ([u8; 16], [u8; 16], [u8; 4], Traits);
 
-/// What the short way says of a frame, in the long one's words.
+/// What the short way says of a frame, in the long one's words, at the station it is for.
 fn recognised(frame: &[u8]) -> Option<Recognised> {
-    let four = short::v4(frame, false)
-        .map(|t| (mapped(IpAddr::from(t.src)), mapped(IpAddr::from(t.dst)), t.ports, t.traits));
-    four.or_else(|| short::v6(frame).map(|t| (t.src, t.dst, t.ports, t.traits)))
+    let own = mac::destination(frame);
+    let found = recognised_at(frame, mac::Word::new(own));
+    for bit in 0..48 {
+        let mut other = own;
+        other[bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(recognised_at(frame, mac::Word::new(other)), None, "another station's");
+    }
+    found
+}
+
+fn recognised_at(frame: &[u8], own: mac::Word) -> Option<Recognised> {
+    let four = |bytes: &[u8]| {
+        let address = <[u8; 4]>::try_from(bytes).unwrap();
+        mapped(IpAddr::from(address))
+    };
+    if let Some(t) = short::v4(frame, own, false) {
+        let (src, dst) = t.addresses.split_at(4);
+        return Some((four(src), four(dst), t.ports, t.traits));
+    }
+    let t = short::v6(frame, own)?;
+    let (src, dst) = t.addresses.split_at(16);
+    Some((src.try_into().unwrap(), dst.try_into().unwrap(), t.ports, t.traits))
 }
 
 /// The frame with its IPv4 header's checksum made right, if it has one.
@@ -107,7 +130,7 @@ fn it_recognises_what_the_parser_does_whatever_one_byte_is() {
 fn a_udp_checksum_never_becomes_none() {
     let address = |n| IpAddr::from([10, 0, 0, n]);
     let build = wire::build::Build::new(address(1), address(2));
-    let new = New { src: [192, 0, 2, 1], dst: [192, 0, 2, 2], ports: ports(3, 4) };
+    let new = New { addresses: [192, 0, 2, 1, 192, 0, 2, 2], ports: ports(3, 4) };
     for payload in 0..=u16::MAX {
         let mut packet = build.udp(1, 2, &payload.to_be_bytes());
         assert!(short::translate_v4(packet.bytes_mut(), wire::proto::UDP, &new));
@@ -137,10 +160,11 @@ proptest! {
         let ports = ports(new.sport, new.dport);
         let lives = match (v4(&new.src), v4(&new.dst)) {
             (Some(src), Some(dst)) => {
-                short::translate_v4(&mut quick, before.proto, &New { src, dst, ports })
+                let addresses = joined(&src, &dst);
+                short::translate_v4(&mut quick, before.proto, &New { addresses, ports })
             }
             _ => {
-                let new = New { src: new.src, dst: new.dst, ports };
+                let new = New { addresses: joined(&new.src, &new.dst), ports };
                 short::translate_v6(&mut quick, before.proto, &new)
             }
         };
@@ -163,7 +187,8 @@ proptest! {
         prop_assert!(encap::enclose(&mut long, &before, &outer, Encap::Ip));
         wire::mac::set(long.bytes_mut(), &[1; 6], &[2; 6]);
         let outer = Outer { src, dst, ttl: 64, id };
-        prop_assert!(short::enclose(&mut quick, &traits(&before), &outer, [1; 6], [2; 6]));
+        let [to, from] = [[1; 6], [2; 6]].map(mac::Word::new);
+        prop_assert!(short::enclose(&mut quick, &traits(&before), &outer, to, from));
         prop_assert_eq!(quick, long);
     }
 }

@@ -1,0 +1,153 @@
+//! The first two stages of the short way: what is a packet, and where may its connection be?
+
+use crate::state;
+use conn::{Finder, Hint, Words};
+use nic::{BURST, Burst};
+use wire::{
+    Packet, RxChecksum, TcpFlags, mac,
+    short::{self, Traits},
+};
+
+/// A recognised packet, between the stages of a burst: a cache line.
+#[derive(Clone, Copy)]
+pub(crate) struct Glance {
+    pub words: Words,
+    pub hash: u64,
+    pub traits: Traits,
+}
+
+/// What the first stage found out about a burst. Kept from burst to burst, so that room for it is
+/// not made anew.
+pub(crate) struct Glances {
+    each: [Glance; BURST],
+    /// Which of them were recognised, as bits.
+    common: u32,
+    /// Which of those ask for a new connection.
+    asking: u32,
+}
+
+const _: () = assert!(BURST <= u32::BITS as usize);
+
+impl Glances {
+    pub fn new() -> Self {
+        let traits = Traits { l3_len: 0, proto: 0, tcp_flags: TcpFlags::empty(), v6: false };
+        let none = Glance { words: Words::NONE, hash: 0, traits };
+        Self { each: [none; BURST], common: 0, asking: 0 }
+    }
+
+    /// First stage: recognises packets to this station. Returns the length of all frames.
+    // Each stage is a function of its own, so that it has the registers for itself.
+    #[inline(never)]
+    pub fn look<P: Packet>(&mut self, burst: &Burst<P>, own: mac::Word, finder: &Finder) -> usize {
+        let (mut common, mut flags, mut bit, mut bytes) = (0, TcpFlags::empty(), 1, 0);
+        for (packet, glance) in burst.iter().zip(&mut self.each) {
+            bytes += packet.bytes().len();
+            if recognise(packet, own, finder, glance) {
+                common |= bit;
+                flags |= glance.traits.tcp_flags;
+            }
+            bit <<= 1;
+        }
+        (self.common, self.asking) = (common, 0);
+        if flags.contains(TcpFlags::SYN) {
+            self.look_for_askers(finder);
+        }
+        bytes
+    }
+
+    /// A new connection's key may come into either bucket, and is in neither.
+    // Not in the loop over all, which has enough to keep in registers.
+    #[cold]
+    #[inline(never)]
+    fn look_for_askers(&mut self, finder: &Finder) {
+        for (at, glance) in self.each.iter().enumerate() {
+            if self.is_common(at) && glance.asks() {
+                finder.prefetch_second(glance.hash);
+                self.asking |= 1 << at;
+            }
+        }
+    }
+
+    /// Second stage: where their connections may be. What was not recognised gets a hint, too, from
+    /// an earlier burst's hash, which nobody follows.
+    #[inline(never)]
+    pub fn hints<'t>(&self, finder: &Finder<'t>, hints: &mut [Hint<'t>]) {
+        for (glance, hint) in self.each.iter().zip(hints) {
+            *hint = finder.hint(glance.hash);
+        }
+    }
+
+    /// Those that ask for a new connection, as bits.
+    pub const fn asking(&self) -> u32 {
+        self.asking
+    }
+
+    /// What was recognised at each place of the burst.
+    pub const fn each(&self) -> &[Glance; BURST] {
+        &self.each
+    }
+
+    /// Whether anything was recognised at this place.
+    pub const fn is_common(&self, at: usize) -> bool {
+        self.common >> at & 1 == 1
+    }
+
+    /// How many were recognised.
+    pub const fn common(&self) -> usize {
+        self.common.count_ones() as usize
+    }
+
+    /// How many were, of those at the front.
+    pub const fn common_in_front(&self) -> usize {
+        self.common.trailing_ones() as usize
+    }
+}
+
+/// Whether the packet is a common one to this station; if so, `glance` becomes what it is.
+#[inline]
+fn recognise(packet: &impl Packet, own: mac::Word, finder: &Finder, glance: &mut Glance) -> bool {
+    let verified = match packet.rx_checksum() {
+        RxChecksum::Good => true,
+        RxChecksum::Unknown => false,
+        RxChecksum::Bad => return false,
+    };
+    if !packet.contiguous() {
+        return false;
+    }
+    let frame = packet.bytes();
+    let Some(t) = short::v4(frame, own, verified) else {
+        return recognise_v6(frame, own, finder, glance);
+    };
+    glance.words.set_v4(t.addresses, t.ports, t.traits.proto);
+    glance.hash = finder.hash(&glance.words);
+    glance.traits = t.traits;
+    true
+}
+
+// Not inline: it is longer, and the registers are few.
+#[inline(never)]
+fn recognise_v6(frame: &[u8], own: mac::Word, finder: &Finder, glance: &mut Glance) -> bool {
+    let Some(t) = short::v6(frame, own) else { return false };
+    glance.words.set_v6(&t.addresses, t.ports, t.traits.proto);
+    // Not on the wire, and in our keys they mean IPv4.
+    if glance.words.any_v4() {
+        return false;
+    }
+    glance.hash = finder.hash(&glance.words);
+    glance.traits = t.traits;
+    true
+}
+
+impl Glance {
+    /// Neither opens a connection nor ends one.
+    #[inline]
+    pub fn is_quiet(&self) -> bool {
+        !self.traits.tcp_flags.intersects(TcpFlags::SYN.union(TcpFlags::FIN).union(TcpFlags::RST))
+    }
+
+    /// Asks for a new connection.
+    #[inline]
+    pub const fn asks(&self) -> bool {
+        state::asks(self.traits.tcp_flags)
+    }
+}
