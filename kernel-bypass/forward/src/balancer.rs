@@ -262,7 +262,7 @@ impl<P: Packet> Balancer<P> {
             Some((_, burst)) => self.glances.look(burst, own, &finder),
             None => 0,
         };
-        self.counts.received(*port, burst.len(), *waited);
+        self.counts.received(*port, burst.len(), mem::take(waited));
         if let Some(pass) = &mut pass {
             pass.send_burst(burst, glances, hints, &finder, &ahead);
             pass.end();
