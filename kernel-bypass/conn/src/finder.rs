@@ -3,8 +3,8 @@
 use crate::entry::Entry;
 use crate::handle::{Found, Handle};
 use crate::key::Secrets;
-use crate::layout::{Bucket, CELLS, Cell, Geometry, Unit};
-use crate::memory::{matching, prefetch};
+use crate::layout::{Bucket, Cell, Geometry, Unit};
+use crate::memory::{first_matching, prefetch_nth};
 use crate::order::CELL_READ;
 use crate::tcp::Direction;
 use crate::words::Words;
@@ -65,38 +65,32 @@ impl<'t> Finder<'t> {
     #[inline]
     pub fn hash(&self, words: &Words) -> u64 {
         let hash = self.secrets.hash(&words.0);
-        prefetch(&self.buckets[self.geometry.first_bucket_of(hash)]);
+        prefetch_nth(self.buckets, self.geometry.first_bucket_of(hash));
         hash
     }
 
     /// Asks the memory for the second bucket as well, of a key that is probably new.
     #[inline]
     pub fn prefetch_second(&self, hash: u64) {
-        prefetch(&self.buckets[self.geometry.buckets_of(hash)[1]]);
+        prefetch_nth(self.buckets, self.geometry.buckets_of(hash)[1]);
     }
 
     /// Looks by tag alone where the entry of a hash may be, and asks the memory for it.
     #[inline]
     pub fn hint(&self, hash: u64) -> Hint<'t> {
         let mut bucket = &self.buckets[self.geometry.first_bucket_of(hash)];
-        let mut matching = matching(bucket, hash);
-        if matching == 0 {
+        let mut at = first_matching(bucket, hash);
+        if at.is_none() {
             bucket = &self.buckets[self.geometry.buckets_of(hash)[1]];
-            matching = crate::memory::matching(bucket, hash);
+            at = first_matching(bucket, hash);
         }
-        if matching == 0 {
-            return Hint::NOWHERE;
-        }
-        // Another one by now, perhaps: its key will tell.
-        let cell = &bucket.cells[matching.trailing_zeros() as usize % CELLS];
-        let cell = Cell(cell.load(CELL_READ));
-        if cell.0 == Cell::EMPTY {
-            return Hint::NOWHERE;
-        }
+        let Some(at) = at else { return Hint::NOWHERE };
+        // Another one by now, perhaps, or none: its key will tell.
+        let cell = Cell(bucket.cells[at].load(CELL_READ));
         let (unit, _) = cell.unit();
-        prefetch(&self.units[unit as usize]);
+        prefetch_nth(self.units, unit as usize);
         if cell.is_double() {
-            prefetch(&self.units[unit as usize ^ 1]);
+            prefetch_nth(self.units, unit as usize ^ 1);
         }
         Hint { cell, _held: PhantomData }
     }
@@ -125,12 +119,10 @@ impl<'t> Finder<'t> {
         entry.is_live().then_some(Found { entry, direction })
     }
 
-    /// The same of a hint that leads to an entry with one key; of another one, `None`.
+    /// The same of a hint that leads to an entry with one key.
     #[inline(always)]
     pub fn confirm_single(&self, hint: Hint<'t>, words: &Words) -> Option<Entry<'t>> {
-        if !hint.is_single() {
-            return None;
-        }
+        debug_assert!(hint.is_single());
         let (number, _) = hint.cell.unit();
         let unit = &self.units[number as usize];
         let entry = Entry::of(unit, unit, number);

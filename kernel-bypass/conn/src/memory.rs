@@ -1,7 +1,7 @@
 //! The memory of a table, handed out as typed slices of atomics. This is the one module with
 //! unsafe code: a segment that outlives the process is raw bytes first.
 
-use crate::layout::{Bucket, Geometry, HEADER_WORDS, Unit};
+use crate::layout::{Bucket, CELLS, Geometry, HEADER_WORDS, Unit};
 #[cfg(not(all(target_arch = "x86_64", not(loom), not(miri))))]
 use crate::sync::Relaxed;
 use crate::sync::{AtomicU32, AtomicU64};
@@ -22,12 +22,31 @@ pub(crate) fn prefetch<T>(value: &T) {
     let _ = value;
 }
 
+/// The same of one of many, whether or not there are as many.
+#[inline]
+pub(crate) fn prefetch_nth<T>(values: &[T], n: usize) {
+    #[cfg(all(target_arch = "x86_64", not(loom), not(miri)))]
+    // SAFETY: as above.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(values.as_ptr().wrapping_add(n).cast());
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(loom), not(miri))))]
+    let _ = (values, n);
+}
+
 /// The cells of a bucket that have the hash's tag, as bits. Only a hint: whoever follows it loads
 /// the cell again, with the ordering that a cell needs.
 #[inline]
 pub(crate) fn matching(bucket: &Bucket, hash: u64) -> u32 {
-    const UPPER_HALVES: u8 = 0b11_01_11_01;
-    equal::<UPPER_HALVES>(bucket, (hash >> 32) as u32)
+    equal::<UPPER_HALVES>(bucket, (hash >> 32) as u32) & 0xff
+}
+
+/// The first of these cells.
+#[inline]
+pub(crate) fn first_matching(bucket: &Bucket, hash: u64) -> Option<usize> {
+    let matching = equal::<UPPER_HALVES>(bucket, (hash >> 32) as u32);
+    (matching != 0).then(|| matching.trailing_zeros() as usize % CELLS)
 }
 
 /// The cells of a bucket that are empty, as bits, at this moment.
@@ -35,11 +54,13 @@ pub(crate) fn matching(bucket: &Bucket, hash: u64) -> u32 {
 pub(crate) fn vacant(bucket: &Bucket) -> u32 {
     // No place is 0.
     const LOWER_HALVES: u8 = 0b10_00_10_00;
-    equal::<LOWER_HALVES>(bucket, 0)
+    equal::<LOWER_HALVES>(bucket, 0) & 0xff
 }
 
+const UPPER_HALVES: u8 = 0b11_01_11_01;
+
 /// The cells of which this half is `value`; of four halves in a row, `HALVES` says which, two bits
-/// each.
+/// each. Bits above the lower eight repeat these.
 #[inline]
 fn equal<const HALVES: u8>(bucket: &Bucket, value: u32) -> u32 {
     #[cfg(all(target_arch = "x86_64", not(loom), not(miri)))]
@@ -73,7 +94,7 @@ fn equal<const HALVES: u8>(bucket: &Bucket, value: u32) -> u32 {
                 options(nostack, readonly, preserves_flags),
             );
         }
-        mask & 0xff
+        mask
     }
     #[cfg(not(all(target_arch = "x86_64", not(loom), not(miri))))]
     {

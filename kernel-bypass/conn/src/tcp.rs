@@ -27,12 +27,12 @@ pub enum Direction {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum State {
-    /// UDP: no states.
-    Udp = 0,
     /// TCP: the client's SYN was seen.
-    SynSent = 1,
+    SynSent = 0,
     /// TCP: the server's SYN-ACK was seen (two-way only).
-    SynReceived = 2,
+    SynReceived = 1,
+    /// UDP: no states.
+    Udp = 2,
     /// TCP: data flows.
     Established = 3,
     /// TCP: the client has closed its side.
@@ -65,9 +65,9 @@ impl State {
     #[inline]
     pub const fn from_word(word: u32) -> Self {
         match word as u8 {
-            0 => Self::Udp,
-            1 => Self::SynSent,
-            2 => Self::SynReceived,
+            0 => Self::SynSent,
+            1 => Self::SynReceived,
+            2 => Self::Udp,
             3 => Self::Established,
             4 => Self::ClientClosed,
             5 => Self::ServerClosed,

@@ -81,12 +81,18 @@ impl<T: Tx> Output<T::Packet> for Egress<T> {
     }
 
     #[inline]
-    fn wire_all(&mut self, port: PortId, packets: &mut Burst<T::Packet>, origin: Origin) {
+    fn wire_all(
+        &mut self,
+        port: PortId,
+        packets: &mut Burst<T::Packet>,
+        bytes: usize,
+        origin: Origin,
+    ) {
         match self.ports.get_mut(usize::from(port)).map(|outlets| &mut outlets.wire) {
             Some(Outlet::Own(queue)) if packets.len() >= AT_ONCE => {
                 let side = Side::Wire(port);
                 queue.flush(side, &self.counts);
-                queue.send(packets, origin, side, &self.counts);
+                queue.send(packets, bytes, origin, side, &self.counts);
             }
             // Few: they are gathered.
             _ => packets.drain(..).for_each(|packet| self.wire(port, packet, origin)),
@@ -187,24 +193,21 @@ impl<T: Tx> Queue<T> {
     fn send(
         &mut self,
         packets: &mut Burst<T::Packet>,
+        bytes: usize,
         origin: Origin,
         side: Side,
         counts: &Counts,
     ) {
-        let (all, bytes) = (packets.len(), length(packets));
+        let all = packets.len();
         self.tx.send(packets);
         if let Side::Wire(port) = side {
-            counts.sent(port, all - packets.len(), bytes - length(packets));
+            let unsent: usize = packets.iter().map(|packet| packet.bytes().len()).sum();
+            counts.sent(port, all - packets.len(), (bytes - unsent) as u64);
         }
         for _ in packets.drain(..) {
             counts.undelivered(origin, side.full());
         }
     }
-}
-
-/// The length of all frames of a burst.
-fn length<P: Packet>(packets: &Burst<P>) -> u64 {
-    packets.iter().map(|packet| packet.bytes().len() as u64).sum()
 }
 
 #[cfg(test)]
@@ -250,10 +253,10 @@ mod tests {
     #[test]
     fn whole_bursts_leave_behind_what_waits() {
         let mut egress = egress(100);
-        egress.wire_all(0, &mut burst(60..63), ORIGIN);
+        egress.wire_all(0, &mut burst(60..63), 60 + 61 + 62, ORIGIN);
         assert_eq!(taken(&egress).len(), 0, "few are gathered");
         let mut many = burst(63..63 + BURST);
-        egress.wire_all(0, &mut many, ORIGIN);
+        egress.wire_all(0, &mut many, (63..63 + BURST).sum(), ORIGIN);
         assert!(many.is_empty());
         assert_eq!(taken(&egress), (60..63 + BURST).collect::<Vec<_>>());
         let totals = &forward::port_totals(&[&egress.counts])[0];
@@ -265,13 +268,13 @@ mod tests {
     fn what_the_device_does_not_take_is_charged_and_dropped() {
         let mut egress = egress(20);
         let mut many = burst(60..60 + BURST);
-        egress.wire_all(0, &mut many, ORIGIN);
+        egress.wire_all(0, &mut many, (60..60 + BURST).sum(), ORIGIN);
         assert!(many.is_empty());
         let totals = &forward::port_totals(&[&egress.counts])[0];
         let bytes: usize = (60..80).sum();
         assert_eq!((totals.tx, totals.tx_bytes), (20, bytes as u64));
         assert_eq!(totals.dropped[DropReason::TxFull as usize], BURST as u64 - 20);
-        egress.wire_all(7, &mut burst(60..60 + BURST), ORIGIN);
+        egress.wire_all(7, &mut burst(60..60 + BURST), (60..60 + BURST).sum(), ORIGIN);
         let totals = &forward::port_totals(&[&egress.counts])[0];
         assert_eq!(totals.dropped[DropReason::UnknownPort as usize], BURST as u64);
     }

@@ -10,8 +10,9 @@ pub trait Output<P> {
     /// Send by a port.
     fn wire(&mut self, port: PortId, packet: P, origin: Origin);
 
-    /// Send all of these by one port, in order. The burst is empty afterwards.
-    fn wire_all(&mut self, port: PortId, packets: &mut Burst<P>, origin: Origin) {
+    /// Send all of these, together this many bytes long, by one port, in order. The burst is empty
+    /// afterwards.
+    fn wire_all(&mut self, port: PortId, packets: &mut Burst<P>, _bytes: usize, origin: Origin) {
         for packet in packets.drain(..) {
             self.wire(port, packet, origin);
         }

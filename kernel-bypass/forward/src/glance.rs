@@ -5,7 +5,7 @@ use conn::{Finder, Hint, Words};
 use nic::{BURST, Burst};
 use wire::{
     Packet, RxChecksum, TcpFlags, mac,
-    short::{self, Traits},
+    short::{self, Traits, Tuple},
 };
 
 /// A recognised packet, between the stages of a burst: a cache line.
@@ -39,18 +39,42 @@ impl Glances {
     // Each stage is a function of its own, so that it has the registers for itself.
     #[inline(never)]
     pub fn look<P: Packet>(&mut self, burst: &Burst<P>, own: mac::Word, finder: &Finder) -> usize {
-        let (mut common, mut flags, mut bit, mut bytes) = (0, TcpFlags::empty(), 1, 0);
+        let (mut flags, mut bytes, mut front) = (TcpFlags::empty(), 0, 0);
         for (packet, glance) in burst.iter().zip(&mut self.each) {
-            bytes += packet.bytes().len();
-            if recognise(packet, own, finder, glance) {
-                common |= bit;
-                flags |= glance.traits.tcp_flags;
+            if !recognise(packet, own, finder, glance) {
+                break;
             }
-            bit <<= 1;
+            flags |= glance.traits.tcp_flags;
+            bytes += packet.bytes().len();
+            front += 1;
         }
-        (self.common, self.asking) = (common, 0);
+        (self.common, self.asking) = (low_bits(front), 0);
+        if front != burst.len() {
+            bytes += self.look_at_rest(burst, front, own, finder, &mut flags);
+        }
         if flags.contains(TcpFlags::SYN) {
             self.look_for_askers(finder);
+        }
+        bytes
+    }
+
+    /// The same from the first one on that was not recognised.
+    #[inline(never)]
+    fn look_at_rest<P: Packet>(
+        &mut self,
+        burst: &Burst<P>,
+        front: usize,
+        own: mac::Word,
+        finder: &Finder,
+        flags: &mut TcpFlags,
+    ) -> usize {
+        let mut bytes = 0;
+        for (at, (packet, glance)) in burst.iter().zip(&mut self.each).enumerate().skip(front) {
+            bytes += packet.bytes().len();
+            if recognise(packet, own, finder, glance) {
+                self.common |= 1 << at;
+                *flags |= glance.traits.tcp_flags;
+            }
         }
         bytes
     }
@@ -104,30 +128,36 @@ impl Glances {
 }
 
 /// Whether the packet is a common one to this station; if so, `glance` becomes what it is.
-#[inline]
+#[inline(always)]
 fn recognise(packet: &impl Packet, own: mac::Word, finder: &Finder, glance: &mut Glance) -> bool {
-    let verified = match packet.rx_checksum() {
-        RxChecksum::Good => true,
-        RxChecksum::Unknown => false,
-        RxChecksum::Bad => return false,
-    };
-    if !packet.contiguous() {
+    if packet.rx_checksum() == RxChecksum::Good
+        && packet.contiguous()
+        && let Some(t) = short::v4(packet.bytes(), own, true)
+    {
+        glance.become_v4(&t, finder);
+        return true;
+    }
+    recognise_rarer(packet, own, finder, glance)
+}
+
+/// The same for IPv6, and for what the NIC says nothing about.
+// Not inline: it is longer, and the registers are few.
+#[inline(never)]
+fn recognise_rarer(
+    packet: &impl Packet,
+    own: mac::Word,
+    finder: &Finder,
+    glance: &mut Glance,
+) -> bool {
+    let sums = packet.rx_checksum();
+    if sums == RxChecksum::Bad || !packet.contiguous() {
         return false;
     }
     let frame = packet.bytes();
-    let Some(t) = short::v4(frame, own, verified) else {
-        return recognise_v6(frame, own, finder, glance);
+    let Some(t) = short::v6(frame, own) else {
+        let found = short::v4(frame, own, sums == RxChecksum::Good);
+        return found.map(|t| glance.become_v4(&t, finder)).is_some();
     };
-    glance.words.set_v4(t.addresses, t.ports, t.traits.proto);
-    glance.hash = finder.hash(&glance.words);
-    glance.traits = t.traits;
-    true
-}
-
-// Not inline: it is longer, and the registers are few.
-#[inline(never)]
-fn recognise_v6(frame: &[u8], own: mac::Word, finder: &Finder, glance: &mut Glance) -> bool {
-    let Some(t) = short::v6(frame, own) else { return false };
     glance.words.set_v6(&t.addresses, t.ports, t.traits.proto);
     // Not on the wire, and in our keys they mean IPv4.
     if glance.words.any_v4() {
@@ -138,7 +168,19 @@ fn recognise_v6(frame: &[u8], own: mac::Word, finder: &Finder, glance: &mut Glan
     true
 }
 
+/// So many bits set.
+const fn low_bits(n: usize) -> u32 {
+    ((1 << n) - 1_u64) as u32
+}
+
 impl Glance {
+    #[inline(always)]
+    fn become_v4(&mut self, t: &Tuple<8>, finder: &Finder) {
+        self.words.set_v4(t.addresses, t.ports, t.traits.proto);
+        self.hash = finder.hash(&self.words);
+        self.traits = t.traits;
+    }
+
     /// Neither opens a connection nor ends one.
     #[inline]
     pub fn is_quiet(&self) -> bool {

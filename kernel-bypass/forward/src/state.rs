@@ -65,9 +65,9 @@ pub(crate) const fn asks(flags: TcpFlags) -> bool {
 /// past its handshake.
 #[inline]
 pub(crate) const fn is_settled(word: u32) -> bool {
-    const OPENING: [u8; 2] = [State::SynSent as u8, State::SynReceived as u8];
-    let state = word as u8;
-    word & CONFIRMED != 0 && state != OPENING[0] && state != OPENING[1]
+    // One comparison: the states of a handshake come first.
+    const LEAST: u32 = CONFIRMED | (State::SynReceived as u32 + 1);
+    word & (CONFIRMED | 0xff) >= LEAST
 }
 
 /// Whether this step is the one by which the client showed itself.
@@ -99,7 +99,7 @@ mod tests {
     fn what_is_settled_stays() {
         let tcp = [TcpFlags::ACK, TcpFlags::ACK | TcpFlags::PSH, TcpFlags::empty()].map(Some);
         for word in (0..8).flat_map(|state| [state, state | CONFIRMED]) {
-            let packets: &[_] = if word as u8 == 0 { &[None] } else { &tcp };
+            let packets: &[_] = if word as u8 == State::Udp as u8 { &[None] } else { &tcp };
             let moves = packets.iter().any(|&flags| {
                 [Direction::Forward, Direction::Reply].into_iter().any(|direction| {
                     [true, false].map(|both| next(word, direction, both, flags)) != [word; 2]

@@ -34,10 +34,20 @@ pub enum Way {
         /// The real server's.
         dst: [u8; 4],
     },
+    /// Into an IPv6 packet, between our address and the real server's.
+    EncloseV6,
 }
 
-/// Bytes of an IPv4 header.
-const OUTER: u16 = 20;
+impl Way {
+    /// Bytes that it adds: an IP header.
+    const fn added(self) -> u16 {
+        match self {
+            Self::Enclose { .. } => 20,
+            Self::EncloseV6 => 40,
+            _ => 0,
+        }
+    }
+}
 
 impl Short {
     pub(crate) const NONE: Self = Self { way: Way::None, port: 0, room: 0, mac: [0; 8] };
@@ -46,13 +56,11 @@ impl Short {
         let serves = matches!(backend.state, BackendState::Online | BackendState::Drain);
         match &backend.hop {
             Some(hop) if serves && hop.vlan.is_none() && !backend.local && !backend.relieved => {
-                let (way, outer) = match (way(backend), backend.mode) {
-                    (way @ Way::Enclose { .. }, _) => (way, OUTER),
-                    (way, _) => (way, 0),
-                };
+                let way = way(backend);
+                let room = hop.mtu.saturating_sub(way.added());
                 let [a, b, c, d, e, f] = hop.mac;
                 let mac = [a, b, c, d, e, f, 0, 0];
-                Self { way, port: hop.port, room: hop.mtu.saturating_sub(outer), mac }
+                Self { way, port: hop.port, room, mac }
             }
             _ => Self::NONE,
         }
@@ -66,6 +74,7 @@ fn way(backend: &BackendPlan) -> Way {
         (Mode::Tun, Some(tunnel)) if tunnel.kind == TunnelKind::Ip => {
             match (v4(&tunnel.source), v4(&backend.address)) {
                 (Some(src), Some(dst)) => Way::Enclose { src, dst },
+                (None, None) => Way::EncloseV6,
                 _ => Way::None,
             }
         }

@@ -19,10 +19,11 @@ impl Word {
         Self::padded([a, b, c, d, e, f, 0, 0])
     }
 
-    /// Of an address and two zeros.
+    /// Of an address and two zeros. (Something else there would disfigure the other address of a
+    /// frame.)
     #[inline]
     pub const fn padded(bytes: [u8; 8]) -> Self {
-        Self(u64::from_le_bytes(bytes) & Self::MASK)
+        Self(u64::from_le_bytes(bytes))
     }
 
     /// What is not zero where a frame that starts with these bytes is for another station.

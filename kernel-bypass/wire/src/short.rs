@@ -18,6 +18,7 @@ const V6: usize = 40;
 const UDP: usize = 8;
 const TCP: usize = 20;
 const ETHER_V4: [u8; 2] = [0x08, 0x00];
+const ETHER_V6: [u8; 2] = [0x86, 0xdd];
 /// What the bytes from the type on begin with: it, the version, and in IPv4 the header's length.
 const KIND_V4: u64 = 0x45_0008;
 const KIND_V6: u64 = 0x60_dd86;
@@ -208,7 +209,7 @@ impl Delta {
 /// Translates a recognised IPv4 packet as a router passes it on, one TTL less. False, and nothing
 /// happens, when that is its last.
 #[must_use]
-#[inline]
+#[inline(always)]
 pub fn translate_v4(frame: &mut [u8], proto: u8, new: &New<8>) -> bool {
     let Some(head) = frame.first_chunk_mut::<{ ETHERNET + V4 + UDP }>() else { return false };
     if head[22] < 2 {
@@ -259,9 +260,37 @@ fn patch(frame: &mut [u8], l4: usize, proto: u8, change: Delta) {
     };
 }
 
+/// What an outer header copies from the packet that it encloses.
+struct Inner {
+    tos: u8,
+    dont_fragment: u8,
+    /// IP in IP (RFC 2003) or IPv6 in IP (RFC 4213, RFC 2473).
+    number: u8,
+}
+
+/// Makes room for an IP header in front of a recognised packet, behind which nothing stays but the
+/// packet. `None`, and nothing happens, when there is none.
+#[inline]
+fn make_room<P: Packet>(packet: &mut P, inner: &Traits, header: usize) -> Option<Inner> {
+    let old: &[u8; 7] = packet.bytes().get(ETHERNET..)?.first_chunk()?;
+    let copied = match inner.v6 {
+        false => Inner { tos: old[1], dont_fragment: old[6] & 0x40, number: 4 },
+        true => Inner { tos: old[0] << 4 | old[1] >> 4, dont_fragment: 0x40, number: 41 },
+    };
+    if !packet.prepend(header) {
+        return None;
+    }
+    let wanted = ETHERNET + header + usize::from(inner.l3_len);
+    if packet.bytes().len() != wanted && !packet.set_len(wanted) {
+        packet.strip_front(header);
+        return None;
+    }
+    Some(copied)
+}
+
 /// The outer header of IP in IPv4 (RFC 2003, RFC 4213).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Outer {
+pub struct OuterV4 {
     /// Source.
     pub src: [u8; 4],
     /// Destination.
@@ -272,57 +301,74 @@ pub struct Outer {
     pub id: u16,
 }
 
-/// Bytes that [`enclose`] adds.
-pub const OUTER: u16 = V4 as u16;
-
-/// Puts a recognised packet into an IPv4 packet, behind these Ethernet addresses. The sum of both
-/// lengths fits 16 bits. False, and nothing happens, when there is no room in front.
+/// Puts a recognised packet into an IPv4 packet, behind these Ethernet addresses. Both lengths
+/// together fit 16 bits. False, and nothing happens, when there is no room in front.
 #[must_use]
 #[inline]
-pub fn enclose<P: Packet>(
+pub fn enclose_v4<P: Packet>(
     packet: &mut P,
-    inner: &Traits,
-    outer: &Outer,
+    traits: &Traits,
+    outer: &OuterV4,
     to: mac::Word,
     from: mac::Word,
 ) -> bool {
-    let len = inner.l3_len + OUTER;
-    let Some(header) = packet.bytes().get(ETHERNET..).and_then(|l3| l3.first_chunk::<7>()) else {
-        return false;
-    };
-    let (tos, dont_fragment) = match inner.v6 {
-        false => (header[1], header[6] & 0x40),
-        true => (header[0] << 4 | header[1] >> 4, 0x40),
-    };
-    if !packet.prepend(V4) {
-        return false;
-    }
-    let wanted = ETHERNET + usize::from(len);
-    if packet.bytes().len() != wanted && !packet.set_len(wanted) {
-        packet.strip_front(V4);
-        return false;
-    }
+    let Some(inner) = make_room(packet, traits, V4) else { return false };
     let Some(head) = packet.bytes_mut().first_chunk_mut::<{ ETHERNET + V4 }>() else {
         return false;
     };
-    let [high, low] = len.to_be_bytes();
+    let [high, low] = (traits.l3_len + V4 as u16).to_be_bytes();
     let [id_high, id_low] = outer.id.to_be_bytes();
-    let number = if inner.v6 { 41 } else { 4 };
     // In words, so that what is summed has not to be read back from where it was just written.
     let mut ip = [
-        [0x45, tos, high, low],
-        [id_high, id_low, dont_fragment, 0],
-        [outer.ttl, number, 0, 0],
+        [0x45, inner.tos, high, low],
+        [id_high, id_low, inner.dont_fragment, 0],
+        [outer.ttl, inner.number, 0, 0],
         outer.src,
         outer.dst,
     ];
     let [sum_0, sum_1] =
         (!fold(ip.iter().map(|word| u64::from(u32::from_ne_bytes(*word))).sum())).to_ne_bytes();
-    ip[2] = [outer.ttl, number, sum_0, sum_1];
+    ip[2] = [outer.ttl, inner.number, sum_0, sum_1];
     mac::set_words(head, to, from);
     head[12..14].copy_from_slice(&ETHER_V4);
     for (place, word) in head[ETHERNET..].as_chunks_mut::<4>().0.iter_mut().zip(ip) {
         *place = word;
     }
+    true
+}
+
+/// The outer header of IP in IPv6 (RFC 2473).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OuterV6<'a> {
+    /// Source.
+    pub src: &'a [u8; 16],
+    /// Destination.
+    pub dst: &'a [u8; 16],
+    /// Hop limit.
+    pub hop_limit: u8,
+}
+
+/// The same into an IPv6 packet.
+#[must_use]
+#[inline]
+pub fn enclose_v6<P: Packet>(
+    packet: &mut P,
+    traits: &Traits,
+    outer: &OuterV6,
+    to: mac::Word,
+    from: mac::Word,
+) -> bool {
+    let Some(inner) = make_room(packet, traits, V6) else { return false };
+    let Some(head) = packet.bytes_mut().first_chunk_mut::<{ ETHERNET + V6 }>() else {
+        return false;
+    };
+    let [high, low] = traits.l3_len.to_be_bytes();
+    let first = [0x60 | inner.tos >> 4, inner.tos << 4, 0, 0];
+    mac::set_words(head, to, from);
+    head[12..14].copy_from_slice(&ETHER_V6);
+    head[14..18].copy_from_slice(&first);
+    head[18..22].copy_from_slice(&[high, low, inner.number, outer.hop_limit]);
+    head[22..38].copy_from_slice(outer.src);
+    head[38..54].copy_from_slice(outer.dst);
     true
 }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use std::net::IpAddr;
 use wire::encap::{self, Encap};
 use wire::rewrite::{Flow, decrement_ttl, translate};
-use wire::short::{self, New, Outer, Traits};
+use wire::short::{self, New, OuterV4, OuterV6, Traits};
 use wire::{Buffer, Fragment, IpVersion, L4, Packet, Parsed, mac, mapped, v4};
 
 /// Frames of all kinds, some cut short or padded, some with one byte changed.
@@ -180,15 +180,25 @@ proptest! {
             return Ok(());
         }
         frame.resize(frame.len() + padding, 0xee);
-        let (src, dst) = ([192, 0, 2, 1], [198, 51, 100, 7]);
-        let (mut long, mut quick) = (Buffer::new(&frame), Buffer::new(&frame));
-        let (of, to) = (mapped(IpAddr::from(src)), mapped(IpAddr::from(dst)));
-        let outer = encap::Outer { src: of, dst: to, ttl: 64, id };
-        prop_assert!(encap::enclose(&mut long, &before, &outer, Encap::Ip));
-        wire::mac::set(long.bytes_mut(), &[1; 6], &[2; 6]);
-        let outer = Outer { src, dst, ttl: 64, id };
         let [to, from] = [[1; 6], [2; 6]].map(mac::Word::new);
-        prop_assert!(short::enclose(&mut quick, &traits(&before), &outer, to, from));
-        prop_assert_eq!(quick, long);
+        let traits = traits(&before);
+        let longer = |src, dst| {
+            let mut long = Buffer::new(&frame);
+            let outer = encap::Outer { src, dst, ttl: 64, id };
+            assert!(encap::enclose(&mut long, &before, &outer, Encap::Ip));
+            mac::set_words(long.bytes_mut(), to, from);
+            long
+        };
+        let (src, dst) = ([192, 0, 2, 1], [198, 51, 100, 7]);
+        let mut quick = Buffer::new(&frame);
+        let outer = OuterV4 { src, dst, ttl: 64, id };
+        prop_assert!(short::enclose_v4(&mut quick, &traits, &outer, to, from));
+        prop_assert_eq!(quick, longer(mapped(IpAddr::from(src)), mapped(IpAddr::from(dst))));
+
+        let (src, dst) = ([0x20; 16], [0xfd; 16]);
+        let mut quick = Buffer::new(&frame);
+        let outer = OuterV6 { src: &src, dst: &dst, hop_limit: 64 };
+        prop_assert!(short::enclose_v6(&mut quick, &traits, &outer, to, from));
+        prop_assert_eq!(quick, longer(src, dst));
     }
 }

@@ -3,48 +3,30 @@
 //! different in any respect goes the long way, which alone decides; nothing is changed or counted
 //! before that is sure.
 
+mod desk;
+mod lane;
+
 use crate::{
     Origin, Output,
     ahead::Ahead,
-    counts::Tally,
     fate::Fate,
     glance::{Glance, Glances},
     pass::Pass,
     state,
 };
 use api::PortId;
-use conn::{Direction, Entry, Finder, Found, Hint, LastHop, Tick};
+use conn::{Direction, Entry, Finder, Found, Hint, LastHop};
+use desk::Desk;
+use lane::{Done, Kind, Lane, Run};
 use nic::{Burst, Pool};
 use plan::{Short, Way};
 use wire::{
     Packet, mac, proto,
-    short::{self, New, Outer, Traits},
+    short::{self, New, OuterV4, OuterV6, Traits},
 };
 
 /// TTL of outer headers, as in the long way.
 const OUTER_TTL: u8 = 64;
-
-/// What the packets of a burst need, at hand: found again for each, it would be a tenth of the work.
-#[derive(Clone, Copy)]
-struct Desk<'a> {
-    finder: &'a Finder<'a>,
-    shorts: &'a [Short],
-    macs: &'a [mac::Word],
-    tally: Tally<'a>,
-    /// Where they came in.
-    port: PortId,
-    now: Tick,
-}
-
-/// Packets at the front of a burst that are done but for sending.
-struct Run {
-    /// How many leave by the same port.
-    len: usize,
-    /// That port.
-    by: PortId,
-    /// Where the next one leaves, which is done, too, but leaves by another port.
-    odd: Option<PortId>,
-}
 
 impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
     /// Last stage, packet by packet, in order: what an earlier one changed is seen by the later ones
@@ -54,7 +36,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         burst: &mut Burst<P>,
         glances: &Glances,
         hints: &[Hint<'a>],
-        finder: &'a Finder<'a>,
+        finder: &Finder<'a>,
         ahead: &Ahead,
     ) {
         // All of them, before those are taken back that prove to be different.
@@ -62,7 +44,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         let run = self.run(burst, glances, hints, finder);
         if run.len == burst.len() {
             let origin = Origin { port: self.ingress.port, fate: Fate::Forwarded };
-            self.out.wire_all(run.by, burst, origin);
+            self.out.wire_all(run.by, burst, run.bytes, origin);
         } else {
             self.send_rest(burst, &run, glances, hints, finder, ahead);
         }
@@ -70,29 +52,79 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
 
     /// Does what is to be done to the packets of a burst until one is different in any respect: mostly
     /// none is.
-    #[inline(never)]
     fn run(
         &mut self,
         burst: &mut Burst<P>,
         glances: &Glances,
         hints: &[Hint<'a>],
-        finder: &'a Finder<'a>,
+        finder: &Finder<'a>,
     ) -> Run {
-        let desk = self.desk(finder);
-        let stages = glances.each().iter().zip(hints).take(glances.common_in_front());
-        let mut run = Run { len: 0, by: PortId::MAX, odd: None };
-        for (packet, (glance, hint)) in burst.iter_mut().zip(stages) {
-            let Some(port) = self.known(&desk, packet, glance, *hint) else { break };
-            if port != run.by {
-                if run.len != 0 {
-                    run.odd = Some(port);
-                    break;
-                }
-                run.by = port;
+        let desk = Desk::new(self, finder);
+        let mut lane = Lane::new(burst, glances, hints);
+        let mut run = Run { len: 0, bytes: 0, by: 0, odd: None };
+        while let Some(packet) = lane.packets.get_mut(run.len) {
+            let (glance, hint) = (&lane.glances[run.len], lane.hints[run.len]);
+            let Some(Done { by, kind }) = self.known(&desk, packet, glance, hint) else { break };
+            if run.len != 0 && by != run.by {
+                run.odd = Some(by);
+                break;
             }
+            run.by = by;
+            run.bytes += packet.bytes().len();
             run.len += 1;
+            let rest = lane.from(run.len);
+            let (more, bytes) = match kind {
+                Kind::Direct => self.direct_ones(&desk, rest, by),
+                Kind::Enclosed => self.enclosed_ones(&desk, rest, by),
+                Kind::TwoWay => self.two_way_ones(&desk, rest, by),
+            };
+            run.len += more;
+            run.bytes += bytes;
         }
         run
+    }
+
+    // Each kind in a loop of its own, so that it has the registers for itself.
+    #[inline(never)]
+    fn direct_ones(
+        &mut self,
+        desk: &Desk<'a>,
+        lane: Lane<'_, 'a, P>,
+        by: PortId,
+    ) -> (usize, usize) {
+        // Copied, so that neither is asked for again after each packet that was written to.
+        let (desk, own) = (*desk, desk.own(by));
+        lane.each(|packet, glance, hint| {
+            let (entry, backend) = desk.one_way(glance, hint)?;
+            let same = backend.way == Way::Direct && backend.port == by;
+            desk.direct(packet, glance, entry, backend, own.filter(|_| same)?)
+        })
+    }
+
+    #[inline(never)]
+    fn enclosed_ones(
+        &mut self,
+        desk: &Desk<'a>,
+        lane: Lane<'_, 'a, P>,
+        by: PortId,
+    ) -> (usize, usize) {
+        lane.each(|packet, glance, hint| {
+            let (entry, backend) = desk.one_way(glance, hint)?;
+            self.enclosed(desk, packet, glance, entry, backend, Some(by))
+        })
+    }
+
+    #[inline(never)]
+    fn two_way_ones(
+        &mut self,
+        desk: &Desk<'a>,
+        lane: Lane<'_, 'a, P>,
+        by: PortId,
+    ) -> (usize, usize) {
+        lane.each(|packet, glance, hint| {
+            let found = desk.two_way(glance, hint)?;
+            self.translated(desk, packet, glance, found, Some(by)).map(drop)
+        })
     }
 
     /// Sends the packets of a run, and does the others one by one.
@@ -103,11 +135,11 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         run: &Run,
         glances: &Glances,
         hints: &[Hint<'a>],
-        finder: &'a Finder<'a>,
+        finder: &Finder<'a>,
         ahead: &Ahead,
     ) {
         let origin = Origin { port: self.ingress.port, fate: Fate::Forwarded };
-        let desk = self.desk(finder);
+        let desk = Desk::new(self, finder);
         let stages = glances.each().iter().zip(hints).enumerate();
         for (mut packet, (at, (glance, hint))) in burst.drain(..).zip(stages) {
             let done = if at < run.len {
@@ -115,7 +147,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
             } else if let (true, Some(by)) = (at == run.len, run.odd) {
                 Some(by)
             } else if glances.is_common(at) {
-                self.known(&desk, &mut packet, glance, *hint)
+                self.known(&desk, &mut packet, glance, *hint).map(|done| done.by)
             } else {
                 None
             };
@@ -134,101 +166,96 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         }
     }
 
-    fn desk(&self, finder: &'a Finder<'a>) -> Desk<'a> {
-        Desk {
-            finder,
-            shorts: self.plan.shorts(),
-            macs: self.macs,
-            tally: self.counts.tally(),
-            port: self.ingress.port,
-            now: self.now,
-        }
-    }
-
     /// Does everything that is to be done to the packet but sending it. `None`: it goes the long
     /// way, and is as it was.
-    // Into both loops: the words of a glance would else be handed over by memory.
-    #[inline(always)]
+    #[inline(never)]
     fn known(
         &mut self,
         desk: &Desk<'a>,
         packet: &mut P,
         glance: &Glance,
         hint: Hint<'a>,
-    ) -> Option<PortId> {
-        // By the hint, which is known before the entry is; the connections of a burst are mostly of
-        // one kind.
-        if hint.is_single() {
-            let entry = desk.finder.confirm_single(hint, &glance.words)?;
-            match is_settled(glance, entry) {
-                true => self.one_way(desk, packet, glance, entry),
-                false => {
-                    let found = Found { entry, direction: Direction::Forward };
-                    self.moving(desk, packet, glance, found)
-                }
-            }
-        } else {
-            let found = desk.finder.confirm(hint, &glance.words)?;
-            match is_settled(glance, found.entry) {
-                true => self.two_way(desk, packet, glance, found),
-                false => self.moving(desk, packet, glance, found),
-            }
+    ) -> Option<Done> {
+        let found = desk.finder.confirm(hint, &glance.words)?;
+        if is_settled(glance, found.entry) {
+            return self.pass_on(desk, packet, glance, found);
         }
+        // It may open or end its connection.
+        let backend = self.plan.backend(found.entry.backend()).filter(|_| !glance.asks())?;
+        let done = self.pass_on(desk, packet, glance, found)?;
+        let tcp = (glance.traits.proto == proto::TCP).then_some(glance.traits.tcp_flags);
+        self.advance_state(found.entry, found.direction, tcp, backend);
+        Some(done)
     }
 
-    /// The same for a packet that may open or end its connection.
-    // Not inline, so that the others do not carry along whether it does.
-    #[inline(never)]
-    fn moving(
+    #[inline]
+    fn pass_on(
         &mut self,
         desk: &Desk<'a>,
         packet: &mut P,
         glance: &Glance,
         found: Found<'a>,
-    ) -> Option<PortId> {
-        let backend = self.plan.backend(found.entry.backend()).filter(|_| !glance.asks())?;
-        let port = match found.entry.is_two_way() {
-            true => self.two_way(desk, packet, glance, found),
-            false => self.one_way(desk, packet, glance, found.entry),
-        }?;
-        let tcp = (glance.traits.proto == proto::TCP).then_some(glance.traits.tcp_flags);
-        self.advance_state(found.entry, found.direction, tcp, backend);
-        Some(port)
+    ) -> Option<Done> {
+        let entry = found.entry;
+        if entry.is_two_way() {
+            let by = self.translated(desk, packet, glance, found, None)?;
+            return Some(Done { by, kind: Kind::TwoWay });
+        }
+        let backend = desk.backend(entry)?;
+        let kind = match backend.way {
+            Way::Direct => {
+                desk.direct(packet, glance, entry, backend, desk.own(backend.port)?)?;
+                Kind::Direct
+            }
+            _ => {
+                self.enclosed(desk, packet, glance, entry, backend, None)?;
+                Kind::Enclosed
+            }
+        };
+        Some(Done { by: backend.port, kind })
     }
 
-    /// To a real server that answers the client by itself.
+    /// To a real server behind a tunnel, which answers the client by itself.
     #[inline(always)]
-    fn one_way(
+    fn enclosed(
         &mut self,
         desk: &Desk<'a>,
         packet: &mut P,
         glance: &Glance,
         entry: Entry<'a>,
-    ) -> Option<PortId> {
-        let backend = desk.backend(entry)?;
-        let own = desk.leaves(glance, backend.port, backend.room)?;
-        let to = mac::Word::padded(backend.mac);
-        match backend.way {
-            Way::Direct => mac::set_words(packet.bytes_mut(), to, own),
+        backend: &Short,
+        only: Option<PortId>,
+    ) -> Option<()> {
+        let own = desk.leaves(glance, backend.port, backend.room, only)?;
+        let (to, traits) = (mac::Word::padded(backend.mac), &glance.traits);
+        let enclosed = match backend.way {
             Way::Enclose { src, dst } => {
-                let outer = Outer { src, dst, ttl: OUTER_TTL, id: self.answers.outer_id() };
-                short::enclose(packet, &glance.traits, &outer, to, own).then_some(())?;
+                let outer = OuterV4 { src, dst, ttl: OUTER_TTL, id: self.answers.outer_id() };
+                short::enclose_v4(packet, traits, &outer, to, own)
             }
-            _ => return None,
-        }
+            Way::EncloseV6 => {
+                let ends = self.plan.backend(entry.backend())?;
+                let src = &ends.tunnel.as_ref()?.source;
+                let outer = OuterV6 { src, dst: &ends.address, hop_limit: OUTER_TTL };
+                short::enclose_v6(packet, traits, &outer, to, own)
+            }
+            _ => false,
+        };
+        enclosed.then_some(())?;
         entry.touch(desk.now);
         desk.tally.for_backend(entry.backend(), glance.traits.l3_len);
-        Some(backend.port)
+        Some(())
     }
 
-    /// To a real server whose answers pass here, and these answers.
+    /// To a real server whose answers pass here, and these answers. The port that it leaves by.
     #[inline(always)]
-    fn two_way(
+    fn translated(
         &mut self,
         desk: &Desk<'a>,
         packet: &mut P,
         glance: &Glance,
         Found { entry, direction }: Found<'a>,
+        only: Option<PortId>,
     ) -> Option<PortId> {
         let backend = desk.backend(entry).filter(|_| entry.is_two_way())?;
         if backend.way != Way::Translate {
@@ -237,7 +264,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         let traits = &glance.traits;
         let port = match direction {
             Direction::Forward => {
-                let own = desk.leaves(glance, backend.port, backend.room)?;
+                let own = desk.leaves(glance, backend.port, backend.room, only)?;
                 let from = LastHop::new(desk.port, None, mac::source(packet.bytes()));
                 translate(packet, traits, entry, direction)?;
                 entry.set_last_hop(from);
@@ -248,7 +275,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
             Direction::Reply => {
                 let hop = entry.last_hop();
                 let port = hop.port().filter(|_| hop.vlan().is_none())?;
-                let own = desk.leaves(glance, port, self.plan.port(port)?.mtu)?;
+                let own = desk.leaves(glance, port, self.plan.port(port)?.mtu, only)?;
                 translate(packet, traits, entry, direction)?;
                 mac::set_words(packet.bytes_mut(), mac::Word::new(hop.mac()), own);
                 desk.tally.by_backend(entry.backend(), traits.l3_len);
@@ -257,20 +284,6 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         };
         entry.touch(desk.now);
         Some(port)
-    }
-}
-
-impl<'a> Desk<'a> {
-    #[inline]
-    fn backend(&self, entry: Entry) -> Option<&'a Short> {
-        self.shorts.get(entry.backend() as usize)
-    }
-
-    /// Our own address at the port that the packet leaves by, if it fits there.
-    #[inline]
-    fn leaves(&self, glance: &Glance, port: PortId, room: u16) -> Option<mac::Word> {
-        let own = self.macs.get(usize::from(port)).copied()?;
-        (glance.traits.l3_len <= room).then_some(own)
     }
 }
 

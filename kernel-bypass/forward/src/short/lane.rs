@@ -1,0 +1,72 @@
+//! What is done to many packets in a row.
+
+use crate::glance::{Glance, Glances};
+use api::PortId;
+use conn::Hint;
+use nic::Burst;
+use wire::Packet;
+
+/// Packets at the front of a burst that are done but for sending.
+pub(super) struct Run {
+    /// How many leave by the same port.
+    pub len: usize,
+    /// The length of their frames.
+    pub bytes: usize,
+    /// That port.
+    pub by: PortId,
+    /// Where the next one leaves, which is done, too, but leaves by another port.
+    pub odd: Option<PortId>,
+}
+
+/// What was done to a packet.
+#[derive(Clone, Copy)]
+pub(super) struct Done {
+    /// The port that it leaves by.
+    pub by: PortId,
+    pub kind: Kind,
+}
+
+/// Neighbours in a burst are mostly of one kind.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    Direct,
+    Enclosed,
+    TwoWay,
+}
+
+/// Places of a burst that nothing is known to be different about, beside each other.
+pub(super) struct Lane<'b, 'a, P> {
+    pub packets: &'b mut [P],
+    pub glances: &'b [Glance],
+    pub hints: &'b [Hint<'a>],
+}
+
+impl<'b, 'a, P: Packet> Lane<'b, 'a, P> {
+    pub fn new(burst: &'b mut Burst<P>, glances: &'b Glances, hints: &'b [Hint<'a>]) -> Self {
+        let len = glances.common_in_front().min(hints.len()).min(burst.len());
+        let (packets, glances) = (&mut burst[..len], &glances.each()[..len]);
+        Self { packets, glances, hints: &hints[..len] }
+    }
+
+    pub fn from(&mut self, at: usize) -> Lane<'_, 'a, P> {
+        let (glances, hints) = (&self.glances[at..], &self.hints[at..]);
+        Lane { packets: &mut self.packets[at..], glances, hints }
+    }
+
+    /// How many packets, one after the other, this can be done to, and the length of their frames.
+    #[inline(always)]
+    pub fn each(
+        self,
+        mut act: impl FnMut(&mut P, &Glance, Hint<'a>) -> Option<()>,
+    ) -> (usize, usize) {
+        let (mut done, mut bytes) = (0, 0);
+        for ((packet, glance), hint) in self.packets.iter_mut().zip(self.glances).zip(self.hints) {
+            if act(packet, glance, *hint).is_none() {
+                break;
+            }
+            bytes += packet.bytes().len();
+            done += 1;
+        }
+        (done, bytes)
+    }
+}
