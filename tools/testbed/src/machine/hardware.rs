@@ -44,6 +44,8 @@ pub enum Fault {
     Crashes,
     /// Its kernel runs and so does PID 1, but the balancer never answers: once, as it has one try.
     NeverAnswers,
+    /// It is sound, has one try, and its kernel can be made to hang ([`super::Machine::hang`]).
+    Hangs,
 }
 
 /// What stands between the NICs and the memory.

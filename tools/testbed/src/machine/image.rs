@@ -150,6 +150,7 @@ impl Image {
             Fault::None => {}
             Fault::Crashes => Self::break_slot(&disk, &file)?,
             Fault::NeverAnswers => self.silence_slot(&disk, folder)?,
+            Fault::Hangs => Self::leave_one_try(&disk, folder)?,
         }
         Ok(disk)
     }
@@ -198,17 +199,20 @@ impl Image {
         build(self.flavour, &image, &[&options[..], &trial[..]].concat())?;
         let silent = Self::in_folder(self.flavour, &image);
         let file = scratch.join("carried");
-        let mut delete = Command::new("mdel");
-        delete.args(["-i", &boot_partition(disk)?, "::EFI/Linux/fulcrum-a+3.efi"]);
-        process::succeed(delete, TOOL)?;
-        for (from, to) in [
-            ("grub/grub.cfg", "grub/grub.cfg"),
-            ("a/initramfs.zst", "a/initramfs.zst"),
-            ("EFI/Linux/fulcrum-a+3.efi", "EFI/Linux/fulcrum-a+1.efi"),
-        ] {
-            silent.read_boot_file(from, &file)?;
-            write_boot_file(disk, &file, to)?;
+        for path in ["grub/grub.cfg", "a/initramfs.zst", "EFI/Linux/fulcrum-a+3.efi"] {
+            silent.read_boot_file(path, &file)?;
+            write_boot_file(disk, &file, path)?;
         }
+        Self::leave_one_try(disk, scratch)
+    }
+
+    /// Slot A has one try left, by either firmware.
+    fn leave_one_try(disk: &Path, scratch: &Path) -> Result<()> {
+        let file = scratch.join("environment");
+        let mut rename = Command::new("mren");
+        rename.args(["-i", &boot_partition(disk)?]);
+        rename.args(["::EFI/Linux/fulcrum-a+3.efi", "fulcrum-a+1.efi"]);
+        process::succeed(rename, TOOL)?;
         let environment = "# GRUB Environment Block\nslot=a\ntries=1\n";
         let filler = "#".repeat(1024 - environment.len());
         std::fs::write(&file, format!("{environment}{filler}"))?;

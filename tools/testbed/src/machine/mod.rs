@@ -1,6 +1,7 @@
 //! A virtual machine that boots the appliance image: QEMU in the switch of a lab, its NICs on the
 //! lab's networks.
 
+mod debugger;
 mod drive;
 mod hardware;
 mod image;
@@ -41,6 +42,7 @@ pub struct Machine {
     /// How much of what the serial port said has been waited for.
     heard: usize,
     monitor: PathBuf,
+    debugger: PathBuf,
     inside: Option<Inside>,
     writes: Option<Writes>,
     since: Instant,
@@ -85,8 +87,12 @@ impl Machine {
             command.args(["-chardev", &socket, "-serial", "chardev:inside"]);
         }
         command.arg("-monitor").arg(format!("unix:{},server,nowait", monitor.display()));
-        if hardware.fault == Fault::NeverAnswers {
+        if matches!(hardware.fault, Fault::NeverAnswers | Fault::Hangs) {
             command.args(["-device", "i6300esb,addr=0x12", "-action", "watchdog=reset"]);
+        }
+        let debugger = folder.join("debugger");
+        if hardware.fault == Fault::Hangs {
+            command.arg("-gdb").arg(format!("unix:{},server=on,wait=off", debugger.display()));
         }
         if matches!(hardware.boot, Boot::Uefi | Boot::SecureUefi) {
             firmware(lab, &mut command, hardware.boot == Boot::SecureUefi)?;
@@ -113,7 +119,7 @@ impl Machine {
             true => Some(Inside::new(connected(&second)?)?),
             false => None,
         };
-        Ok(Self { process, serial, keyboard, heard: 0, monitor, inside, writes, since })
+        Ok(Self { process, serial, keyboard, heard: 0, monitor, debugger, inside, writes, since })
     }
 
     /// Waits until the serial port says something, after what was waited for before.
@@ -146,6 +152,11 @@ impl Machine {
     /// What the disk of a machine was told, if that is written down.
     pub fn writes(&self) -> Result<&Writes> {
         self.writes.as_ref().context("nobody wrote down what the disk was told")
+    }
+
+    /// Has the kernel of a machine hang that is made for it.
+    pub fn hang(&self) -> Result<()> {
+        debugger::hang(&self.debugger)
     }
 
     /// Takes the power away.
