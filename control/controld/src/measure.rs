@@ -86,6 +86,7 @@ fn ports(plane: Option<&Status>, counters: Option<&Counters>) -> Vec<Port> {
         device: port.device.clone(),
         driver: port.driver.clone(),
         link_up: port.link_up,
+        removed: port.removed,
         counters: counters.and_then(|c| c.ports.get(index).cloned()),
     };
     ports.iter().enumerate().map(port).collect()

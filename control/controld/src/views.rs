@@ -31,6 +31,7 @@ pub fn status(
         mac: mac(p.mac),
         link_up: p.link_up,
         companion: p.companion,
+        removed: p.removed,
     });
     types::Status {
         node: core.config.node.name.clone(),

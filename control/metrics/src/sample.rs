@@ -111,6 +111,8 @@ pub struct Port {
     pub driver: String,
     /// Whether its link is up.
     pub link_up: bool,
+    /// Whether its device was taken out of the machine.
+    pub removed: bool,
     /// What it counted; `None` while the data plane does not answer.
     pub counters: Option<PortCounters>,
 }

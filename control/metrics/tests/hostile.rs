@@ -57,6 +57,7 @@ prop_compose! {
             let mut port = port(name, number >> 1);
             port.device = other.clone();
             port.link_up = linked;
+            port.removed = !linked;
             port.counters = port.counters.filter(|_| counted);
             port
         }).collect();

@@ -100,6 +100,8 @@ pub struct Port {
     pub link_up: bool,
     /// Whether it has a companion interface.
     pub companion: bool,
+    /// Whether the device was taken out of the machine.
+    pub removed: bool,
 }
 
 /// All services.

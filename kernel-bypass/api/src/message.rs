@@ -128,6 +128,9 @@ pub struct PortStatus {
     pub link_up: bool,
     /// Whether there is a companion interface in the kernel.
     pub companion: bool,
+    /// Whether the device was taken out of the machine since; the data plane has to be started
+    /// again for another one in its place.
+    pub removed: bool,
 }
 
 /// One connection.

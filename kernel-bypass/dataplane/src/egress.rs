@@ -62,6 +62,13 @@ impl<T: Tx> Egress<T> {
         Self { ports, counts }
     }
 
+    /// Gives the queue to the wire of a port back, with what waits for it.
+    pub fn close(&mut self, port: PortId) {
+        if let Some(outlets) = self.ports.get_mut(usize::from(port)) {
+            outlets.wire.close(DropReason::TxFull, &self.counts);
+        }
+    }
+
     /// Sends what waits everywhere.
     pub fn flush(&mut self) {
         for (number, port) in self.ports.iter_mut().enumerate() {
@@ -143,6 +150,15 @@ impl<T: Tx> Outlet<T> {
         if !taken {
             counts.undelivered(origin, side.full());
         }
+    }
+
+    /// What waits, here or handed over, is charged to where it came from.
+    fn close(&mut self, reason: DropReason, counts: &Counts) {
+        let Self::Own(queue) = std::mem::replace(self, Self::None) else { return };
+        let waiting = queue.notes[..queue.waiting.len()].iter().map(|(origin, _)| *origin);
+        let handed =
+            std::iter::from_fn(|| queue.handover.as_ref()?.pop().map(|(_, origin)| origin));
+        waiting.chain(handed).for_each(|origin| counts.undelivered(origin, reason));
     }
 
     fn flush(&mut self, side: Side, counts: &Counts) {
@@ -277,5 +293,21 @@ mod tests {
         egress.wire_all(7, &mut burst(60..60 + BURST), (60..60 + BURST).sum(), ORIGIN);
         let totals = &forward::port_totals(&[&egress.counts])[0];
         assert_eq!(totals.dropped[DropReason::UnknownPort as usize], BURST as u64);
+    }
+
+    #[test]
+    fn what_waits_for_a_port_that_is_closed_is_charged_and_dropped() {
+        let mut egress = egress(100);
+        let handover: Handover<Buffer> = Arc::new(ArrayQueue::new(4));
+        let Outlet::Own(queue) = &mut egress.ports[0].wire else { panic!() };
+        queue.handover = Some(handover.clone());
+        egress.wire_all(0, &mut burst(60..63), (60..63).sum(), ORIGIN);
+        assert!(handover.push((Buffer::new(&[0; 60]), ORIGIN)).is_ok());
+        egress.close(0);
+        egress.wire_all(0, &mut burst(60..60 + BURST), (60..60 + BURST).sum(), ORIGIN);
+        egress.flush();
+        let totals = &forward::port_totals(&[&egress.counts])[0];
+        assert_eq!((totals.tx, handover.len()), (0, 0));
+        assert_eq!(totals.dropped[DropReason::TxFull as usize], 4 + BURST as u64);
     }
 }

@@ -75,12 +75,13 @@ pub fn run(args: &Args) -> Result<()> {
         ..EalOptions::default()
     })?;
     let pool = Pool::new(&eal, &PoolConfig::for_mtu(buffers(args), args.mtu))?;
-    let (pairs, shares) = ports::bring_up(&eal, &pool, args)?;
+    let (mut pairs, shares) = ports::bring_up(&eal, &pool, args)?;
     let counts: Vec<Arc<Counts>> =
         shares.iter().map(|_| Arc::new(Counts::new(pairs.len(), MAX_BACKENDS))).collect();
     let shared = Arc::new(Shared {
         tick: CachePadded::new(AtomicU32::new(clock::now())),
         stop: AtomicBool::new(false),
+        removed: AtomicU32::new(0),
     });
     let engine = Arc::new(Engine {
         mailboxes: shares.iter().map(|_| Arc::new(Mailbox::default())).collect(),
@@ -88,7 +89,7 @@ pub fn run(args: &Args) -> Result<()> {
         reader: Reader::new(opened.table.handle().context("no place at the table is left")?),
         table: opened.table,
         taken_over: opened.taken_over,
-        ports: Mutex::new(pairs.iter().map(Pair::status).collect()),
+        ports: Mutex::new(pairs.iter().map(|pair| pair.status().clone()).collect()),
         remembered: Remembered::new(&args.runtime_dir),
         applied: Mutex::new(Applied::default()),
         published: AtomicU64::new(0),
@@ -100,7 +101,7 @@ pub fn run(args: &Args) -> Result<()> {
     server::listen(&socket, engine.clone())?;
     log::info!("{} workers forward; control speaks to {}", workers.len(), socket.display());
 
-    steward(&shared, &engine, &pairs, &stop, &workers);
+    steward(&shared, &engine, &mut pairs, &stop, &workers);
     shared.stop.store(true, Relaxed);
     let asked = stop.load(Relaxed);
     for worker in workers {
@@ -138,7 +139,7 @@ fn start_workers(
     shared: &Arc<Shared>,
     engine: &Engine,
 ) -> Result<Vec<JoinHandle<()>>> {
-    let macs: Vec<_> = pairs.iter().map(|pair| pair.port.mac()).collect();
+    let macs: Vec<_> = pairs.iter().map(|pair| pair.status().mac).collect();
     let mut threads = Vec::new();
     for (number, share) in shares.into_iter().enumerate() {
         let counts = engine.counts[number].clone();
@@ -180,11 +181,11 @@ fn pin(cpu: Option<u16>) {
     }
 }
 
-/// Keeps the time and the link states until told to stop, or until a worker is gone.
+/// Keeps the time and the states of the ports until told to stop, or until a worker is gone.
 fn steward(
     shared: &Shared,
     engine: &Engine,
-    pairs: &[Pair],
+    pairs: &mut [Pair],
     stop: &AtomicBool,
     workers: &[JoinHandle<()>],
 ) {
@@ -192,7 +193,11 @@ fn steward(
     while !stop.load(Relaxed) && !workers.iter().any(JoinHandle::is_finished) {
         shared.tick.store(clock::now(), Relaxed);
         if beats.is_multiple_of(LINK_BEATS) {
-            *engine::lock(&engine.ports) = pairs.iter().map(Pair::status).collect();
+            pairs.iter_mut().for_each(Pair::look);
+            let ports: Vec<_> = pairs.iter().map(|pair| pair.status().clone()).collect();
+            let bits = ports.iter().enumerate().map(|(n, port)| u32::from(port.removed) << n);
+            shared.removed.store(bits.sum(), Relaxed);
+            *engine::lock(&engine.ports) = ports;
         }
         beats = beats.wrapping_add(1);
         thread::sleep(BEAT);

@@ -17,10 +17,11 @@ const HANDOVER: usize = 1024;
 
 /// One port with its companion.
 pub struct Pair {
-    /// The port itself.
-    pub port: Port<Started>,
-    companion: Option<Port<Started>>,
-    name: String,
+    /// Dropped when its device was taken out of the machine and no worker polls it any more: the
+    /// kernel may wait for that.
+    port: Option<Port<Started>>,
+    _companion: Option<Port<Started>>,
+    status: PortStatus,
 }
 
 /// What one worker gets of all ports.
@@ -59,7 +60,7 @@ pub fn bring_up(eal: &Eal, pool: &Pool, args: &Args) -> Result<(Vec<Pair>, Vec<S
             mac_text(started.mac()),
         );
         deal(number as PortId, queues, host, &mut shares);
-        pairs.push(Pair { port: started, companion, name: port.name.clone() });
+        pairs.push(Pair::new(&port.name, started, companion));
     }
     Ok((pairs, shares))
 }
@@ -128,15 +129,42 @@ fn dealt(queues: Queues, workers: usize) -> Dealt {
 }
 
 impl Pair {
-    /// As control is told.
-    pub fn status(&self) -> PortStatus {
-        PortStatus {
-            name: self.name.clone(),
-            device: self.port.device().into(),
-            driver: self.port.driver().into(),
-            mac: self.port.mac(),
-            link_up: self.port.link().up,
-            companion: self.companion.is_some(),
+    fn new(name: &str, port: Port<Started>, companion: Option<Port<Started>>) -> Self {
+        let status = PortStatus {
+            name: name.into(),
+            device: port.device().into(),
+            driver: port.driver().into(),
+            mac: port.mac(),
+            link_up: port.link().up,
+            companion: companion.is_some(),
+            removed: false,
+        };
+        Self { port: Some(port), _companion: companion, status }
+    }
+
+    /// As control was told last.
+    pub fn status(&self) -> &PortStatus {
+        &self.status
+    }
+
+    /// Looks at the device anew.
+    pub fn look(&mut self) {
+        let Some(port) = &self.port else { return };
+        if !port.is_removed() {
+            self.status.link_up = port.link().up;
+            return;
+        }
+        if !self.status.removed {
+            (self.status.removed, self.status.link_up) = (true, false);
+            let PortStatus { name, device, .. } = &self.status;
+            log::error!(
+                "{name}: {device} was taken out of the machine; the other ports go on. Put it, or \
+                 another NIC, in that place and restart the machine, or take the interface out of \
+                 the configuration"
+            );
+        }
+        if port.is_idle() {
+            self.port = None;
         }
     }
 }

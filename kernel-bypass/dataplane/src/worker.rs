@@ -19,6 +19,8 @@ pub struct Shared {
     pub tick: CachePadded<AtomicU32>,
     /// Set once, when the process is to end.
     pub stop: AtomicBool,
+    /// Ports whose devices were taken out of the machine, a bit for each number.
+    pub removed: AtomicU32,
 }
 
 /// The receive queues of one port that this worker polls.
@@ -62,11 +64,15 @@ where
     /// Polls until told to stop.
     pub fn run(mut self) {
         let mut waiter = Waiter::new(self.idle);
-        let (mut seen, mut plan) = (0, None);
+        let (mut seen, mut plan, mut removed) = (0, None, 0);
         let (mut burst, mut rounds, mut busy) = (Burst::new(), 0u32, false);
         while !self.shared.stop.load(Relaxed) {
             self.mailbox.exchange(&mut seen, &mut plan);
             let now = self.shared.tick.load(Relaxed);
+            if self.shared.removed.load(Relaxed) != removed {
+                removed = self.shared.removed.load(Relaxed);
+                self.let_go(removed);
+            }
             let host = !busy || rounds.is_multiple_of(ROUNDS_PER_HOST_POLL);
             rounds = rounds.wrapping_add(1);
             busy = self.round(plan.as_deref(), now, host, &mut burst);
@@ -76,6 +82,16 @@ where
         balancer.complete(plan.as_deref(), shared.tick.load(Relaxed), pool, egress);
         egress.flush();
         balancer.finish();
+    }
+
+    /// Gives the wire's queues of these ports back. What goes to them from now on is dropped, and
+    /// charged to where it came from.
+    #[cold]
+    fn let_go(&mut self, ports: u32) {
+        for intake in self.intakes.iter_mut().filter(|intake| ports & (1 << intake.port) != 0) {
+            intake.wire = None;
+            self.egress.close(intake.port);
+        }
     }
 
     /// One burst from every queue (of the companions only if `host`), one step of housekeeping;

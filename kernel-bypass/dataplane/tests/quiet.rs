@@ -89,6 +89,7 @@ impl Bench {
         let shared = Arc::new(Shared {
             tick: CachePadded::new(AtomicU32::new(1)),
             stop: AtomicBool::new(false),
+            removed: AtomicU32::new(0),
         });
         let mailbox = Arc::new(Mailbox::default());
         let plan = Plan::compile(&snapshot(services())).unwrap();

@@ -1,5 +1,6 @@
 /* Callable copies of DPDK's inline functions, and what is easier said in C. */
 #define _GNU_SOURCE
+#define ALLOW_EXPERIMENTAL_API
 #include "shim.h"
 
 #include <errno.h>
@@ -82,6 +83,30 @@ int shim_log_to(shim_log_sink sink)
 		return -errno;
 	log_sink = sink;
 	return rte_openlog_stream(stream);
+}
+
+static shim_removal_sink removal_sink;
+
+static void device_event(const char *device, enum rte_dev_event_type event, void *nothing)
+{
+	uint16_t port;
+
+	(void)nothing;
+	if (event == RTE_DEV_EVENT_REMOVE && device != NULL && rte_eth_dev_get_port_by_name(device, &port) == 0)
+		removal_sink(port);
+}
+
+int shim_watch_removals(shim_removal_sink sink)
+{
+	int result;
+
+	removal_sink = sink;
+	result = rte_dev_event_callback_register(NULL, device_event, NULL);
+	if (result == 0)
+		result = rte_dev_hotplug_handle_enable();
+	if (result == 0)
+		result = rte_dev_event_monitor_start();
+	return result;
 }
 
 void shim_port_conf(struct rte_eth_conf *conf, uint32_t mtu, uint64_t rx_offloads, uint64_t tx_offloads,

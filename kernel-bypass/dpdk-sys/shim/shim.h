@@ -70,6 +70,12 @@ int shim_link(uint16_t port, uint32_t *mbps, int *up);
 typedef void (*shim_log_sink)(int level, const char *text, size_t length);
 int shim_log_to(shim_log_sink sink);
 
+/* Calls `sink` with the number of each port whose device is taken out of the machine, or that the kernel asks back
+ * for that; from DPDK's own threads. Who touches the registers of one that is gone finds memory there. 0, or a
+ * negative errno. */
+typedef void (*shim_removal_sink)(uint16_t port);
+int shim_watch_removals(shim_removal_sink sink);
+
 /* A port's configuration: one layer 3 size, offloads, and RSS with the given key (or the driver's, where it is NULL)
  * if mq_mode asks for it. */
 void shim_port_conf(struct rte_eth_conf *conf, uint32_t mtu, uint64_t rx_offloads, uint64_t tx_offloads,

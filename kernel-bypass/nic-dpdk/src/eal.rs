@@ -1,7 +1,7 @@
 //! DPDK's environment as a token: who holds an [`Eal`] may make ports and pools.
 
 use crate::errno::Errno;
-use crate::messages;
+use crate::{messages, removal};
 use rustix::thread::{CpuSet, sched_getaffinity};
 use std::ffi::{CStr, CString, c_char};
 use std::marker::PhantomData;
@@ -87,6 +87,9 @@ impl Eal {
         // SAFETY: an argc/argv pair, NULL-terminated, of strings that are never freed.
         if unsafe { dpdk_sys::rte_eal_init(count, pointers.leak().as_mut_ptr()) } < 0 {
             return Err(EalError::Refused { arguments: words, errno: Errno::last() });
+        }
+        if let Err(errno) = removal::watch() {
+            log::warn!("a NIC that is taken out of the machine will not be noticed: {errno}");
         }
         // SAFETY: EAL is initialised; the text is static and NUL-terminated.
         let folder = unsafe { CStr::from_ptr(dpdk_sys::rte_eal_get_runtime_dir()) };

@@ -3,6 +3,7 @@
 use crate::eal::Eal;
 use crate::errno::Errno;
 use crate::pool::Pool;
+use crate::removal;
 use dpdk_sys as sys;
 use std::ffi::CString;
 use std::mem::MaybeUninit;
@@ -48,6 +49,7 @@ impl Handle {
         if id == Self::NONE {
             return Err(Errno::NO_DEVICE);
         }
+        removal::forget(id);
         Ok(Self { id, started: false, pools: Vec::new(), _eal: eal.clone() })
     }
 

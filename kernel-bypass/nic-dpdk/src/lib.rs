@@ -31,6 +31,7 @@ mod packet_socket;
 mod pool;
 mod port;
 mod queue;
+mod removal;
 mod setup;
 mod tap_signals;
 

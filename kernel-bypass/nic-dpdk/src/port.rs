@@ -9,6 +9,7 @@ use crate::handle::Handle;
 use crate::packet_socket;
 use crate::pool::Pool;
 use crate::queue::{RxQueue, TxQueue};
+use crate::removal;
 use crate::setup::{Setup, TAP};
 use crate::tap_signals;
 use dpdk_sys as sys;
@@ -299,6 +300,17 @@ impl Port<Configured> {
 }
 
 impl Port<Started> {
+    /// Whether its device is taken out of the machine. The port moves nothing more, and is to be
+    /// dropped with its queues: the kernel may wait for that.
+    pub fn is_removed(&self) -> bool {
+        removal::is_noted(self.handle.id)
+    }
+
+    /// Whether all of its queues were dropped.
+    pub fn is_idle(&self) -> bool {
+        Arc::strong_count(&self.handle) == 1
+    }
+
     /// The state, for a reader of types: a started port moves packets until it and its queues go.
     pub fn state(&self) -> &Started {
         &self.state

@@ -56,6 +56,7 @@ struct Port {
     mac: String,
     link_up: bool,
     companion: bool,
+    removed: bool,
 }
 
 /// The verdict first, then why, then the ports.
@@ -116,12 +117,20 @@ fn process(pid: Option<u32>, workers: Option<u32>, uptime_s: Option<u64>) -> Vec
     parts
 }
 
+fn link(port: &Port) -> &'static str {
+    match port {
+        Port { removed: true, .. } => "REMOVED",
+        Port { link_up: true, .. } => "up",
+        _ => "DOWN",
+    }
+}
+
 fn ports(ports: &[Port]) -> String {
     let mut table = Table::new(&["PORT", "LINK", "MAC", "DRIVER", "DEVICE", "COMPANION"]);
     for port in ports {
         table.row([
             &port.name,
-            if port.link_up { "up" } else { "DOWN" },
+            link(port),
             &port.mac,
             &port.driver,
             &port.device,
@@ -143,7 +152,7 @@ mod tests {
             "generation": {"asked": 41, "applied": 41},
             "dataplane": {"connected": true, "pid": 812, "workers": 1, "uptime_s": 7384, "ports": [
                 {"name": "eth0", "device": "af_packet:lb0", "driver": "net_af_packet",
-                 "mac": "02:00:00:00:00:01", "link_up": false, "companion": true}]},
+                 "mac": "02:00:00:00:00:01", "link_up": false, "companion": true, "removed": false}]},
             "layer7": {"connected": true, "needed": true, "pid": 813, "workers": 2, "uptime_s": 7,
                        "connections": 12, "listeners": 4},
             "ready": true,

@@ -221,5 +221,6 @@ fn port() -> PortStatus {
         mac: [2, 0, 0, 0, 0, 1],
         link_up: true,
         companion: true,
+        removed: false,
     }
 }

@@ -11,7 +11,7 @@ impl Subject for Port {
     }
 }
 
-pub(super) fn families() -> [Family<Port>; 14] {
+pub(super) fn families() -> [Family<Port>; 15] {
     [
         Family {
             name: "fulcrum_port_answered_packets",
@@ -86,6 +86,12 @@ pub(super) fn families() -> [Family<Port>; 14] {
             help: "Packets received from the wire.",
             kind: Kind::Counter,
             series: |port, out| out.maybe(counted(port, |c| c.rx)),
+        },
+        Family {
+            name: "fulcrum_port_removed",
+            help: "Whether the port's device was taken out of the machine.",
+            kind: Kind::Gauge,
+            series: |port, out| out.value(u8::from(port.removed)),
         },
         Family {
             name: "fulcrum_port_sent_bytes",

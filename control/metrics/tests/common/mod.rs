@@ -85,6 +85,7 @@ pub fn port(name: &str, first: u64) -> Port {
         device: "0000:01:00.0".into(),
         driver: "net_virtio".into(),
         link_up: true,
+        removed: false,
         counters: Some(counters),
     }
 }

@@ -82,6 +82,9 @@ pub struct Hardware<'a> {
     pub memory: u32,
     /// What stands between the NICs and the memory.
     pub iommu: Iommu,
+    /// Whether each NIC is in a slot of its own, that it can be pulled out of. They are at PCI
+    /// addresses from 0000:01:00.0 then.
+    pub has_slots: bool,
     /// Whether everything that its disk is told is written down.
     pub is_recorded: bool,
     /// Whether somebody is inside who ends processes; for machines that are booted directly.
@@ -98,6 +101,7 @@ impl<'a> Hardware<'a> {
             fault: Fault::None,
             memory: 1024,
             iommu: Iommu::None,
+            has_slots: false,
             is_recorded: false,
             is_manned: false,
             nics,

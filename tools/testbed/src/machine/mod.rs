@@ -107,7 +107,7 @@ impl Machine {
             Boot::Ova => image.ova(lab, &mut command)?,
         }
         for (number, nic) in hardware.nics.iter().enumerate() {
-            add_nic(lab, &mut command, number, *nic)?;
+            add_nic(lab, &mut command, number, *nic, hardware.has_slots)?;
         }
         drive::attach_given(lab, &mut command, given)?;
         let process = lab.switch().start("qemu", command)?;
@@ -152,6 +152,19 @@ impl Machine {
     /// What the disk of a machine was told, if that is written down.
     pub fn writes(&self) -> Result<&Writes> {
         self.writes.as_ref().context("nobody wrote down what the disk was told")
+    }
+
+    /// Pulls a NIC out of its slot, as the hypervisor does it: the system is asked to let go.
+    pub fn pull(&self, number: usize) -> Result<()> {
+        let said = monitor::order(&self.monitor, &format!("device_del nic{number}"))?;
+        ensure!(!said.contains("Error"), "QEMU: {said}");
+        Ok(())
+    }
+
+    /// Whether a NIC is still in the machine.
+    pub fn has(&self, number: usize) -> Result<bool> {
+        let devices = monitor::order(&self.monitor, "info pci")?;
+        Ok(devices.contains(&format!("id \"nic{number}\"")))
     }
 
     /// Has the kernel of a machine hang that is made for it.
@@ -267,6 +280,7 @@ fn add_nic(
     command: &mut Command,
     number: usize,
     (network, model): (&str, &str),
+    has_slot: bool,
 ) -> Result<()> {
     let tap = format!("vm{number}");
     let queues = if model.contains("mq=on") { 2 } else { 1 };
@@ -274,6 +288,14 @@ fn add_nic(
     let netdev = format!("tap,id={tap},ifname={tap},script=no,downscript=no,queues={queues}");
     command.args(["-netdev", &netdev]);
     let (slot, mac) = (number + 2, format!("02:00:00:00:00:{:02x}", number + 0x10));
-    command.arg("-device").arg(format!("{model},netdev={tap},addr={slot:#x},mac={mac},romfile="));
+    let place = if has_slot {
+        let port = format!("pcie-root-port,id=slot{number},chassis={slot},addr={slot:#x}");
+        command.args(["-device", &port]);
+        format!("bus=slot{number}")
+    } else {
+        format!("addr={slot:#x}")
+    };
+    command.arg("-device");
+    command.arg(format!("{model},id=nic{number},netdev={tap},{place},mac={mac},romfile="));
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The appliance when one of its processes ends as by a crash: supervised back, and connections
+//! The appliance when one of its processes ends as by a crash, or a NIC is pulled out: connections
 //! go on.
 
 use super::image_deployments::{all_up, call, user_data};
@@ -8,6 +8,7 @@ use crate::lab::{Host, Lab, Link, until};
 use crate::machine::{Boot, Flavour, Given, Hardware, Image, Machine, Processes};
 use crate::servers::Server;
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -18,8 +19,11 @@ pub fn add(tests: &mut Vec<Test>, image: &Image) {
         Flavour::Hardware => "image::processes-killed",
         Flavour::Vm => "image::vm::processes-killed",
     };
-    let image = image.clone();
-    tests.push(Test::new(name, move |_| processes_killed(&image)).only_named());
+    let killed = image.clone();
+    tests.push(Test::new(name, move |_| processes_killed(&killed)).only_named());
+    let pulled = image.clone();
+    let name = name.replace("processes-killed", "nic-pulled");
+    tests.push(Test::new(name, move |_| nic_pulled(&pulled)).only_named());
 }
 
 /// Under emulation, on a machine with other things to do.
@@ -36,6 +40,8 @@ const CLIENT: &str = "10.100.0.50";
 const PROGRAMS: [&str; 5] =
     ["fulcrum-dataplane", "fulcrum-control", "lbwizard", "fulcrum", "fulcrum-l7"];
 const INIT: i32 = 1;
+/// The NIC that nobody needs.
+const SPARE: usize = 2;
 const SERVICES: [(&str, &str, &str, &str); 3] = [
     ("DR", "l4-dr", "10.100.0.100", "10.100.0.110"),
     ("NAT", "l4-nat", "10.100.0.101", "10.2.0.110"),
@@ -152,4 +158,63 @@ fn kill(machine: &mut Machine, program: &str) -> Result<Duration> {
         Ok((!after.is_empty() && after.iter().all(|pid| !before.contains(pid))).then_some(()))
     })?;
     Ok(begun.elapsed())
+}
+
+/// A NIC that nobody needs is pulled out; the others go on.
+fn nic_pulled(image: &Image) -> Result<()> {
+    let mut lab = Lab::new()?;
+    for network in ["lan", "inside", "spare"] {
+        lab.network(network)?;
+    }
+    let client = lab.host("client", &[Link::eth0("lan", &format!("{CLIENT}/16"))])?;
+    let mut near = Server::new(lab.host("web1", &[Link::eth0("lan", "10.100.0.110/16")])?);
+    let mut far = Server::new(lab.host("web2", &[Link::eth0("inside", "10.2.0.110/16")])?);
+    far.host.ip("route add default via 10.2.0.21")?;
+    near.carry(&["10.100.0.100".parse()?])?;
+    near.echo(&[4444])?;
+    far.echo(&[4444])?;
+    let nics = ["lan", "inside", "spare"].map(|network| (network, "virtio-net-pci"));
+    let hardware = Hardware { has_slots: true, ..Hardware::new(Boot::Direct, &nics) };
+    let config =
+        config().replace("0000:00:02.0", "0000:01:00.0").replace("0000:00:03.0", "0000:02:00.0");
+    let spare = "[[interface]]
+name = \"eth2\"
+port = \"0000:03:00.0\"
+addresses = [\"10.3.0.21/16\"]
+[[service]]";
+    let given = user_data(&config.replacen("[[service]]", spare, 1));
+    let mut machine = Machine::start(&lab, image, &hardware, &Given::Fat(&given))?;
+    let result = pull(&mut machine, &client);
+    result.with_context(|| machine.serial())?;
+    machine.power_button(Duration::from_secs(60))?;
+    drop((near, far));
+    lab.close()
+}
+
+fn pull(machine: &mut Machine, client: &Host) -> Result<()> {
+    wait_up(machine, client)?;
+    let target = SocketAddr::new("10.100.0.101".parse()?, 4444);
+    let mut swarm = Swarm::start(client, &PATIENCE, target, &[CLIENT.parse()?])?;
+    swarm.open(MANY)?.must_be(MANY)?;
+    let dataplane =
+        || -> Result<Value> { Ok(call(client, OWN, "GET", "status", None)?["dataplane"].clone()) };
+    let before = dataplane()?;
+    swarm.pump(15)?;
+    machine.pull(SPARE)?;
+    swarm.answer()?.must_be(MANY)?;
+    swarm.open(MANY)?.must_be(MANY)?;
+    // The system asks back what it has handed out, and waits.
+    until("the NIC is given back", BACK, || Ok((!machine.has(SPARE)?).then_some(())))?;
+    let after = until("the NIC is reported as removed", BACK, || {
+        let after = dataplane()?;
+        Ok((after["ports"][SPARE]["removed"] == true).then_some(after))
+    })?;
+    ensure!(after["pid"] == before["pid"], "the data plane died: {after}");
+    let ports = after["ports"].as_array().context("no ports")?;
+    let are = |key: &str| -> Vec<bool> { ports.iter().map(|port| port[key] == true).collect() };
+    ensure!(are("removed") == [false, false, true], "{after}");
+    ensure!(are("link_up") == [true, true, false], "{after}");
+    let said = "eth2: 0000:03:00.0 was taken out of the machine; the other ports go on";
+    ensure!(machine.serial().contains(said), "not said: {said}");
+    Ok(())
 }
