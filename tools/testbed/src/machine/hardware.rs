@@ -40,7 +40,7 @@ pub enum Given<'a> {
 pub enum Fault {
     /// Nothing.
     None,
-    /// Its kernel finds no programs and panics: by BIOS, three times.
+    /// Its kernel finds no programs and panics: three times.
     Crashes,
     /// Its kernel runs and so does PID 1, but the balancer never answers: once, as it has one try.
     NeverAnswers,

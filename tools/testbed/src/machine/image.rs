@@ -75,10 +75,7 @@ impl Image {
 
     /// Copies a file of the boot partition of the image's raw disk to `target`.
     pub fn read_boot_file(&self, path: &str, target: &Path) -> Result<()> {
-        let raw = self.folder.join(RAW);
-        let mut copy = Command::new("mcopy");
-        copy.args(["-n", "-o", "-i", &boot_partition(&raw)?, &format!("::{path}")]).arg(target);
-        process::succeed(copy, TOOL).map(drop)
+        read_boot_file(&self.folder.join(RAW), path, target)
     }
 
     /// Copies `source` to a file of that partition.
@@ -148,7 +145,7 @@ impl Image {
         }
         match fault {
             Fault::None => {}
-            Fault::Crashes => Self::break_slot(&disk, &file)?,
+            Fault::Crashes => Self::break_slot(&disk, folder)?,
             Fault::NeverAnswers => self.silence_slot(&disk, folder)?,
             Fault::Hangs => Self::leave_one_try(&disk, folder)?,
         }
@@ -177,9 +174,18 @@ impl Image {
         Ok(())
     }
 
-    /// The legacy slot alone: the unified kernel images of UEFI stay as they are.
-    fn break_slot(disk: &Path, nonsense: &Path) -> Result<()> {
-        write_boot_file(disk, nonsense, "a/initramfs.zst")
+    /// The kernel of slot A finds nothing in its initramfs, by either firmware.
+    fn break_slot(disk: &Path, scratch: &Path) -> Result<()> {
+        let file = scratch.join("broken");
+        std::fs::write(&file, "nothing")?;
+        write_boot_file(disk, &file, "a/initramfs.zst")?;
+        let unified = "EFI/Linux/fulcrum-a+3.efi";
+        read_boot_file(disk, unified, &file)?;
+        let mut image = std::fs::read(&file)?;
+        let at = section(&image, b".initrd\0").context("no .initrd in a unified kernel image")?;
+        image[at..at + 4096].fill(0);
+        std::fs::write(&file, image)?;
+        write_boot_file(disk, &file, unified)
     }
 
     /// Slot A becomes one whose balancer ends at once, with one try left. What it has of the image
@@ -220,6 +226,12 @@ impl Image {
     }
 }
 
+fn read_boot_file(disk: &Path, path: &str, target: &Path) -> Result<()> {
+    let mut copy = Command::new("mcopy");
+    copy.args(["-n", "-o", "-i", &boot_partition(disk)?, &format!("::{path}")]).arg(target);
+    process::succeed(copy, TOOL).map(drop)
+}
+
 fn write_boot_file(disk: &Path, source: &Path, path: &str) -> Result<()> {
     let mut copy = Command::new("mcopy");
     copy.args(["-o", "-i", &boot_partition(disk)?]).arg(source).arg(format!("::{path}"));
@@ -243,6 +255,14 @@ pub fn build(flavour: Flavour, folder: &Path, options: &[&str]) -> Result<()> {
     mkimage.args(["--flavour", flavour.name(), "--kernel"]).arg(kernel);
     mkimage.arg("--out").arg(folder).args(options);
     process::succeed(mkimage, BUILD).map(drop)
+}
+
+/// Where a section of an executable begins, by its header (Microsoft's "PE Format": 40 bytes, the name
+/// first, the place in the file at 20).
+fn section(image: &[u8], name: &[u8; 8]) -> Option<usize> {
+    let header = image.windows(40).find(|window| window.starts_with(name))?;
+    let place = u32::from_le_bytes(header[20..24].try_into().ok()?);
+    usize::try_from(place).ok().filter(|place| place + 4096 <= image.len())
 }
 
 /// Where a partition (from 1) begins, in bytes, by the disk's table (GPT: the entries follow from
