@@ -1,7 +1,7 @@
 //! Disks: the machine's own, and a config drive.
 
 use super::TOOL;
-use super::hardware::Given;
+use super::hardware::{Given, Hardware};
 use super::writes::Writes;
 use crate::lab::{Lab, process};
 use anyhow::Result;
@@ -13,9 +13,9 @@ use std::process::Command;
 pub(super) fn attach(
     command: &mut Command,
     disk: &Path,
-    is_recorded: bool,
+    hardware: &Hardware,
 ) -> Result<Option<Writes>> {
-    let writes = if is_recorded { Some(Writes::begin(disk)?) } else { None };
+    let writes = if hardware.is_recorded { Some(Writes::begin(disk)?) } else { None };
     let node = match &writes {
         None => format!("driver=file,node-name=disk,filename={}", disk.display()),
         Some(writes) => format!(
@@ -26,7 +26,9 @@ pub(super) fn attach(
         ),
     };
     command.args(["-blockdev", &node]);
-    command.args(["-device", "virtio-blk-pci,drive=disk,addr=0x10,bootindex=0"]);
+    let (controller, device) = hardware.disk.devices();
+    command.args(controller.into_iter().flat_map(|controller| ["-device", controller]));
+    command.arg("-device").arg(format!("{device},drive=disk,bootindex=0"));
     Ok(writes)
 }
 

@@ -48,6 +48,34 @@ pub enum Fault {
     Hangs,
 }
 
+/// What a machine's disk is attached to, unless it is the one in the OVA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disk {
+    /// The hypervisor itself: virtio-blk.
+    Virtio,
+    /// A SCSI controller of the hypervisor's: virtio-scsi.
+    VirtioScsi,
+    /// The chipset's SATA controller.
+    Ahci,
+    /// An IDE controller.
+    Ide,
+    /// PCI Express.
+    Nvme,
+}
+
+impl Disk {
+    /// QEMU's devices: the controller, where it is none of the machine's own, and the disk.
+    pub(super) fn devices(self) -> (Option<&'static str>, &'static str) {
+        match self {
+            Self::Virtio => (None, "virtio-blk-pci,addr=0x10"),
+            Self::VirtioScsi => (Some("virtio-scsi-pci,id=disks,addr=0x10"), "scsi-hd,bus=disks.0"),
+            Self::Ahci => (None, "ide-hd,bus=ide.0"),
+            Self::Ide => (Some("piix4-ide,id=disks,addr=0x10"), "ide-hd,bus=disks.0"),
+            Self::Nvme => (None, "nvme,serial=fulcrum,addr=0x10"),
+        }
+    }
+}
+
 /// What stands between the NICs and the memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Iommu {
@@ -80,6 +108,8 @@ pub struct Hardware<'a> {
     pub fault: Fault,
     /// Memory in MiB.
     pub memory: u32,
+    /// What its disk is attached to.
+    pub disk: Disk,
     /// What stands between the NICs and the memory.
     pub iommu: Iommu,
     /// Whether each NIC is in a slot of its own, that it can be pulled out of. They are at PCI
@@ -100,6 +130,7 @@ impl<'a> Hardware<'a> {
             boot,
             fault: Fault::None,
             memory: 1024,
+            disk: Disk::Virtio,
             iommu: Iommu::None,
             has_slots: false,
             is_recorded: false,

@@ -10,7 +10,7 @@ mod monitor;
 mod serial;
 mod writes;
 
-pub use hardware::{Boot, Fault, Given, Hardware, Iommu};
+pub use hardware::{Boot, Disk, Fault, Given, Hardware, Iommu};
 pub use image::{Flavour, Image, build};
 pub use serial::Said;
 pub use writes::Writes;
@@ -102,7 +102,7 @@ impl Machine {
             Boot::Direct => image.direct(lab, &mut command, given, hardware)?,
             Boot::Bios | Boot::Uefi | Boot::SecureUefi => {
                 let disk = image.disk(folder, given, hardware.fault)?;
-                writes = drive::attach(&mut command, &disk, hardware.is_recorded)?;
+                writes = drive::attach(&mut command, &disk, hardware)?;
             }
             Boot::Ova => image.ova(lab, &mut command)?,
         }

@@ -3,7 +3,7 @@
 use crate::clients;
 use crate::harness::Test;
 use crate::lab::{Host, Lab, Link, until};
-use crate::machine::{Boot, Given, Hardware, Image, Machine};
+use crate::machine::{self, Boot, Disk, Flavour, Given, Hardware, Image, Machine};
 use crate::servers::Server;
 use anyhow::{Context, Result, ensure};
 use std::net::IpAddr;
@@ -11,19 +11,31 @@ use std::time::Duration;
 
 /// Adds this part to the tests of the image.
 pub fn add(tests: &mut Vec<Test>, image: &Image) {
-    let wizard = image.clone();
-    tests.push(Test::new("image::wizard", move |_| answer_at_console(&wizard)).only_named());
-    let mut given = |name: &str, boot, how: fn(&'static str) -> Given<'static>| {
+    let prefix = match image.flavour() {
+        Flavour::Hardware => "image",
+        Flavour::Vm => "image::vm",
+    };
+    let mut add = |name: &str, body: fn(&Image) -> Result<()>| {
         let image = image.clone();
-        let test = Test::new(name, move |_| given_in_advance(&image, boot, &how(ANSWERS)));
+        let test = Test::new(format!("{prefix}::{name}"), move |_| body(&image));
         tests.push(test.only_named());
     };
-    given("image::unattended::iso", Boot::Direct, Given::Iso);
-    given("image::unattended::fat", Boot::Direct, Given::Fat);
-    given("image::unattended::boot-partition", Boot::Bios, Given::BootFile);
+    add("wizard", answer_at_console);
+    add("unattended::iso", |image| given_in_advance(image, Boot::Direct, Given::Iso(ANSWERS)));
+    add("unattended::fat", |image| given_in_advance(image, Boot::Direct, Given::Fat(ANSWERS)));
+    add("unattended::boot-partition", |image| {
+        given_in_advance(image, Boot::Bios, Given::BootFile(ANSWERS))
+    });
+    add("unattended::command-line", |image| {
+        given_in_advance(image, Boot::Direct, Given::Config(ANSWERS))
+    });
     if image.has_ova() {
-        given("image::ova", Boot::Ova, Given::Iso);
+        add("ova", |image| given_in_advance(image, Boot::Ova, Given::Iso(ANSWERS)));
     }
+    add("disk::virtio-scsi", |image| other_disk(image, Disk::VirtioScsi));
+    add("disk::ahci", |image| other_disk(image, Disk::Ahci));
+    add("disk::ide", |image| other_disk(image, Disk::Ide));
+    add("disk::nvme", |image| other_disk(image, Disk::Nvme));
 }
 
 /// Under emulation, on a machine with other things to do.
@@ -84,8 +96,8 @@ const MENU: [(&str, &str); 6] = [
 ];
 
 fn answer_at_console(image: &Image) -> Result<()> {
-    let mut bed = Bed::new()?;
-    let mut machine = bed.start(image, Boot::Bios, &Given::Nothing)?;
+    let bed = Bed::new()?;
+    let mut machine = bed.start(image, Boot::Bios, Disk::Virtio, &Given::Nothing)?;
     talk(&mut machine, &TALK, BOOT)?;
     machine.expect("Make this permanent and start?", ANSWER)?;
     machine.type_in("\r")?;
@@ -97,21 +109,22 @@ fn answer_at_console(image: &Image) -> Result<()> {
     std::thread::sleep(Duration::from_secs(2));
     talk(&mut machine, &MENU[4..], ANSWER)?;
     machine.must_end(Duration::from_secs(60))?;
-    crate::machine::state_must_be_clean(&bed.lab, 1)?;
+    machine::state_must_be_clean(&bed.lab, 1)?;
     let serial = machine.serial();
     ensure!(!serial.contains(PASSWORD), "the password was shown:\n{serial}");
     ensure!(serial.contains("init: power off"), "no orderly end:\n{serial}");
     bed.close()
 }
 
-fn given_in_advance(image: &Image, boot: Boot, given: &Given) -> Result<()> {
-    let mut bed = Bed::new()?;
-    let mut machine = bed.start(image, boot, given)?;
+fn given_in_advance(image: &Image, boot: Boot, given: Given) -> Result<()> {
+    let bed = Bed::new()?;
+    let mut machine = bed.start(image, boot, Disk::Virtio, &given)?;
     bed.must_be_balanced(&mut machine)?;
     bed.must_let_in(&machine)?;
     let serial = machine.serial();
     let (source, remark) = match given {
         Given::BootFile(_) => ("fulcrum/user-data on the boot partition", ""),
+        Given::Config(_) => ("wizard: configured by the kernel's command line", ""),
         _ => ("wizard: configured by user-data on /dev/", "wizard: instance-id testbed-1"),
     };
     ensure!(serial.contains(source) && serial.contains(remark), "{source}, {remark}:\n{serial}");
@@ -122,6 +135,20 @@ fn given_in_advance(image: &Image, boot: Boot, given: &Given) -> Result<()> {
         ensure!(grown && !serial.contains("as small as it is"), "not grown:\n{serial}");
     }
     machine.power_button(Duration::from_secs(60))?;
+    bed.close()
+}
+
+/// The firmware boots from it, and the system keeps its state on it.
+fn other_disk(image: &Image, disk: Disk) -> Result<()> {
+    let bed = Bed::new()?;
+    let mut machine = bed.start(image, Boot::Bios, disk, &Given::BootFile(ANSWERS))?;
+    bed.must_be_balanced(&mut machine)?;
+    until("the slot marked as good", BOOT, || {
+        Ok(machine.serial().contains("init: slot a works").then_some(()))
+    })
+    .with_context(|| machine.serial())?;
+    machine.power_button(Duration::from_secs(60))?;
+    machine::state_must_be_clean(&bed.lab, 1)?;
     bed.close()
 }
 
@@ -152,11 +179,11 @@ impl Bed {
         Ok(Self { lab, client, _server: server })
     }
 
-    fn start(&mut self, image: &Image, boot: Boot, given: &Given) -> Result<Machine> {
+    fn start(&self, image: &Image, boot: Boot, disk: Disk, given: &Given) -> Result<Machine> {
         let own = [("lan", "virtio-net-pci")];
         let four = [("lan", "vmxnet3"); 4];
         let nics = if boot == Boot::Ova { &four[..] } else { &own };
-        let hardware = Hardware::new(boot, nics);
+        let hardware = Hardware { disk, ..Hardware::new(boot, nics) };
         Machine::start(&self.lab, image, &hardware, given)
     }
 

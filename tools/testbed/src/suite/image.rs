@@ -16,6 +16,7 @@ pub fn add(tests: &mut Vec<Test>) {
         let Some(image) = Image::built(flavour) else { continue };
         add_flavour(tests, &image);
         super::boot_time::add(tests, &image);
+        super::first_boot::add(tests, &image);
         super::image_deployments::add(tests, &image);
         super::image_failures::add(tests, &image);
         super::image_memory::add(tests, &image);
@@ -61,9 +62,6 @@ fn add_flavour(tests: &mut Vec<Test>, image: &Image) {
         let image = image.clone();
         let body = move |_| behind_iommu(&image, Boot::Direct, iommu);
         tests.push(Test::new(format!("{prefix}::iommu::{name}"), body).only_named());
-    }
-    if flavour == Flavour::Hardware {
-        super::first_boot::add(tests, image);
     }
     let listed = image.clone();
     let contents = Test::new(format!("{prefix}::contents"), move |_| contents(&listed));
