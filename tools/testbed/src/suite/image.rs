@@ -19,6 +19,7 @@ pub fn add(tests: &mut Vec<Test>) {
         super::first_boot::add(tests, &image);
         super::image_deployments::add(tests, &image);
         super::image_failures::add(tests, &image);
+        super::image_files::add(tests, &image);
         super::image_memory::add(tests, &image);
         super::power_cuts::add(tests, &image);
         if flavour == Flavour::Vm {
@@ -63,11 +64,6 @@ fn add_flavour(tests: &mut Vec<Test>, image: &Image) {
         let body = move |_| behind_iommu(&image, Boot::Direct, iommu);
         tests.push(Test::new(format!("{prefix}::iommu::{name}"), body).only_named());
     }
-    let listed = image.clone();
-    let contents = Test::new(format!("{prefix}::contents"), move |_| contents(&listed));
-    tests.push(contents.only_named());
-    let same = Test::new(format!("{prefix}::same-bytes"), move |_| same_bytes(flavour));
-    tests.push(same.only_named());
 }
 
 /// Under emulation, on a machine with other things to do.
@@ -206,55 +202,4 @@ fn two_arm_nat_by(
 /// What init wrote, with the kernel's clock.
 fn stages(serial: &str) -> String {
     serial.lines().filter(|line| line.contains("] init: ")).map(|l| format!("  {l}\n")).collect()
-}
-
-/// Every program that may be started, each for a reason; all else with leave to run is a library.
-const PROGRAMS: [&str; 9] = [
-    "init",
-    "usr/bin/fulcrum",
-    "usr/bin/fulcrum-control",
-    "usr/bin/fulcrum-dataplane",
-    "usr/bin/fulcrum-l7",
-    "usr/bin/lbwizard",
-    // Init's, as below.
-    "usr/bin/resizepart",
-    // Control's packet filter.
-    "usr/sbin/nft",
-    // Init's, for the state partition.
-    "usr/sbin/resize2fs",
-];
-
-/// No shell, no interpreter, no package manager; nothing that gives more rights than one has.
-fn contents(image: &Image) -> Result<()> {
-    let listing = image.files()?;
-    let mut programs = Vec::new();
-    for line in listing.lines() {
-        let (mode, path) = line.split_once(' ').context("a line of the list of files")?;
-        let mode = u32::from_str_radix(mode, 8)?;
-        let kind = mode & 0o170_000;
-        ensure!(mode & 0o6000 == 0, "{path} changes its user: {mode:o}");
-        ensure!(kind == 0o120_000 || mode & 0o022 == 0, "{path} is anybody's to write: {mode:o}");
-        if kind == 0o100_000 && mode & 0o111 != 0 && !path.contains(".so") {
-            programs.push(path);
-        }
-    }
-    ensure!(programs == PROGRAMS, "programs: {programs:?}");
-    Ok(())
-}
-
-/// Built twice, in two folders, every file is the same.
-fn same_bytes(flavour: Flavour) -> Result<()> {
-    let lab = Lab::new()?;
-    let [first, second] = ["first", "second"].map(|name| lab.folder().join(name));
-    for folder in [&first, &second] {
-        machine::build(flavour, folder, &["--compression", "1", "--formats", "raw,qcow2,ova"])?;
-    }
-    let mut names: Vec<_> = std::fs::read_dir(&first)?.flatten().map(|e| e.file_name()).collect();
-    names.sort();
-    ensure!(names.len() == 6, "built: {names:?}");
-    for name in names {
-        let same = std::fs::read(first.join(&name))? == std::fs::read(second.join(&name))?;
-        ensure!(same, "{} differs", name.to_string_lossy());
-    }
-    lab.close()
 }

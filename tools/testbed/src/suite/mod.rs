@@ -18,6 +18,7 @@ mod hostile;
 mod image;
 mod image_deployments;
 mod image_failures;
+mod image_files;
 mod image_memory;
 mod keeps;
 mod laboratory;
