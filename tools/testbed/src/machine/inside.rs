@@ -2,8 +2,9 @@
 
 use super::TOOL;
 use crate::lab::process;
-use crate::tool::inside::{PLACE, Processes};
+use crate::tool::inside::PLACE;
 use anyhow::{Context, Result, ensure};
+use serde::de::DeserializeOwned;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -30,8 +31,8 @@ impl Inside {
         Ok(Self { port: BufReader::new(port), orders: 0 })
     }
 
-    /// Gives an order, and hears of all processes that run a program.
-    pub(super) fn order(&mut self, order: &str) -> Result<Processes> {
+    /// Gives an order, and hears the answer.
+    pub(super) fn order<T: DeserializeOwned>(&mut self, order: &str) -> Result<T> {
         self.orders += 1;
         let (number, deadline) = (format!("{} ", self.orders), Instant::now() + PATIENCE);
         let mut line = String::new();

@@ -18,11 +18,14 @@ pub use writes::Writes;
 pub use crate::tool::inside::Processes;
 
 use crate::lab::{Lab, Process, process, until};
+use crate::tool::inside::SOCKETS;
 use anyhow::{Context, Result, ensure};
 use image::{DISK, QEMU, partition};
 use inside::Inside;
 use serial::Serial;
+use std::collections::BTreeSet;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -142,6 +145,11 @@ impl Machine {
     /// Every process in a machine that is manned, but for whoever tells so.
     pub fn processes(&mut self) -> Result<Processes> {
         self.inside.as_mut().context("nobody is inside")?.order("")
+    }
+
+    /// Every socket in such a machine that takes what anybody sends: protocol and place.
+    pub fn sockets(&mut self) -> Result<BTreeSet<(String, SocketAddr)>> {
+        self.inside.as_mut().context("nobody is inside")?.order(SOCKETS)
     }
 
     /// Ends a process in such a machine at once, as a crash would.

@@ -40,6 +40,13 @@ const CLIENT: &str = "10.100.0.50";
 const PROGRAMS: [&str; 5] =
     ["fulcrum-dataplane", "fulcrum-control", "lbwizard", "fulcrum", "fulcrum-l7"];
 const INIT: i32 = 1;
+/// Everything that takes what anybody sends: the API, the fallback page, and the proxy's service.
+const SOCKETS: [(&str, &str); 4] = [
+    ("tcp", "0.0.0.0:9443"),
+    ("tcp6", "[::]:9443"),
+    ("tcp6", "[::]:9081"),
+    ("tcp", "10.100.0.102:4444"),
+];
 /// The NIC that nobody needs.
 const SPARE: usize = 2;
 const SERVICES: [(&str, &str, &str, &str); 3] = [
@@ -110,6 +117,10 @@ fn kill_all(machine: &mut Machine, client: &Host) -> Result<()> {
         Ok((found.len() == known.len() && names == known).then_some(found))
     })?;
     ensure!(machine.kill(INIT)? == found, "PID 1 can be killed from inside");
+
+    let sockets = machine.sockets()?;
+    let expected = SOCKETS.map(|(protocol, place)| Ok((protocol.to_owned(), place.parse()?)));
+    ensure!(sockets == expected.into_iter().collect::<Result<_>>()?, "sockets: {sockets:?}");
 
     let mut swarms = Vec::new();
     for (service, _, vip, _) in SERVICES {
