@@ -41,10 +41,14 @@ pub struct Keeper {
 
 /// What is asked of the slot that was booted.
 pub trait Slot {
-    /// Called once, when what there is has been seen to work.
-    fn works(&self);
-    /// Whether it has never been seen to, in this or an earlier boot.
-    fn is_on_trial(&self) -> bool;
+    /// Called when what there is has been seen to work, and again until this is written down. The
+    /// boot partition may be found late, and so may the driver of its file system.
+    ///
+    /// # Errors
+    /// A line that says what is in the way.
+    fn works(&self) -> Result<(), String>;
+    /// Whether it has never been seen to, in this or an earlier boot, if that is known.
+    fn is_on_trial(&self) -> Option<bool>;
 }
 
 impl Keeper {
@@ -63,7 +67,7 @@ impl Keeper {
     pub fn run(mut self, file: &Path, slot: &impl Slot) -> End {
         let (mut wizard, mut balancer) = (Program::default(), Program::default());
         let answers = Answers::ask(Path::new(DOOR));
-        let mut is_proven = false;
+        let (mut is_proven, mut trouble) = (false, None);
         loop {
             let now = Instant::now();
             let is_configured = file.exists();
@@ -77,8 +81,14 @@ impl Keeper {
                 false => wizard.age(now) >= WORKS,
             };
             if works && !is_proven {
-                is_proven = true;
-                slot.works();
+                match slot.works() {
+                    Ok(()) => is_proven = true,
+                    Err(line) if trouble.as_ref() == Some(&line) => {}
+                    Err(line) => {
+                        log::error(&line);
+                        trouble = Some(line);
+                    }
+                }
             }
             match is_configured {
                 true => self.guard.look(now, answers.last(), || slot.is_on_trial()),

@@ -25,19 +25,17 @@ const HEADER: &str = "# GRUB Environment Block\n";
 pub struct Booted<'a>(pub &'a CommandLine);
 
 impl keep::Slot for Booted<'_> {
-    fn works(&self) {
-        let Some(slot) = self.0.value("fulcrum.slot") else { return };
-        match mounted(|folder| tell(folder, slot)) {
-            Ok(()) => log::line(&format!("slot {slot} works")),
-            Err(error) => {
-                log::error(&format!("slot {slot} works, but is not marked so: {error:#}"));
-            }
-        }
+    fn works(&self) -> Result<(), String> {
+        let Some(slot) = self.0.value("fulcrum.slot") else { return Ok(()) };
+        mounted(|folder| tell(folder, slot))
+            .map_err(|error| format!("slot {slot} works, but is not marked so yet: {error:#}"))?;
+        log::line(&format!("slot {slot} works"));
+        Ok(())
     }
 
-    fn is_on_trial(&self) -> bool {
-        let Some(slot) = self.0.value("fulcrum.slot") else { return false };
-        mounted(|folder| is_counted(folder, slot)).unwrap_or(false)
+    fn is_on_trial(&self) -> Option<bool> {
+        let Some(slot) = self.0.value("fulcrum.slot") else { return Some(false) };
+        mounted(|folder| is_counted(folder, slot)).ok()
     }
 }
 

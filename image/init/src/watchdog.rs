@@ -118,7 +118,7 @@ impl Guard {
         &mut self,
         now: Instant,
         answered: Option<Instant>,
-        is_on_trial: impl FnOnce() -> bool,
+        is_on_trial: impl FnOnce() -> Option<bool>,
     ) {
         let trouble = match answered {
             Some(last) => (now.saturating_duration_since(last) >= Self::SILENCE)
@@ -126,7 +126,7 @@ impl Guard {
             // In a slot that worked before, a restart would only take the console away from
             // whoever mends the configuration.
             None => (now.saturating_duration_since(self.since) >= self.trial
-                && *self.is_on_trial.get_or_insert_with(is_on_trial))
+                && self.must_prove_itself(is_on_trial))
             .then_some("the balancer does not answer, and this slot never worked"),
         };
         match trouble {
@@ -137,6 +137,11 @@ impl Guard {
             Some(_) => {}
         }
         self.is_lost = trouble.is_some();
+    }
+
+    fn must_prove_itself(&mut self, is_on_trial: impl FnOnce() -> Option<bool>) -> bool {
+        self.is_on_trial = self.is_on_trial.or_else(is_on_trial);
+        self.is_on_trial == Some(true)
     }
 }
 
@@ -213,7 +218,7 @@ mod tests {
             (245, Some(245), true),
         ] {
             let before = eaten();
-            guard.look(after(now), answered.map(after), || true);
+            guard.look(after(now), answered.map(after), || Some(true));
             assert_eq!(eaten() > before, feeds, "{now} {answered:?}");
         }
     }
@@ -223,11 +228,22 @@ mod tests {
         let begun = Instant::now();
         let after = |seconds| begun + Duration::from_secs(seconds);
         let (mut guard, mut eaten) = guarded(begun);
-        guard.look(after(180), None, || false);
+        guard.look(after(180), None, || Some(false));
         guard.look(after(10_000), None, || panic!("it was looked up"));
         assert_eq!(eaten(), 2);
-        guard.look(after(10_060), Some(after(10_000)), || false);
+        guard.look(after(10_060), Some(after(10_000)), || Some(false));
         assert_eq!(eaten(), 2, "it spoke, and fell silent");
+    }
+
+    #[test]
+    fn what_is_not_known_yet_is_asked_again() {
+        let begun = Instant::now();
+        let after = |seconds| begun + Duration::from_secs(seconds);
+        let (mut guard, mut eaten) = guarded(begun);
+        guard.look(after(180), None, || None);
+        assert_eq!(eaten(), 1);
+        guard.look(after(185), None, || Some(true));
+        assert_eq!(eaten(), 1, "it is on trial");
     }
 
     #[test]
@@ -236,9 +252,9 @@ mod tests {
         let after = |seconds| begun + Duration::from_secs(seconds);
         let (mut guard, mut eaten) = guarded(begun);
         guard.expect_nothing_before(after(1_000));
-        guard.look(after(1_179), None, || true);
+        guard.look(after(1_179), None, || Some(true));
         assert_eq!(eaten(), 2);
-        guard.look(after(1_180), None, || true);
+        guard.look(after(1_180), None, || Some(true));
         assert_eq!(eaten(), 2, "but for so long after it is there");
     }
 }
