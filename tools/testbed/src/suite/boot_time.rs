@@ -1,6 +1,6 @@
 //! From power-on to the first balanced packet, from disk by BIOS, and where the time goes.
 
-use super::image::{PORTS, VIP, config};
+use super::image::{ASK, PORTS, VIP, config};
 use crate::harness::Test;
 use crate::lab::{Lab, Link, until};
 use crate::machine::{Boot, Flavour, Given, Hardware, Image, Machine};
@@ -60,7 +60,7 @@ fn boot_time(image: &Image) -> Result<()> {
     let limit = target(image.flavour()) * LENIENCE;
     let first = until("first balanced request", limit * 2, || {
         machine.must_run()?;
-        let answer = client.try_shell(&ask, Duration::from_secs(5))?;
+        let answer = client.try_shell(&ask, ASK)?;
         Ok((answer.out.trim() == "web1").then(|| machine.age()))
     });
     let first = first.with_context(|| machine.serial())?;

@@ -1,5 +1,6 @@
 //! The first boot of the appliance: the questions at the console, and answers given in advance.
 
+use super::image::ASK;
 use crate::clients;
 use crate::harness::Test;
 use crate::lab::{Host, Lab, Link, until};
@@ -191,7 +192,7 @@ impl Bed {
         let ask = format!("curl -s --connect-timeout 1 --max-time 2 http://{VIP}/name");
         until("first balanced request", BOOT, || {
             machine.must_run()?;
-            let answer = self.client.try_shell(&ask, Duration::from_secs(5))?;
+            let answer = self.client.try_shell(&ask, ASK)?;
             Ok((answer.out.trim() == "web1").then_some(()))
         })
         .with_context(|| machine.serial())?;

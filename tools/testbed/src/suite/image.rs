@@ -68,6 +68,8 @@ fn add_flavour(tests: &mut Vec<Test>, image: &Image) {
 
 /// Under emulation, on a machine with other things to do.
 const BOOT: Duration = Duration::from_secs(240);
+/// `curl` ends by itself long before, if it gets to run.
+pub const ASK: Duration = Duration::from_secs(30);
 /// The watchdog that resets these machines has been found, and counts.
 const COUNTING: &str = "init: watchdog: i6300ESB timer";
 /// The balancer is believed to work after ten seconds, and then the slot is.
@@ -154,7 +156,7 @@ fn two_arm_nat_by(
     let ask = format!("curl -s --connect-timeout 1 --max-time 2 http://{VIP}/name");
     let first = until("first balanced request", BOOT, || {
         machine.must_run()?;
-        let answer = client.try_shell(&ask, Duration::from_secs(5))?;
+        let answer = client.try_shell(&ask, ASK)?;
         Ok((answer.out.trim() == "web1").then(|| machine.age()))
     });
     let first = first.with_context(|| machine.serial())?;
