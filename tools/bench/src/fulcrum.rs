@@ -7,6 +7,7 @@ use api::{
     Protocols, Reply, Request, Scheduler, Service, Snapshot, Timeouts, Tunnel, TunnelKind,
 };
 use incore::Trace;
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -40,7 +41,13 @@ impl Program {
         bed.clear()?;
         let plugin = ["-d".to_owned(), bed.plugin().display().to_string()];
         let device = bed.device();
-        let place = Place { folder: bed.folder(), eal: &plugin, device: &device, no_huge: false };
+        let place = Place {
+            folder: bed.folder(),
+            eal: &plugin,
+            device: &device,
+            no_huge: false,
+            is_quiet: false,
+        };
         let mut process = Process::start(self, &place)?;
         process.apply(snapshot)?;
         bed.warm_up()?;
@@ -63,6 +70,8 @@ pub struct Place<'a> {
     pub device: &'a str,
     /// Without huge pages.
     pub no_huge: bool,
+    /// Whether it may say nothing: where its device ends badly with the other end.
+    pub is_quiet: bool,
 }
 
 /// A data plane that runs until this is dropped.
@@ -96,6 +105,7 @@ impl Process {
             .args(place.no_huge.then_some("--no-huge"))
             .env("RUST_LOG", "warn")
             .stdin(Stdio::null())
+            .stderr(if place.is_quiet { Stdio::null() } else { Stdio::inherit() })
             .spawn()
             .with_context(|| format!("{} does not start", program.executable.display()))?;
         match connect(&folder.join("dataplane.sock")) {
@@ -165,7 +175,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
         let _ = self.child.wait();
         let [table, folder] = &self.files;
         let _ = fs::remove_file(table);

@@ -4,6 +4,7 @@
 
 mod bed;
 mod fulcrum;
+mod guest;
 mod l4;
 mod l7;
 mod rfc2544;
@@ -11,6 +12,7 @@ mod testpmd;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use std::path::PathBuf;
 
 #[derive(Parser)]
 #[command(name = "bench", version, about = "Ratios against programs that everybody knows")]
@@ -33,6 +35,11 @@ enum What {
     Disturbed(l4::Disturbed),
     /// RFC 2544 from port to port: the generator on one CPU, a forwarder on another, memif between them.
     Rfc2544(rfc2544::Rfc2544),
+    /// Layer 4 in a virtual machine, on a virtio NIC, beside testpmd there.
+    Guest(guest::Guest),
+    /// Who takes orders in that machine; for nobody else.
+    #[command(hide = true)]
+    GuestInside,
     /// Layer 7 beside HAProxy, nginx and stunnel: work per CPU-second, memory, system calls.
     L7(l7::Args),
 }
@@ -45,7 +52,17 @@ fn main() -> Result<()> {
         What::Workers(args) => args.run(),
         What::Disturbed(args) => args.run(),
         What::Rfc2544(args) => rfc2544::run(&args),
+        What::Guest(args) => guest::run(&args),
+        What::GuestInside => guest::inside::run(),
         What::L7(args) => l7::run(&args),
+    }
+}
+
+/// A program that is built beside this one, unless another one is given.
+fn beside(given: Option<&PathBuf>, name: &str) -> Result<PathBuf> {
+    match given {
+        Some(path) => Ok(path.clone()),
+        None => Ok(std::env::current_exe()?.with_file_name(name)),
     }
 }
 

@@ -23,9 +23,19 @@ pub fn forward(bed: &Bed, mode: &str, interval: Duration) -> Result<Sample> {
 pub fn forward_on(bed: &Bed, mode: &str, cpus: &[u16], interval: Duration) -> Result<Sample> {
     bed.clear()?;
     let plugin = ["-d".to_owned(), bed.plugin().display().to_string()];
-    let _running = Running::start(&plugin, &bed.device(), mode, 0, cpus)?;
+    let device = bed.device();
+    let _running = Running::start(&plugin, Device::Virtual(&device), mode, 0, cpus)?;
     bed.warm_up()?;
     bed.measure(interval)
+}
+
+/// What it forwards on.
+#[derive(Clone, Copy)]
+pub enum Device<'a> {
+    /// A virtual device, as DPDK is told of it.
+    Virtual(&'a str),
+    /// A NIC's PCI address.
+    Pci(&'a str),
 }
 
 /// A forwarder that runs until this is dropped.
@@ -35,14 +45,14 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts it on a virtual device: `main` is the CPU of the thread that reads commands and
+    /// Starts it on a device: `main` is the CPU of the thread that reads commands and
     /// sleeps, the others forward.
     ///
     /// # Errors
     /// When testpmd is not installed, or does not come up.
     pub fn start(
         eal: &[String],
-        device: &str,
+        device: Device,
         mode: &str,
         main: u16,
         cpus: &[u16],
@@ -55,9 +65,12 @@ impl Running {
         let alone = if has_huge { "--in-memory" } else { "--no-shconf" };
         let mut child = Command::new("dpdk-testpmd")
             .arg(format!("--lcores={}", lcores.join(",")))
-            .args([alone, "--no-telemetry", "--no-pci"])
+            .args([alone, "--no-telemetry"])
             .args(eal)
-            .arg(format!("--vdev={device}"))
+            .args(match device {
+                Device::Virtual(device) => vec!["--no-pci".to_owned(), format!("--vdev={device}")],
+                Device::Pci(address) => vec![format!("--allow={address}")],
+            })
             .args(["--", "-i", "--auto-start", "--total-num-mbufs=16383"])
             .args([format!("--rxq={queues}"), format!("--txq={queues}")])
             .arg(format!("--nb-cores={queues}"))
@@ -68,9 +81,13 @@ impl Running {
             .spawn()
             .context("dpdk-testpmd (Debian package dpdk-dev) does not start")?;
         let (input, output) = (child.stdin.take(), child.stdout.take());
-        let running = Self { child, input };
-        wait_for_prompt(output.context("no standard output")?)?;
-        Ok(running)
+        let mut running = Self { child, input };
+        let up = output.context("no standard output").and_then(wait_for_prompt);
+        if up.is_err() {
+            // It listens to nobody.
+            let _ = running.child.kill();
+        }
+        up.map(|()| running)
     }
 }
 

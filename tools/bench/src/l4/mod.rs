@@ -13,7 +13,7 @@ pub use throughput::Throughput;
 pub use workers::Workers;
 
 use crate::fulcrum::Program;
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use api::Mode;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -48,8 +48,19 @@ pub struct Common {
 }
 
 /// Modes by their names.
-pub const MODES: [(&str, Mode); 4] =
+const MODES: [(&str, Mode); 4] =
     [("dr", Mode::Dr), ("nat", Mode::Nat), ("snat", Mode::Snat), ("tun", Mode::Tun)];
+
+/// A mode by its name.
+///
+/// # Errors
+/// When there is none of this name.
+pub fn mode(name: &str) -> Result<Mode> {
+    let known = MODES.iter().find(|(known, _)| *known == name);
+    known
+        .map(|(_, mode)| *mode)
+        .with_context(|| format!("{name} is no mode: write dr, nat, snat or tun"))
+}
 
 /// Whether the data plane sees the replies, too.
 pub const fn is_two_way(mode: Mode) -> bool {
@@ -74,10 +85,9 @@ impl Common {
             return Ok(MODES.map(|(_, mode)| mode).into_iter().filter(|&m| possible(m)).collect());
         }
         let mode = |wanted: &String| {
-            let known = MODES.iter().find(|(name, _)| name == wanted).map(|(_, mode)| *mode);
-            ensure!(known.is_some(), "{wanted} is no mode: write dr, nat, snat or tun");
-            let known = known.filter(|&mode| possible(mode));
-            known.ok_or_else(|| anyhow::anyhow!("this cannot be measured in mode {wanted}"))
+            let known = mode(wanted)?;
+            ensure!(possible(known), "this cannot be measured in mode {wanted}");
+            Ok(known)
         };
         self.modes.iter().map(mode).collect()
     }

@@ -1,8 +1,8 @@
 //! What stands at the other end of the generator's port.
 
-use super::{Rfc2544, beside};
+use super::Rfc2544;
+use crate::beside;
 use crate::fulcrum::{Place, Process, Program, snapshot};
-use crate::l4::MODES;
 use crate::testpmd;
 use anyhow::{Context, Result};
 use api::{DropReason, Mode, PortCounters, Protocols, PuntReason};
@@ -32,7 +32,8 @@ impl Forwarder {
             cpus: args.forwarder_cpus.clone(),
         };
         let device = format!("memif:{}", memif(folder, true));
-        let place = Place { folder, eal: &[], device: &device, no_huge: args.no_huge };
+        let place =
+            Place { folder, eal: &[], device: &device, no_huge: args.no_huge, is_quiet: false };
         let mut process = Process::start(&program, &place)?;
         let mut snapshot = snapshot(mode, trace(args));
         for service in &mut snapshot.services {
@@ -48,10 +49,11 @@ impl Forwarder {
     /// When it is not installed.
     pub fn reference(args: &Rfc2544, folder: &Path) -> Result<testpmd::Running> {
         let device = format!("net_memif0,{}", memif(folder, true));
+        let device = testpmd::Device::Virtual(&device);
         let main = args.generator_cpus.first().copied().unwrap_or(0);
         let eal: &[String] =
             if args.no_huge { &["--no-huge".into(), "-m".into(), "256".into()] } else { &[] };
-        testpmd::Running::start(eal, &device, &args.reference, main, &args.forwarder_cpus)
+        testpmd::Running::start(eal, device, &args.reference, main, &args.forwarder_cpus)
     }
 
     /// What it has counted on its port.
@@ -76,17 +78,6 @@ fn device(port: &PortCounters) -> Device {
         sent: port.tx,
         lost: dropped.chain(to_host).chain([held]).collect(),
     }
-}
-
-/// A mode by its name.
-///
-/// # Errors
-/// When there is none of this name.
-pub fn mode(name: &str) -> Result<Mode> {
-    let known = MODES.iter().find(|(known, _)| *known == name);
-    known
-        .map(|(_, mode)| *mode)
-        .with_context(|| format!("{name} is no mode: write dr, nat, snat or tun"))
 }
 
 /// Who the service and its clients are.

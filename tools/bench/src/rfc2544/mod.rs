@@ -4,6 +4,8 @@
 
 mod forwarder;
 
+use crate::beside;
+use crate::l4::{is_two_way, mode};
 use anyhow::{Context, Result, ensure};
 use forwarder::Forwarder;
 use incore::Trace;
@@ -106,8 +108,8 @@ impl Run<'_> {
     }
 
     fn mode(&mut self, name: &str) -> Result<()> {
-        let mode = forwarder::mode(name)?;
-        let both_ways = crate::l4::is_two_way(mode);
+        let mode = mode(name)?;
+        let both_ways = is_two_way(mode);
         let reference = self.reference(both_ways)?;
         let mut forwarder = Forwarder::balancer(self.args, self.folder, mode)?;
         let before = forwarder.counted()?;
@@ -196,11 +198,4 @@ fn fates(report: &Report, device: &Device) -> Result<Vec<trials::rfc2544::Fate>>
         report.totals.lost
     );
     Ok(fates)
-}
-
-fn beside(given: Option<&PathBuf>, name: &str) -> Result<PathBuf> {
-    match given {
-        Some(path) => Ok(path.clone()),
-        None => Ok(std::env::current_exe()?.with_file_name(name)),
-    }
 }
