@@ -1,9 +1,10 @@
 //! What a laboratory runs, on devices that this machine has: the suites of `hwtests` through a whole
-//! balancer, and RFC 2544 through the data plane in every mode.
+//! balancer, RFC 2544 through the data plane in every mode, and every mode in a virtual machine.
 
 use crate::balancer::Balancer;
 use crate::harness::{Scale, Test};
 use crate::lab::{Host, Lab, Link, process, until};
+use crate::machine::{Flavour, Image};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::fs;
@@ -15,6 +16,9 @@ pub fn add(tests: &mut Vec<Test>) {
     // Two minutes that say more of a machine's peace than of a change.
     tests.push(Test::new("laboratory::suites", suites).only_in_full());
     tests.push(Test::new("laboratory::rfc2544", rfc2544).only_in_full());
+    if Image::built(Flavour::Vm).is_some() {
+        tests.push(Test::new("laboratory::guest", guest).only_in_full());
+    }
 }
 
 /// Both end within this.
@@ -125,13 +129,9 @@ fn write_killer(generator: &Host, balancer: &Host) -> Result<()> {
 fn rfc2544(_: Scale) -> Result<()> {
     let lab = Lab::new()?;
     let results = lab.folder().join("results");
-    let bench = |words: &[&str]| -> Result<String> {
-        let mut command = Command::new("setsid");
-        command.args(PREFERRED).arg(program("bench")?);
-        command.args(["rfc2544", "--short", "--no-huge", "--entries", "100000", "--results"]);
-        command.arg(&results).args(words);
-        process::succeed(command, LIMIT)
-    };
+    let folder = results.to_str().context("a path that is no text")?;
+    let short = ["rfc2544", "--short", "--no-huge", "--entries", "100000", "--results", folder];
+    let bench = |words: &[&str]| bench(&[&short[..], words].concat());
     bench(&["--modes", "dr,nat,snat,tun"])?;
     for mode in ["dr", "nat", "snat", "tun"] {
         must_be_whole(&read(&results.join(format!("{mode}.json")))?)?;
@@ -141,6 +141,27 @@ fn rfc2544(_: Scale) -> Result<()> {
     must_be_whole(&report)?;
     ensure!(report["title"] == "nat, IPv6, both ways, 2 queues", "{}", report["title"]);
     lab.close()
+}
+
+/// Every mode and testpmd, in one boot, with the image's data plane. `bench` itself sees to it that what comes
+/// back is what was sent.
+fn guest(_: Scale) -> Result<()> {
+    let said = bench(&["guest", "--runs=1", "--seconds=0.5", "--no-huge", "--json"])?;
+    let rows = said.lines().filter(|line| line.starts_with('{'));
+    let rows: Vec<Value> = rows.map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let names: Vec<_> = rows.iter().filter_map(|row| row["program"].as_str()).collect();
+    ensure!(names == ["macswap", "DR", "NAT", "SNAT", "TUN"], "{said}");
+    // An emulated CPU forwards tens of thousands a second even where it has little of the real one.
+    let forward = |row: &Value| row["mpps"].as_f64().is_some_and(|rate| rate > 0.01);
+    ensure!(rows.iter().all(forward), "{said}");
+    println!("\n  {}", said.replace('\n', "\n  "));
+    Ok(())
+}
+
+fn bench(words: &[&str]) -> Result<String> {
+    let mut command = Command::new("setsid");
+    command.args(PREFERRED).arg(program("bench")?).args(words);
+    process::succeed(command, LIMIT)
 }
 
 /// Something passed without loss, latency is told at each load beside the reference's, and a verdict is given.
