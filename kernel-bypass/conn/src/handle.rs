@@ -166,6 +166,11 @@ impl Handle {
         }
     }
 
+    /// Units that were filled through this handle, less those that were freed through it.
+    pub fn balance(&self) -> i64 {
+        self.table.epochs.participant(self.index).shares[UNITS_SHARE].load(Relaxed)
+    }
+
     /// Before a long sleep: nobody waits for this handle until [`Handle::unpark`].
     pub fn park(&mut self) {
         self.table.epochs.park(self.index);

@@ -193,8 +193,11 @@ impl<P: Packet> Balancer<P> {
                 let pressure = self.answers.pressure(now, self.table.table().pressure());
                 self.sweeper.tick(now, pressure);
             }
-            if let Some((units, pressure)) = self.sweeper.piece() {
-                self.table.sweep(units, |entry| sweep::judge(plan, now, pressure, entry));
+            let is_idle = self.waiting.burst.is_empty();
+            if let Some((units, pressure)) = self.sweeper.piece(self.table.balance(), is_idle) {
+                let table = &self.table;
+                let removed = table.sweep(units, |it| sweep::judge(plan, now, pressure, it));
+                self.sweeper.swept(removed, table.balance());
             }
             if !again && !self.held.is_empty() {
                 let ingress = Ingress { port: 0, side: Side::Wire };

@@ -25,6 +25,15 @@ const AT_ONCE: u32 = 64;
 /// by more units at once.
 const ROUNDS_IN_A_TICK: u32 = 128;
 
+/// Entries that a worker removes in a tick between bursts, while there is room in the table. A
+/// removal takes about half a microsecond, so that this costs the forwarding a hundredth or two
+/// however many entries expire at once. The sweep waits where it is, and the round takes longer.
+const REMOVALS: u32 = 250;
+
+/// More of them for each unit that the worker has filled, so that what is opened steadily is removed
+/// as steadily, and what has gathered with it.
+const REMOVALS_FOR_A_UNIT: u32 = 2;
+
 /// Percentage of the table's units in use from which unproven entries live shorter.
 const FILLING: u8 = 80;
 
@@ -41,13 +50,20 @@ pub(crate) struct Sweeper {
     last: Option<Tick>,
     /// Units that are due and were not looked at.
     owed: u32,
+    /// Entries that may still be removed in this tick between bursts.
+    removals: u32,
+    /// Units that the worker has filled in this tick.
+    filled: u32,
+    /// Units filled less units freed by the worker, when that was last looked at.
+    balance: i64,
     pressure: u8,
 }
 
 impl Sweeper {
     pub const fn new(units: u32, workers: u32) -> Self {
         let workers = if workers == 0 { 1 } else { workers };
-        Self { units, workers, last: None, owed: 0, pressure: 0 }
+        let (last, owed, removals, filled, balance, pressure) = (None, 0, 0, 0, 0, 0);
+        Self { units, workers, last, owed, removals, filled, balance, pressure }
     }
 
     /// Another tick, and how full the table is.
@@ -59,14 +75,31 @@ impl Sweeper {
         // What has not been done for as long as a whole round is not done twice for that.
         self.owed = due.saturating_add(self.owed.into()).min(self.units.into()) as u32;
         self.pressure = pressure;
+        let for_units = self.filled.saturating_mul(REMOVALS_FOR_A_UNIT);
+        self.removals = REMOVALS.saturating_mul(elapsed).saturating_add(for_units);
+        self.filled = 0;
     }
 
     /// How many units this worker should look at now, and the table's pressure in this tick.
-    /// `None` when it is done.
-    pub fn piece(&mut self) -> Option<(u32, u8)> {
+    /// `None` when it is done. `balance` is that of the units that it has filled and freed; who has
+    /// nothing to forward, and who runs out of room, removes what there is.
+    pub fn piece(&mut self, balance: i64, is_idle: bool) -> Option<(u32, u8)> {
+        let filled = u32::try_from(balance - self.balance).unwrap_or(0);
+        self.filled = self.filled.saturating_add(filled);
+        self.balance = balance;
+        if self.removals == 0 && !is_idle && self.pressure < FILLING {
+            // Nobody goes faster afterwards.
+            self.owed = 0;
+        }
         let units = self.owed.min(AT_ONCE.max(self.owed / ROUNDS_IN_A_TICK));
         self.owed -= units;
         (units > 0).then_some((units, self.pressure))
+    }
+
+    /// What came of a piece: entries removed, and the balance since.
+    pub fn swept(&mut self, removed: u32, balance: i64) {
+        self.removals = self.removals.saturating_sub(removed);
+        self.balance = balance;
     }
 }
 
@@ -139,7 +172,7 @@ mod tests {
         let mut sweeper = Sweeper::new(100_000, 2);
         let tick = |sweeper: &mut Sweeper, now, pressure| -> u32 {
             sweeper.tick(now, pressure);
-            std::iter::from_fn(|| sweeper.piece()).map(|(units, _)| units).sum()
+            std::iter::from_fn(|| sweeper.piece(0, true)).map(|(units, _)| units).sum()
         };
         assert_eq!(tick(&mut sweeper, 5, 0), 0);
         let round: u32 = (1..=ROUND).map(|t| tick(&mut sweeper, 5 + t, 0)).sum();
@@ -153,7 +186,7 @@ mod tests {
         let mut sweeper = Sweeper::new(2_000_000, 1);
         sweeper.tick(1, 0);
         sweeper.tick(2, 20);
-        assert_eq!(sweeper.piece(), Some((AT_ONCE, 20)));
+        assert_eq!(sweeper.piece(0, true), Some((AT_ONCE, 20)));
         let mut sweeper = Sweeper::new(200_000_000, 1);
         sweeper.tick(1, 0);
         // As many rounds as there are in a tick at least, for a whole round of the sweep.
@@ -161,7 +194,7 @@ mod tests {
             .map(|now| {
                 sweeper.tick(now, 0);
                 (0..ROUNDS_IN_A_TICK)
-                    .filter_map(|_| sweeper.piece())
+                    .filter_map(|_| sweeper.piece(0, true))
                     .map(|(n, _)| u64::from(n))
                     .sum::<u64>()
             })
@@ -169,5 +202,37 @@ mod tests {
         assert!(done > 190_000_000, "{done}");
         sweeper.tick(100 * ROUND, 0);
         assert_eq!(sweeper.owed, 200_000_000);
+    }
+
+    /// Removals of a tick in which `filled` units are filled and all that is looked at has expired.
+    fn removals(sweeper: &mut Sweeper, now: Tick, pressure: u8, is_idle: bool, filled: i64) -> u32 {
+        sweeper.tick(now, pressure);
+        let mut balance = sweeper.balance + filled;
+        let mut removed = 0;
+        while let Some((units, _)) = sweeper.piece(balance, is_idle) {
+            balance -= i64::from(units);
+            sweeper.swept(units, balance);
+            removed += units;
+        }
+        removed
+    }
+
+    #[test]
+    fn what_expires_at_once_is_removed_bit_by_bit() {
+        let mut sweeper = Sweeper::new(3_000_000, 1);
+        sweeper.tick(1, 0);
+        let mut tick =
+            |now, pressure, is_idle, filled| removals(&mut sweeper, now, pressure, is_idle, filled);
+        let bit = REMOVALS.next_multiple_of(AT_ONCE);
+        assert_eq!(tick(2, 30, false, 0), bit);
+        assert_eq!(tick(3, 30, false, 1000), bit);
+        // Who opens connections makes as much room, and more.
+        let more = (REMOVALS + 1000 * REMOVALS_FOR_A_UNIT).next_multiple_of(AT_ONCE);
+        assert_eq!(tick(4, 30, false, 0), more);
+        assert_eq!(tick(5, 30, false, 0), bit);
+        // Nobody waits, or the table fills up.
+        let all = 3_000_000 / ROUND;
+        assert_eq!(tick(6, 30, true, 0), all);
+        assert!(tick(7, FILLING, false, 0) > all);
     }
 }

@@ -172,7 +172,7 @@ impl Disturbed {
 
     /// The idle ones go, the others have time.
     fn sweep(&self, mode: Mode, process: &mut Process, bed: &Bed) -> Result<f64> {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + Duration::from_secs(120);
         let mut snapshot = self.snapshot(mode, bed, u64::MAX);
         for service in &mut snapshot.services {
             service.timeouts.udp_s = 1;
