@@ -1,10 +1,10 @@
 //! What the packets of a burst need, at hand: found again for each, it would be a tenth of the work.
 
-use super::is_settled;
+use super::{is_settled, lane::Lane};
 use crate::{counts::Tally, glance::Glance, pass::Pass};
 use api::PortId;
 use conn::{Entry, Finder, Found, Hint, Tick};
-use plan::Short;
+use plan::{Short, Way};
 use wire::{Packet, mac};
 
 /// See the module.
@@ -55,6 +55,20 @@ impl<'a> Desk<'a> {
     #[inline]
     pub fn backend(&self, entry: Entry) -> Option<&'a Short> {
         self.shorts.get(entry.backend() as usize)
+    }
+
+    /// As many packets as there are, one after the other, to real servers in our network that answer
+    /// clients by themselves, all by one port: how many, and the length of their frames.
+    // A loop of its own for this kind, so that it has the registers for itself.
+    #[inline(never)]
+    pub fn direct_ones<P: Packet>(&self, lane: Lane<'_, 'a, P>, by: PortId) -> (usize, usize) {
+        // Copied, so that neither is asked for again after each packet that was written to.
+        let (desk, own) = (*self, self.own(by));
+        lane.each(|packet, glance, hint| {
+            let (entry, backend) = desk.one_way(glance, hint)?;
+            let same = backend.way == Way::Direct && backend.port == by;
+            desk.direct(packet, glance, entry, backend, own.filter(|_| same)?)
+        })
     }
 
     /// To a real server in our network that answers the client by itself.

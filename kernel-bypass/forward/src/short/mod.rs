@@ -74,7 +74,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
             run.len += 1;
             let rest = lane.from(run.len);
             let (more, bytes) = match kind {
-                Kind::Direct => self.direct_ones(&desk, rest, by),
+                Kind::Direct => desk.direct_ones(rest, by),
                 Kind::Enclosed => self.enclosed_ones(&desk, rest, by),
                 Kind::TwoWay => self.two_way_ones(&desk, rest, by),
             };
@@ -84,23 +84,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         run
     }
 
-    // Each kind in a loop of its own, so that it has the registers for itself.
-    #[inline(never)]
-    fn direct_ones(
-        &mut self,
-        desk: &Desk<'a>,
-        lane: Lane<'_, 'a, P>,
-        by: PortId,
-    ) -> (usize, usize) {
-        // Copied, so that neither is asked for again after each packet that was written to.
-        let (desk, own) = (*desk, desk.own(by));
-        lane.each(|packet, glance, hint| {
-            let (entry, backend) = desk.one_way(glance, hint)?;
-            let same = backend.way == Way::Direct && backend.port == by;
-            desk.direct(packet, glance, entry, backend, own.filter(|_| same)?)
-        })
-    }
-
+    // As [`Desk::direct_ones`], a loop for each kind.
     #[inline(never)]
     fn enclosed_ones(
         &mut self,
