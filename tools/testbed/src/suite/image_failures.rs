@@ -85,27 +85,49 @@ ports = \"4444\"
     text
 }
 
-fn processes_killed(image: &Image) -> Result<()> {
-    let mut lab = Lab::new()?;
-    lab.network("lan")?;
-    lab.network("inside")?;
-    let client = lab.host("client", &[Link::eth0("lan", &format!("{CLIENT}/16"))])?;
-    let mut near = Server::new(lab.host("web1", &[Link::eth0("lan", "10.100.0.110/16")])?);
-    let mut far = Server::new(lab.host("web2", &[Link::eth0("inside", "10.2.0.110/16")])?);
-    far.host.ip("route add default via 10.2.0.21")?;
-    near.carry(&["10.100.0.100".parse()?])?;
-    near.echo(&[4444])?;
-    far.echo(&[4444])?;
+/// A client, and the real servers of all services.
+struct Bed {
+    lab: Lab,
+    client: Host,
+    /// Held: they serve until then.
+    servers: [Server; 2],
+}
 
+impl Bed {
+    fn new(networks: &[&str]) -> Result<Self> {
+        let mut lab = Lab::new()?;
+        networks.iter().try_for_each(|network| lab.network(network))?;
+        let client = lab.host("client", &[Link::eth0("lan", &format!("{CLIENT}/16"))])?;
+        let mut near = Server::new(lab.host("web1", &[Link::eth0("lan", "10.100.0.110/16")])?);
+        let mut far = Server::new(lab.host("web2", &[Link::eth0("inside", "10.2.0.110/16")])?);
+        far.host.ip("route add default via 10.2.0.21")?;
+        near.carry(&["10.100.0.100".parse()?])?;
+        near.echo(&[4444])?;
+        far.echo(&[4444])?;
+        Ok(Self { lab, client, servers: [near, far] })
+    }
+
+    /// Does this to the appliance while it is on.
+    fn run(
+        self,
+        image: &Image,
+        hardware: &Hardware,
+        config: &str,
+        act: fn(&mut Machine, &Host) -> Result<()>,
+    ) -> Result<()> {
+        let given = user_data(config);
+        let mut machine = Machine::start(&self.lab, image, hardware, &Given::Fat(&given))?;
+        act(&mut machine, &self.client).with_context(|| machine.serial())?;
+        machine.power_button(Duration::from_secs(60))?;
+        drop(self.servers);
+        self.lab.close()
+    }
+}
+
+fn processes_killed(image: &Image) -> Result<()> {
     let nics = [("lan", "virtio-net-pci"), ("inside", "virtio-net-pci")];
     let hardware = Hardware { is_manned: true, ..Hardware::new(Boot::Direct, &nics) };
-    let given = user_data(&config());
-    let mut machine = Machine::start(&lab, image, &hardware, &Given::Fat(&given))?;
-    let result = kill_all(&mut machine, &client);
-    result.with_context(|| machine.serial())?;
-    machine.power_button(Duration::from_secs(60))?;
-    drop((near, far));
-    lab.close()
+    Bed::new(&["lan", "inside"])?.run(image, &hardware, &config(), kill_all)
 }
 
 fn kill_all(machine: &mut Machine, client: &Host) -> Result<()> {
@@ -173,17 +195,6 @@ fn kill(machine: &mut Machine, program: &str) -> Result<Duration> {
 
 /// A NIC that nobody needs is pulled out; the others go on.
 fn nic_pulled(image: &Image) -> Result<()> {
-    let mut lab = Lab::new()?;
-    for network in ["lan", "inside", "spare"] {
-        lab.network(network)?;
-    }
-    let client = lab.host("client", &[Link::eth0("lan", &format!("{CLIENT}/16"))])?;
-    let mut near = Server::new(lab.host("web1", &[Link::eth0("lan", "10.100.0.110/16")])?);
-    let mut far = Server::new(lab.host("web2", &[Link::eth0("inside", "10.2.0.110/16")])?);
-    far.host.ip("route add default via 10.2.0.21")?;
-    near.carry(&["10.100.0.100".parse()?])?;
-    near.echo(&[4444])?;
-    far.echo(&[4444])?;
     let nics = ["lan", "inside", "spare"].map(|network| (network, "virtio-net-pci"));
     let hardware = Hardware { has_slots: true, ..Hardware::new(Boot::Direct, &nics) };
     let config =
@@ -193,13 +204,8 @@ name = \"eth2\"
 port = \"0000:03:00.0\"
 addresses = [\"10.3.0.21/16\"]
 [[service]]";
-    let given = user_data(&config.replacen("[[service]]", spare, 1));
-    let mut machine = Machine::start(&lab, image, &hardware, &Given::Fat(&given))?;
-    let result = pull(&mut machine, &client);
-    result.with_context(|| machine.serial())?;
-    machine.power_button(Duration::from_secs(60))?;
-    drop((near, far));
-    lab.close()
+    let config = config.replacen("[[service]]", spare, 1);
+    Bed::new(&["lan", "inside", "spare"])?.run(image, &hardware, &config, pull)
 }
 
 fn pull(machine: &mut Machine, client: &Host) -> Result<()> {
