@@ -5,9 +5,15 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// Lets vfio-pci have NICs without an IOMMU.
 const SWITCH: &str = "module/vfio/parameters/enable_unsafe_noiommu_mode";
+
+/// Until another driver lets go: it may have more devices to look at first.
+const PATIENCE: Duration = Duration::from_millis(if cfg!(test) { 500 } else { 10_000 });
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// The kernel's side of a user-space driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,16 +65,35 @@ impl Binding {
             // takes no NIC that is behind an IOMMU unless all are given physical addresses.
             fs::write(sys.join(SWITCH), "Y")?;
         }
-        // First: from then on no other driver takes it, such as one that is just being loaded.
+        // First: from then on no other driver takes it.
         fs::write(folder.join("driver_override"), driver)?;
-        if folder.join("driver").exists() {
-            fs::write(folder.join("driver/unbind"), &nic.address)?;
-        }
-        fs::write(bus.join("drivers_probe"), &nic.address)?;
-        match bound(&folder) {
-            Some(found) if found == driver => Ok(()),
-            Some(other) => Err(io::Error::other(format!("{other} took it"))),
-            None => Err(io::Error::other("the kernel's driver refuses it, or is not loaded")),
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            // One that is just being loaded may have taken it before. It is found there before the
+            // kernel lets anybody take a device from it.
+            let unbound = match bound(&folder) {
+                Some(other) if other != driver => {
+                    fs::write(folder.join("driver/unbind"), &nic.address)
+                }
+                _ => Ok(()),
+            };
+            fs::write(bus.join("drivers_probe"), &nic.address)?;
+            let error = match bound(&folder) {
+                Some(found) if found == driver => return Ok(()),
+                Some(other) => match unbound {
+                    Ok(()) => format!("{other} took it"),
+                    Err(error) => format!("{other} does not let go of it: {error}"),
+                },
+                None => {
+                    return Err(io::Error::other(
+                        "the kernel's driver refuses it, or is not loaded",
+                    ));
+                }
+            };
+            if Instant::now() >= deadline {
+                return Err(io::Error::other(error));
+            }
+            thread::sleep(PAUSE);
         }
     }
 
@@ -118,6 +143,30 @@ mod tests {
         fs::remove_file(bus.join("drivers_probe")).unwrap();
         Binding::VfioPci.apply(sys.path(), nic).unwrap();
         assert!(!bus.join("drivers_probe").exists(), "bound already, and probed again");
+    }
+
+    #[test]
+    fn a_driver_that_is_being_loaded_lets_go_of_its_nic_later() {
+        let address = "0000:00:02.0";
+        let sys = sys(&[(address, "0x020000", "0x1af4", "0x1000")]);
+        let bus = sys.path().join("bus/pci");
+        let (old, link) = (bus.join("drivers/virtio-pci"), bus.join("devices").join(address));
+        let link = link.join("driver");
+        symlink(&old, &link).unwrap();
+        let nic = &discover::nics(sys.path())[0];
+        let kernel = thread::spawn(move || {
+            thread::sleep(4 * PAUSE);
+            fs::create_dir_all(&old).unwrap();
+            let deadline = Instant::now() + PATIENCE;
+            while !old.join("unbind").exists() && Instant::now() < deadline {
+                thread::yield_now();
+            }
+            fs::remove_file(&link).unwrap();
+            symlink(bus.join("drivers/uio_pci_generic"), &link).unwrap();
+        });
+        let result = Binding::UioPciGeneric.apply(sys.path(), nic);
+        kernel.join().unwrap();
+        result.unwrap();
     }
 
     #[test]
