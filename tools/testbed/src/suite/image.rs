@@ -176,11 +176,11 @@ fn two_arm_nat_by(
     }
     machine.power_button(Duration::from_secs(30))?;
     // A kernel that panics has no init to mount the state partition; one whose watchdog starves has,
-    // and if it was never unmounted it is mounted twice next time, once for its journal.
+    // and as it was never unmounted, it is mounted twice next time, once for its journal.
     let (expected, mounts) = match fault {
         Fault::None => ((0, 0), 1),
         Fault::Crashes => ((3, 0), 1),
-        Fault::NeverAnswers => ((0, 1), 2),
+        Fault::NeverAnswers => ((0, 1), 3),
         Fault::Hangs => ((0, 0), 3),
     };
     if boot != Boot::Direct {
