@@ -106,7 +106,7 @@ const MAPPED: u32 = 0xffff_0000;
 
 /// Source and destination.
 #[inline]
-pub(crate) fn addresses(words: &[u64; KEY_WORDS]) -> ([u8; 16], [u8; 16]) {
+fn addresses(words: &[u64; KEY_WORDS]) -> ([u8; 16], [u8; 16]) {
     let [first, src_high, dst_low, dst_high, last] = *words;
     if last & IS_V4 != 0 {
         let mapped = |address: u64| whole(0, address << 32 | MAPPED as u64);
@@ -123,7 +123,7 @@ pub(crate) const fn is_mapped([low, high]: [u64; 2]) -> bool {
 
 /// An address in two words.
 #[inline]
-pub(crate) const fn halves(bytes: &[u8; 16]) -> [u64; 2] {
+const fn halves(bytes: &[u8; 16]) -> [u64; 2] {
     let both = u128::from_le_bytes(*bytes);
     [both as u64, (both >> 64) as u64]
 }

@@ -42,7 +42,7 @@ impl Words {
 
     /// Whether both addresses are IPv4.
     #[inline]
-    pub const fn is_v4(&self) -> bool {
+    const fn is_v4(&self) -> bool {
         self.0[4] & IS_V4 != 0
     }
 

@@ -58,10 +58,7 @@ pub fn source(frame: &[u8]) -> [u8; 6] {
 /// Writes both addresses. A frame too short stays as it is.
 #[inline]
 pub fn set(frame: &mut [u8], destination: &[u8; 6], source: &[u8; 6]) {
-    if let Some(header) = frame.first_chunk_mut::<ADDRESSES>() {
-        header[..6].copy_from_slice(destination);
-        header[6..].copy_from_slice(source);
-    }
+    set_words(frame, Word::new(*destination), Word::new(*source));
 }
 
 /// Exchanges the addresses.
