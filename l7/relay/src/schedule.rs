@@ -59,8 +59,10 @@ impl Schedule {
             Scheduler::WeightedRoundRobin => self.rotate(candidates),
             Scheduler::LeastConnections => {
                 let least = candidates.clone().reduce(less_loaded)?;
-                // Equally loaded ones take turns by weight: idle servers all have none.
-                self.rotate(candidates.filter(|c| same_load(c, &least)))
+                // Equally loaded ones take turns by weight: idle servers all have none. Loads that
+                // other workers have changed since may leave nobody equal, but not nobody.
+                let equal = candidates.filter(|c| same_load(c, &least));
+                self.rotate(equal).or(Some(least.index))
             }
             Scheduler::SourceHash => {
                 let client = hash(seed, &octets(client));
@@ -176,6 +178,7 @@ fn mix(x: u64) -> u64 {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::cell::Cell;
     use std::collections::HashMap;
     use std::net::Ipv4Addr;
 
@@ -240,6 +243,18 @@ mod tests {
         assert_eq!(turns(&mut schedule(Scheduler::LeastConnections, 2), &candidates, 1), [0]);
         candidates[0].active = 5;
         assert_eq!(turns(&mut schedule(Scheduler::LeastConnections, 2), &candidates, 1), [1]);
+    }
+
+    #[test]
+    fn somebody_is_chosen_though_loads_change_meanwhile() {
+        let active = Cell::new(0);
+        let servers = servers(&[100, 100]);
+        let candidates = servers.iter().map(|candidate| {
+            active.set(active.get() + 1);
+            Candidate { active: active.get(), ..*candidate }
+        });
+        let mut schedule = schedule(Scheduler::LeastConnections, 2);
+        assert_eq!(schedule.choose(candidates, client(0), 1), Some(0));
     }
 
     #[test]

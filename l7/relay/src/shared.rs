@@ -214,11 +214,18 @@ impl ServiceShared {
         if self.queued.load(SeqCst) == 0 {
             return;
         }
-        let mut queue = self.lock_queue();
+        self.call_first(&mut self.lock_queue().iter_mut(), server);
+    }
+
+    fn call_first<'a>(
+        &self,
+        among: &mut impl Iterator<Item = &'a mut Waiter>,
+        server: Option<ServerId>,
+    ) {
         let fits = |w: &&mut Waiter| {
             !w.called && (server.is_none() || w.wants.is_none() || w.wants == server)
         };
-        if let Some(waiter) = queue.iter_mut().find(fits) {
+        if let Some(waiter) = among.find(fits) {
             waiter.called = true;
             self.mailboxes.send(waiter.worker, Command::Retry(waiter.key));
         }
@@ -295,8 +302,14 @@ impl Drop for ServerPlace {
 impl Queued {
     /// The call was answered and no place was free: the next call may come.
     pub fn stay(&self) {
-        if let Some(waiter) = self.service.lock_queue().iter_mut().find(|w| self.is(w)) {
+        let mut queue = self.service.lock_queue();
+        let mut waiters = queue.iter_mut();
+        if let Some(waiter) = waiters.find(|w| self.is(w)) {
             waiter.called = false;
+            // Its server is full, which keeps nobody behind it from another one.
+            if waiter.wants.is_some() {
+                self.service.call_first(&mut waiters, None);
+            }
         }
     }
 
@@ -318,8 +331,9 @@ impl Drop for Queued {
         let gone = position.and_then(|at| queue.remove(at));
         self.service.count_queue(&queue);
         drop(queue);
-        // It was called and did not take the place, or took it and there are more: pass it on.
-        if gone.is_some_and(|waiter| waiter.called) {
+        // Called or not, it may leave a place to others: one that it did not take, or more that
+        // became free before anybody was in the queue to be called.
+        if gone.is_some() {
             self.service.call_next(None);
         }
     }
@@ -331,4 +345,51 @@ fn take(places: &AtomicU32, limit: u32) -> bool {
         return true;
     }
     places.fetch_update(SeqCst, SeqCst, |n| (n < limit).then_some(n + 1)).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::slab::Slab;
+
+    /// A service, its workers' mailboxes, and connections by number.
+    fn service() -> (Arc<ServiceShared>, Arc<Mailboxes>, [Key; 3]) {
+        let mailboxes = Arc::new(Mailboxes::new(1).unwrap());
+        let mut slab = Slab::new();
+        let keys = [0, 1, 2].map(|n| slab.insert(|_| n));
+        (Arc::new(ServiceShared::new(1, mailboxes.clone())), mailboxes, keys)
+    }
+
+    fn called(mailboxes: &Mailboxes) -> Vec<Key> {
+        let key = |command| match command {
+            Command::Retry(key) => key,
+            other => panic!("{other:?}"),
+        };
+        mailboxes.take(0).into_iter().map(key).collect()
+    }
+
+    #[test]
+    fn who_leaves_the_queue_uncalled_calls_the_next() {
+        let (service, mailboxes, keys) = service();
+        let [first, second] = [0, 1].map(|at| service.wait(10, 0, keys[at], None).unwrap());
+        assert_eq!((first.is_next(), second.is_next()), (true, false));
+        // It has found a place by itself: there may be more.
+        drop(first);
+        assert_eq!(called(&mailboxes), [keys[1]]);
+        drop(second);
+        assert_eq!(called(&mailboxes), []);
+    }
+
+    #[test]
+    fn who_waits_for_one_server_does_not_keep_the_call() {
+        let (service, mailboxes, keys) = service();
+        let queued = [(0, Some(7)), (1, None), (2, None)]
+            .map(|(at, wants)| service.wait(10, 0, keys[at], wants).unwrap());
+        drop(service.enter(0));
+        assert_eq!(called(&mailboxes), [keys[0]]);
+        queued[0].stay();
+        assert_eq!(called(&mailboxes), [keys[1]]);
+        queued[1].stay();
+        assert_eq!(called(&mailboxes), []);
+    }
 }

@@ -3,7 +3,6 @@
 //! A number is used again as soon as it is free, so a token carries the generation of its number
 //! too: an event or a wake-up for a connection that has gone finds nothing.
 
-/// Connections of one worker, at most: an index is 30 bits of a token, and each needs two file
 /// Connections of one worker, at most: an index is 30 bits of a token.
 pub const MAX_CONNECTIONS: usize = 1 << 24;
 
