@@ -47,7 +47,10 @@ fn s_client_is_served_in_each_version_group_and_suite() {
         service.tls = Some(Termination { mode, ..Termination::new(vec![1]) });
         let _relay = serve(&service);
         let options = format!("-servername a.example {options}");
-        s_client(address(&service), &options, b"world\n").stdout == b"hello world\n"
+        let Output { stdout, stderr, .. } = s_client(address(&service), &options, b"world\n");
+        // Shown if the test fails.
+        eprintln!("{options}: {}", String::from_utf8_lossy(&stderr));
+        stdout == b"hello world\n"
     };
     for options in [
         "-tls1_3",
