@@ -2,6 +2,7 @@
 
 use crate::lab::{Host, Output, Process, process, until};
 use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -170,8 +171,7 @@ impl Balancer {
     pub fn reload(&self, config: &str) -> Result<()> {
         let before = self.reloads()?;
         std::fs::write(self.host.folder().join("fulcrum.toml"), config)?;
-        let [pid] = self.pids("fulcrum")?[..] else { bail!("not one fulcrum") };
-        rustix::process::kill_process(pid, rustix::process::Signal::HUP)?;
+        self.signal("fulcrum", Signal::HUP)?;
         until("reload", LIMIT, || {
             let generation = &self.get("/api/v1/status")?["generation"];
             let in_force = generation["asked"] == generation["applied"];
@@ -236,12 +236,18 @@ impl Balancer {
 
     /// Kills the one process with that program name (SIGKILL) and waits until it is gone.
     pub fn kill(&self, program: &str) -> Result<()> {
-        let pids = self.pids(program)?;
-        let [pid] = pids[..] else { bail!("{} processes are called {program}", pids.len()) };
-        rustix::process::kill_process(pid, rustix::process::Signal::KILL)?;
+        let pid = self.signal(program, Signal::KILL)?;
         until(&format!("end of {program}"), LIMIT, || {
             Ok((!self.pids(program)?.contains(&pid)).then_some(()))
         })
+    }
+
+    /// Sends a signal to the one process of a program.
+    pub fn signal(&self, program: &str, signal: Signal) -> Result<Pid> {
+        let pids = self.pids(program)?;
+        let [pid] = pids[..] else { bail!("{} processes are called {program}", pids.len()) };
+        rustix::process::kill_process(pid, signal)?;
+        Ok(pid)
     }
 
     /// Stops it (SIGTERM). Whatever it made must be gone then.

@@ -12,8 +12,10 @@ use crate::lab::{Host, Lab, Link, until};
 use crate::scene::CHECK;
 use crate::servers::{BigFile, Server};
 use anyhow::{Context, Result, bail, ensure};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::net::IpAddr;
+use std::thread;
 use std::time::{Duration, Instant};
 
 pub fn add(tests: &mut Vec<Test>) {
@@ -27,6 +29,7 @@ pub fn add(tests: &mut Vec<Test>) {
     tests.push(Test::new("l7::tcp::removed-service-drains", removed_service_drains));
     tests.push(Test::new("l7::tcp::proxy-killed", proxy_killed));
     tests.push(Test::new("l7::tcp::control-killed", control_killed));
+    tests.push(Test::new("l7::tcp::dataplane-killed", dataplane_killed));
     tests.push(Test::new("l7::tcp::supervisor-killed", supervisor_killed));
     tests.push(Test::new("l7::http::requests", requests));
     tests.push(Test::new("l7::http::cookie", cookie));
@@ -222,14 +225,14 @@ fn edited_under(load: fn(Host) -> Result<()>) -> Result<()> {
     let first = text("", &[1, 2]);
     let balancer = Balancer::start(&bed.host, &first)?;
     let asking = bed.client.clone();
-    let load = std::thread::spawn(move || load(asking));
+    let load = thread::spawn(move || load(asking));
     for edit in [
         first.replacen("weight = 100", "weight = 1", 1),
         text("", &[1, 2, 3]),
         text("http = { keep_alive_timeout = \"30s\" }", &[1, 2, 3]),
         text("", &[2, 3]),
     ] {
-        std::thread::sleep(Duration::from_secs(1)); // requests under each of them
+        thread::sleep(Duration::from_secs(1)); // requests under each of them
         let plan = balancer.post("/api/v1/config/plan", &json!({"text": edit}))?;
         ensure!(plan["breaks"] == 0, "{plan}");
         balancer.reload(&edit)?;
@@ -476,6 +479,36 @@ fn control_killed(_: Scale) -> Result<()> {
     let listed = balancer.real_server("ECHO", "web1")?;
     ensure!(listed["connections"] == 200, "{listed}");
     drop((busy, new));
+    bed.close(balancer)
+}
+
+/// The companion interface goes with the data plane, and with it what the kernel knows of the
+/// network, until control has told it again. Whoever comes meanwhile waits; nobody is sent away.
+fn dataplane_killed(_: Scale) -> Result<()> {
+    let bed = Bed::echo(2)?;
+    let mut balancer = Balancer::start(&bed.host, &echo(&[1, 2]))?;
+    bed.client.ip("addr add 192.168.100.51/24 dev eth0")?;
+    let patient = |source: &str| {
+        let target = (vip(), 4444).into();
+        Swarm::start(&bed.client, &["--patience", "40"], target, &[source.parse()?])
+    };
+    let (mut old, mut new) = (patient("192.168.100.50")?, patient("192.168.100.51")?);
+    old.open(200)?.must_be(200)?;
+    balancer.signal("fulcrum-control", Signal::STOP)?;
+    balancer.kill("fulcrum-dataplane")?;
+    old.pump(8)?;
+    new.begin_open(200)?;
+    // On a slow machine it takes that long.
+    thread::sleep(Duration::from_secs(2));
+    balancer.signal("fulcrum-control", Signal::CONT)?;
+    new.answer()?.must_be(200)?;
+    for _ in 0..100 {
+        new.open(10)?.must_be(10)?;
+        thread::sleep(Duration::from_millis(20));
+    }
+    old.answer()?.must_be(200)?;
+    balancer.wait_up()?;
+    drop((old, new));
     bed.close(balancer)
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 pub fn add(tests: &mut Vec<Test>) {
     tests.push(Test::new("l7::tcp::slow-start", slow_start));
     tests.push(Test::new("l7::tcp::schedulers", schedulers));
+    tests.push(Test::new("l7::tcp::least-connections-at-once", least_connections_at_once));
 }
 
 /// Half of 200 connections: each worker takes turns by itself.
@@ -39,6 +40,19 @@ fn slow_start(_: Scale) -> Result<()> {
     })?;
     ensure!(between, "it did not grow, it jumped");
     drop(swarm);
+    bed.close(balancer)
+}
+
+/// Workers that change each other's view of the loads all the time find a real server for everybody.
+fn least_connections_at_once(_: Scale) -> Result<()> {
+    let bed = Bed::echo(1)?;
+    let text = file(&[service("ECHO", "4444", "", &[1])]).replace("\"wrr\"", "\"wlc\"");
+    let balancer = Balancer::start(&bed.host, &text)?;
+    for _ in 0..20 {
+        let mut swarm = bed.swarm()?;
+        swarm.open(500)?.must_be(500)?;
+        swarm.abort()?;
+    }
     bed.close(balancer)
 }
 
