@@ -105,6 +105,7 @@ pub fn make(target: &Path, slot: &Slot, signer: Option<&Signer>, scratch: &Scrat
     let (first, second) = (first?, second?);
     let menu = menu(slot.command_line);
     let environment = environment();
+    let kernel = grub::in_place(slot.kernel)?;
     let files: [(&str, &[u8]); 10] = [
         ("EFI/BOOT/BOOTX64.EFI", &loader),
         ("EFI/Linux/fulcrum-a+3.efi", &first),
@@ -112,9 +113,9 @@ pub fn make(target: &Path, slot: &Slot, signer: Option<&Signer>, scratch: &Scrat
         ("loader/loader.conf", b"timeout 0\neditor no\n"),
         ("grub/grub.cfg", menu.as_bytes()),
         ("grub/grubenv", environment.as_bytes()),
-        ("a/vmlinuz", slot.kernel),
+        ("a/vmlinuz", &kernel),
         ("a/initramfs.zst", slot.initramfs),
-        ("b/vmlinuz", slot.kernel),
+        ("b/vmlinuz", &kernel),
         ("b/initramfs.zst", slot.initramfs),
     ];
     let system = scratch.path("esp.fat");
