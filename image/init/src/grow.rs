@@ -3,6 +3,7 @@
 //! `resizepart`, and the file system follows by `resize2fs` while it is mounted.
 
 use crate::log;
+use crate::superblock::Superblock;
 use anyhow::{Context, Result, ensure};
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -30,11 +31,11 @@ pub fn partition(device: &str) {
 
 /// Enlarges the file system on `device`, which is mounted, to its partition.
 pub fn file_system(device: &str) {
-    let lag = superblock(device).map(|block| {
-        let size = size_of(Path::new("/"), device).unwrap_or(0) * SECTOR;
-        size.saturating_sub(file_system_bytes(&block))
-    });
-    if lag.is_ok_and(|lag| lag >= WORTH * SECTOR)
+    let Ok(Some(block)) = File::open(device).and_then(|file| Superblock::read(&file)) else {
+        return;
+    };
+    let size = size_of(Path::new("/"), device).unwrap_or(0) * SECTOR;
+    if size.saturating_sub(block.file_system()) >= WORTH * SECTOR
         && let Err(error) = run("/usr/sbin/resize2fs", &[device])
     {
         log::error(&format!("the file system on {device} stays as small as it is: {error:#}"));
@@ -167,33 +168,6 @@ fn span(entry: &[u8]) -> (u64, u64) {
     (long(32), long(40))
 }
 
-/// Whether the file system on `device` was not unmounted: its journal is ahead of it.
-pub fn has_journal_to_go_through(device: &str) -> bool {
-    superblock(device).is_ok_and(|block| needs_recovery(&block))
-}
-
-fn superblock(device: &str) -> std::io::Result<[u8; 1024]> {
-    let mut block = [0; 1024];
-    File::open(device)?.read_exact_at(&mut block, 1024)?;
-    Ok(block)
-}
-
-/// The flag `INCOMPAT_RECOVER` of an ext4 superblock.
-fn needs_recovery(superblock: &[u8; 1024]) -> bool {
-    superblock[96] & 4 != 0
-}
-
-/// What an ext4 superblock says the file system has (Linux, filesystems/ext4/super.rst).
-fn file_system_bytes(superblock: &[u8; 1024]) -> u64 {
-    let word = |at: usize| u32::from_le_bytes([0, 1, 2, 3].map(|n| superblock[at + n]));
-    const MAGIC: u16 = 0xef53;
-    if u16::from_le_bytes([superblock[56], superblock[57]]) != MAGIC {
-        // Nothing that can be enlarged.
-        return u64::MAX;
-    }
-    u64::from(word(4)) << (10_u32.saturating_add(word(24)).min(16))
-}
-
 /// CRC-32 of IEEE 802.3, as the table has it.
 fn crc32(bytes: &[u8]) -> u32 {
     let step = |crc: u32, _| if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 };
@@ -300,18 +274,5 @@ mod tests {
         let mut bytes = vec![0; file.metadata().unwrap().len() as usize];
         file.read_exact_at(&mut bytes, 0).unwrap();
         bytes
-    }
-
-    #[test]
-    fn the_size_of_a_file_system_is_in_its_superblock() {
-        let mut block = [0; 1024];
-        assert!(!needs_recovery(&block));
-        block[96] = 0xc6;
-        assert!(needs_recovery(&block));
-        assert_eq!(file_system_bytes(&block), u64::MAX);
-        (block[56], block[57]) = (0x53, 0xef);
-        block[4..8].copy_from_slice(&8_192u32.to_le_bytes());
-        block[24] = 2;
-        assert_eq!(file_system_bytes(&block), 32 << 20);
     }
 }

@@ -21,6 +21,7 @@ mod open_files;
 mod power;
 mod slots;
 mod state;
+mod superblock;
 mod watchdog;
 mod wish;
 

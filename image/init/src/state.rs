@@ -1,45 +1,71 @@
 //! The folder of what outlives a reboot.
 
+use crate::superblock::{self, Superblock};
 use crate::{grow, log};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 
 /// Where control keeps revisions, accounts and the operator's file.
 pub const FOLDER: &str = "/var/lib/fulcrum";
 /// The name of the partition.
 const PARTITION: &str = "FULCRUM-STATE";
+const FLAGS: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV).union(MountFlags::NOEXEC);
 
-/// Mounts the state partition; without one, memory stands in and is lost with the power.
+/// What the wizard is told when the state cannot be read; see `image/wizard/src/first_boot.rs`.
+const TROUBLE: &str = "/run/state-trouble";
+
+/// Mounts the state partition; without one, memory stands in and is lost with the power. So it does
+/// for one that cannot be read, which is left to whoever may save something of it.
 pub fn mount_folder() {
-    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    let partition = partition(PARTITION);
-    if let Some(device) = &partition {
-        grow::partition(device);
-    }
-    let result = match &partition {
-        Some(device) => mount_whole(device, flags),
-        None => mount("state", FOLDER, "tmpfs", flags, c"mode=0700,size=25%"),
+    let Some(device) = partition(PARTITION) else {
+        log::line("no state partition: what is configured is lost at power-off");
+        return mount_memory();
     };
-    match (result, partition) {
-        (Ok(()), Some(device)) => {
+    grow::partition(&device);
+    match mount_partition(&device) {
+        Ok(()) => {
             grow::file_system(&device);
             log::line(&format!("state on {device}"));
         }
-        (Ok(()), None) => log::line("no state partition: what is configured is lost at power-off"),
-        (Err(error), _) => log::error(&format!("{FOLDER} is not mounted: {error}")),
+        Err(error) => {
+            let trouble =
+                format!("the state on {device} cannot be read, and is left as it is: {error}");
+            log::error(&trouble);
+            mount_memory();
+            if let Err(error) = fs::write(TROUBLE, trouble) {
+                log::error(&format!("{TROUBLE}: {error}"));
+            }
+        }
     }
+}
+
+fn mount_memory() {
+    if let Err(error) = mount("state", FOLDER, "tmpfs", FLAGS, c"mode=0700,size=25%") {
+        log::error(&format!("{FOLDER} is not mounted: {error}"));
+    }
+}
+
+fn mount_partition(device: &str) -> io::Result<()> {
+    let file = File::options().read(true).write(true).open(device)?;
+    if superblock::mend(&file)? {
+        log::line(&format!("{device}: the power failed while its superblock was written"));
+    }
+    let is_journal_ahead = Superblock::read(&file)?.is_some_and(|block| block.needs_recovery());
+    drop(file);
+    mount_whole(device, is_journal_ahead)
 }
 
 /// Mounts it twice if its journal is to be gone through. By that it may become larger, when the power
 /// failed while it grew, and Linux has looked at its size before: it would find blocks in groups
 /// that it does not know, and call the file system broken.
-fn mount_whole(device: &str, flags: MountFlags) -> rustix::io::Result<()> {
-    let mount = || mount(device, FOLDER, "ext4", flags, c"errors=remount-ro");
-    if grow::has_journal_to_go_through(device) {
+fn mount_whole(device: &str, is_journal_ahead: bool) -> io::Result<()> {
+    let mount = || mount(device, FOLDER, "ext4", FLAGS, c"errors=remount-ro");
+    if is_journal_ahead {
         mount()?;
         unmount(FOLDER, UnmountFlags::empty())?;
     }
-    mount()
+    Ok(mount()?)
 }
 
 /// Whether a disk with the state partition has been found.

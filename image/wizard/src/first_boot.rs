@@ -15,10 +15,21 @@ use wizard::unattended::{self, Given};
 const WISH: &str = "/var/lib/fulcrum/wish";
 /// What was put aside by `lbrestore`.
 const BEFORE: &str = "/var/lib/fulcrum/before";
+/// What is wrong with a state folder that stands in for another one; see `image/init/src/state.rs`.
+const STATE_TROUBLE: &str = "/run/state-trouble";
 /// Typed at any question, it brings that back.
 const EARLIER: &str = "earlier";
 /// Between two looks for answers in advance.
 const PERIOD: Duration = Duration::from_secs(5);
+
+/// What to tell of the state of before, when there is one that cannot be read.
+pub fn lost_state() -> Option<String> {
+    let trouble = fs::read_to_string(STATE_TROUBLE).ok()?;
+    Some(format!(
+        "Attention: {trouble}.\nWhat is answered here is kept in memory alone, until the power is \
+         off. To begin anew on\nthis disk, write the image to it again; what was on it is gone then.\n\n"
+    ))
+}
 
 /// What init is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +52,7 @@ pub enum End {
 pub struct FirstBoot {
     interview: Interview,
     state: State,
-    /// What was wrong with answers in advance.
+    /// What was wrong with answers in advance, or with the state of before.
     trouble: String,
 }
 

@@ -41,10 +41,14 @@ fn main() -> ExitCode {
 /// Ends when there is a configuration.
 fn first_boot(state: &State) {
     let mut found = Found::default();
-    if found.look(state) {
+    let lost = first_boot::lost_state();
+    // Answers in advance were those of the first day, and somebody knows better by now.
+    let is_asked_alone = lost.is_some();
+    if !is_asked_alone && found.look(state) {
         return;
     }
-    let mut front = Front::new(FirstBoot::new(state.clone(), found.trouble()));
+    let trouble = lost.unwrap_or_else(|| found.trouble());
+    let mut front = Front::new(FirstBoot::new(state.clone(), trouble));
     loop {
         if let Some(end) = front.next() {
             match first_boot::settle(state, *end) {
@@ -53,7 +57,8 @@ fn first_boot(state: &State) {
             }
         }
         // A drive may come later than this program, or be attached now.
-        if !front.is_busy() && found.is_due(Instant::now()) && found.look(state) {
+        let is_due = !is_asked_alone && !front.is_busy() && found.is_due(Instant::now());
+        if is_due && found.look(state) {
             return front.tell_all("Configured by what was given in advance.\n");
         }
     }

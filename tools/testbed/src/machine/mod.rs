@@ -8,6 +8,7 @@ mod image;
 mod inside;
 mod monitor;
 mod serial;
+pub mod state;
 mod writes;
 
 pub use hardware::{Boot, Disk, Fault, Given, Hardware, Iommu};
@@ -20,7 +21,7 @@ pub use crate::tool::inside::Processes;
 use crate::lab::{Lab, Process, process, until};
 use crate::tool::inside::SOCKETS;
 use anyhow::{Context, Result, ensure};
-use image::{DISK, QEMU, partition};
+use image::QEMU;
 use inside::Inside;
 use serial::Serial;
 use std::collections::BTreeSet;
@@ -243,43 +244,6 @@ fn firmware(lab: &Lab, command: &mut Command, is_secure: bool) -> Result<()> {
     let code = format!("if=pflash,format=raw,unit=0,readonly=on,file={OVMF}/{code}");
     let variables = format!("if=pflash,format=raw,unit=1,file={}", own.display());
     command.args(["-drive", &code, "-drive", &variables]);
-    Ok(())
-}
-
-/// An error unless the file system of the state partition is whole, once its journal was gone
-/// through, as at any boot.
-pub fn state_must_be_whole(disk: &Path) -> Result<()> {
-    // Apart from its disk: e2fsck forgets where a partition begins when it opens it once more.
-    let state = disk.with_extension("state");
-    let mut extract = Command::new("dd");
-    extract.args(["bs=1M", "conv=sparse", "iflag=skip_bytes", "status=none"]);
-    extract.arg(format!("skip={}", partition(disk, 3)?)).arg(format!("if={}", disk.display()));
-    extract.arg(format!("of={}", state.display()));
-    process::succeed(extract, TOOL)?;
-    for how in ["-p", "-fn"] {
-        let mut check = Command::new("e2fsck");
-        check.arg(how).arg(&state);
-        process::succeed(check, TOOL)?;
-    }
-    Ok(())
-}
-
-/// An error unless the state partition of a machine that is off has grown to the end of its disk,
-/// was mounted so many times and was unmounted in order the last time.
-pub fn state_must_be_clean(lab: &Lab, mounts: usize) -> Result<()> {
-    let disk = lab.switch().folder().join("disk.raw");
-    let mut describe = Command::new("dumpe2fs");
-    describe.arg("-h").arg(format!("{}?offset={}", disk.display(), partition(&disk, 3)?));
-    let description = process::succeed(describe, TOOL)?;
-    ensure!(!description.contains("needs_recovery"), "not unmounted: {description}");
-    let number = |name: &str| {
-        let value = description.lines().find_map(|line| line.strip_prefix(name));
-        value.and_then(|value| value.trim().parse::<u64>().ok()).context(name.to_owned())
-    };
-    ensure!(number("Mount count:")? == mounts as u64, "not mounted {mounts} times: {description}");
-    let bytes = number("Block count:")? * number("Block size:")?;
-    let end = partition(&disk, 3)? + bytes;
-    ensure!((DISK - (2 << 20)..DISK).contains(&end), "it ends at {end}: {description}");
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use super::image::ASK;
 use crate::clients;
 use crate::harness::Test;
 use crate::lab::{Host, Lab, Link, until};
-use crate::machine::{self, Boot, Disk, Flavour, Given, Hardware, Image, Machine};
+use crate::machine::{Boot, Disk, Flavour, Given, Hardware, Image, Machine, state};
 use crate::servers::Server;
 use anyhow::{Context, Result, ensure};
 use std::net::IpAddr;
@@ -110,7 +110,7 @@ fn answer_at_console(image: &Image) -> Result<()> {
     std::thread::sleep(Duration::from_secs(2));
     talk(&mut machine, &MENU[4..], ANSWER)?;
     machine.must_end(Duration::from_secs(60))?;
-    machine::state_must_be_clean(&bed.lab, 1)?;
+    state::must_be_clean(&bed.lab, 1)?;
     let serial = machine.serial();
     ensure!(!serial.contains(PASSWORD), "the password was shown:\n{serial}");
     ensure!(serial.contains("init: power off"), "no orderly end:\n{serial}");
@@ -149,7 +149,7 @@ fn other_disk(image: &Image, disk: Disk) -> Result<()> {
     })
     .with_context(|| machine.serial())?;
     machine.power_button(Duration::from_secs(60))?;
-    machine::state_must_be_clean(&bed.lab, 1)?;
+    state::must_be_clean(&bed.lab, 1)?;
     bed.close()
 }
 

@@ -3,7 +3,7 @@
 use crate::clients;
 use crate::harness::Test;
 use crate::lab::{Lab, Link, until};
-use crate::machine::{self, Boot, Fault, Flavour, Given, Hardware, Image, Iommu, Machine};
+use crate::machine::{Boot, Fault, Flavour, Given, Hardware, Image, Iommu, Machine, state};
 use crate::servers::Server;
 use anyhow::{Context, Result, ensure};
 use std::net::IpAddr;
@@ -184,7 +184,7 @@ fn two_arm_nat_by(
         Fault::Hangs => ((0, 0), 3),
     };
     if boot != Boot::Direct {
-        machine::state_must_be_clean(&lab, mounts)?;
+        state::must_be_clean(&lab, mounts)?;
     }
     let serial = machine.serial();
     print!(

@@ -4,7 +4,7 @@
 use super::image_deployments::{call, user_data};
 use crate::harness::{Scale, Test};
 use crate::lab::{Host, Lab, Link, until};
-use crate::machine::{self, Boot, Flavour, Given, Hardware, Image, Machine};
+use crate::machine::{Boot, Flavour, Given, Hardware, Image, Machine, state};
 use crate::servers::files::SplitMix;
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
@@ -23,6 +23,9 @@ pub fn add(tests: &mut Vec<Test>, image: &Image) {
         let name = format!("{prefix}::power-cuts::{name}");
         tests.push(Test::new(name, move |scale| power_cuts(&image, during, scale)).only_named());
     }
+    let image = image.clone();
+    let name = format!("{prefix}::state-damaged");
+    tests.push(Test::new(name, move |_| state_damaged(&image)).only_named());
 }
 
 /// What the power fails in.
@@ -38,6 +41,8 @@ const BOOT: Duration = Duration::from_secs(240);
 const CUTS: (usize, usize) = (5, 50);
 const CHANGES: u64 = 5;
 const OWN: &str = "10.100.0.10";
+/// In an ext4 superblock.
+const CHECKSUM: u64 = 1020;
 /// Names a run's moments, so that it can be had again.
 const SEED: &str = "FULCRUM_SEED";
 
@@ -142,6 +147,36 @@ fn record(machine: &mut Machine, client: &Host, changes: u64) -> Result<Story> {
     Ok(story)
 }
 
+/// Of a superblock that the power failed in, only the checksum does not fit. One of which nothing is
+/// left is told of and not touched, and nothing that was given in advance stands in for what was there.
+fn state_damaged(image: &Image) -> Result<()> {
+    let mut lab = Lab::new()?;
+    lab.network("lan")?;
+    let client = lab.host("client", &[Link::eth0("lan", "10.100.0.50/16")])?;
+    let nics = [("lan", "virtio-net-pci")];
+    let hardware = Hardware::new(Boot::Bios, &nics);
+    let mut machine =
+        Machine::start(&lab, image, &hardware, &Given::BootFile(&user_data(&config(1))))?;
+    machine.expect("slot a works", BOOT)?;
+    machine.power_button(Duration::from_secs(60))?;
+    let disk = lab.switch().folder().join("disk.raw");
+
+    state::damage_superblock(&disk, CHECKSUM, b"torn")?;
+    let (revision, _) = boot(&lab, image, &client, &disk).context("torn")?;
+    ensure!(revision == 1, "revision {revision}");
+
+    state::damage_superblock(&disk, 0, &[0; 1024])?;
+    let before = lab.folder().join("before.raw");
+    state::keep(&disk, &before)?;
+    let mut machine = Machine::start(&lab, image, &hardware, &Given::Disk(&disk))?;
+    for text in ["cannot be read, and is left as it is", "Attention: the state on", "Press Enter"] {
+        machine.expect(text, BOOT)?;
+    }
+    machine.power_button(Duration::from_secs(60))?;
+    state::must_be_as_on(&before, &disk)?;
+    lab.close()
+}
+
 /// Boots what the power left, by the firmware as in life. The revision in force, and its text.
 fn boot(lab: &Lab, image: &Image, client: &Host, disk: &Path) -> Result<(u64, String)> {
     let nics = [("lan", "virtio-net-pci")];
@@ -156,7 +191,7 @@ fn boot(lab: &Lab, image: &Image, client: &Host, disk: &Path) -> Result<(u64, St
     {
         ensure!(!serial.contains(trouble), "{trouble}:\n{serial}");
     }
-    machine::state_must_be_whole(disk)?;
+    state::must_be_whole(disk)?;
     Ok(found)
 }
 
