@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 const SWITCH: &str = "module/vfio/parameters/enable_unsafe_noiommu_mode";
 
 /// Until another driver lets go: it may have more devices to look at first.
-const PATIENCE: Duration = Duration::from_millis(if cfg!(test) { 500 } else { 10_000 });
+const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// The kernel's side of a user-space driver.
@@ -54,6 +54,10 @@ impl Binding {
     /// # Errors
     /// What could not be written, or that the driver did not take the NIC.
     pub fn apply(self, sys: &Path, nic: &Nic) -> io::Result<()> {
+        self.apply_within(PATIENCE, sys, nic)
+    }
+
+    fn apply_within(self, patience: Duration, sys: &Path, nic: &Nic) -> io::Result<()> {
         let bus = sys.join("bus/pci");
         let folder = bus.join("devices").join(&nic.address);
         let driver = self.driver();
@@ -67,7 +71,7 @@ impl Binding {
         }
         // First: from then on no other driver takes it.
         fs::write(folder.join("driver_override"), driver)?;
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience;
         loop {
             // One that is just being loaded may have taken it before. It is found there before the
             // kernel lets anybody take a device from it.
@@ -117,6 +121,8 @@ mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
 
+    const AT_ONCE: Duration = Duration::ZERO;
+
     #[test]
     fn a_nic_is_unbound_named_and_probed_and_the_driver_afterwards_decides() {
         let address = "0000:00:02.0";
@@ -128,7 +134,7 @@ mod tests {
         symlink(&old, folder.join("driver")).unwrap();
         let nic = &discover::nics(sys.path())[0];
 
-        let error = Binding::UioPciGeneric.apply(sys.path(), nic).unwrap_err();
+        let error = Binding::UioPciGeneric.apply_within(AT_ONCE, sys.path(), nic).unwrap_err();
         assert_eq!(error.to_string(), "virtio-pci took it");
         let wrote = |path: &Path| fs::read_to_string(path).unwrap();
         assert_eq!(wrote(&old.join("unbind")), address);
@@ -161,8 +167,10 @@ mod tests {
             while !old.join("unbind").exists() && Instant::now() < deadline {
                 thread::yield_now();
             }
-            fs::remove_file(&link).unwrap();
-            symlink(bus.join("drivers/uio_pci_generic"), &link).unwrap();
+            // At once: what has no driver in between was refused by it.
+            let new = old.join("new");
+            symlink(bus.join("drivers/uio_pci_generic"), &new).unwrap();
+            fs::rename(new, &link).unwrap();
         });
         let result = Binding::UioPciGeneric.apply(sys.path(), nic);
         kernel.join().unwrap();
@@ -183,7 +191,7 @@ mod tests {
         assert_eq!(Binding::for_nic(false, without), without);
         // Whether they are bound is another question: there is no kernel here.
         for (binding, expected) in [(Binding::VfioPci, "N"), (without, "Y")] {
-            let _ = binding.apply(sys.path(), nic);
+            let _ = binding.apply_within(AT_ONCE, sys.path(), nic);
             assert_eq!(fs::read_to_string(&switch).unwrap(), expected);
         }
     }
