@@ -17,6 +17,9 @@ pub(super) fn attach(
 ) -> Result<Option<Writes>> {
     let writes = if hardware.is_recorded { Some(Writes::begin(disk)?) } else { None };
     let node = match &writes {
+        None if hardware.is_qcow2 => {
+            format!("driver=qcow2,node-name=disk,file.driver=file,file.filename={}", disk.display())
+        }
         None => format!("driver=file,node-name=disk,filename={}", disk.display()),
         Some(writes) => format!(
             "driver=blklogwrites,node-name=disk,file.driver=file,file.filename={},\

@@ -110,6 +110,8 @@ pub struct Hardware<'a> {
     pub memory: u32,
     /// What its disk is attached to.
     pub disk: Disk,
+    /// Whether its disk is the image's qcow2, and not the raw one; for images that have one.
+    pub is_qcow2: bool,
     /// What stands between the NICs and the memory.
     pub iommu: Iommu,
     /// Whether each NIC is in a slot of its own, that it can be pulled out of. They are at PCI
@@ -131,6 +133,7 @@ impl<'a> Hardware<'a> {
             fault: Fault::None,
             memory: 1024,
             disk: Disk::Virtio,
+            is_qcow2: false,
             iommu: Iommu::None,
             has_slots: false,
             is_recorded: false,

@@ -152,6 +152,16 @@ impl Image {
         Ok(disk)
     }
 
+    /// The same, with nothing given on it, from the image's qcow2.
+    pub(super) fn qcow2(&self, folder: &Path) -> Result<PathBuf> {
+        let disk = folder.join("disk.qcow2");
+        writes::copy(&self.folder.join("fulcrum.qcow2"), &disk)?;
+        let mut enlarge = Command::new("qemu-img");
+        enlarge.args(["resize", "-q", "-f", "qcow2"]).arg(&disk).arg(DISK.to_string());
+        process::succeed(enlarge, TOOL)?;
+        Ok(disk)
+    }
+
     /// Whether there is an OVA.
     pub fn has_ova(&self) -> bool {
         self.folder.join("fulcrum.ova").is_file()

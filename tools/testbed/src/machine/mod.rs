@@ -105,7 +105,10 @@ impl Machine {
         match hardware.boot {
             Boot::Direct => image.direct(lab, &mut command, given, hardware)?,
             Boot::Bios | Boot::Uefi | Boot::SecureUefi => {
-                let disk = image.disk(folder, given, hardware.fault)?;
+                let disk = match hardware.is_qcow2 {
+                    true => image.qcow2(folder)?,
+                    false => image.disk(folder, given, hardware.fault)?,
+                };
                 writes = drive::attach(&mut command, &disk, hardware)?;
             }
             Boot::Ova => image.ova(lab, &mut command)?,

@@ -4,7 +4,7 @@ use super::image::ASK;
 use crate::clients;
 use crate::harness::Test;
 use crate::lab::{Host, Lab, Link, until};
-use crate::machine::{Boot, Disk, Flavour, Given, Hardware, Image, Machine, state};
+use crate::machine::{self, Boot, Disk, Flavour, Given, Hardware, Image, Machine, state};
 use crate::servers::Server;
 use anyhow::{Context, Result, ensure};
 use std::net::IpAddr;
@@ -30,6 +30,7 @@ pub fn add(tests: &mut Vec<Test>, image: &Image) {
     add("unattended::command-line", |image| {
         given_in_advance(image, Boot::Direct, Given::Config(ANSWERS))
     });
+    add("qcow2", from_qcow2);
     if image.has_ova() {
         add("ova", |image| given_in_advance(image, Boot::Ova, Given::Iso(ANSWERS)));
     }
@@ -137,6 +138,25 @@ fn given_in_advance(image: &Image, boot: Boot, given: Given) -> Result<()> {
     }
     machine.power_button(Duration::from_secs(60))?;
     bed.close()
+}
+
+/// Both firmwares boot from the same file, as a hypervisor is given it.
+fn from_qcow2(image: &Image) -> Result<()> {
+    let built = Lab::new()?;
+    let (folder, flavour) = (built.folder().join("built"), image.flavour());
+    machine::build(flavour, &folder, &["--compression", "1", "--formats", "raw,qcow2"])?;
+    let image = Image::in_folder(flavour, &folder);
+    for boot in [Boot::Bios, Boot::Uefi] {
+        let bed = Bed::new()?;
+        let hardware =
+            Hardware { is_qcow2: true, ..Hardware::new(boot, &[("lan", "virtio-net-pci")]) };
+        let mut machine = Machine::start(&bed.lab, &image, &hardware, &Given::Fat(ANSWERS))?;
+        bed.must_be_balanced(&mut machine).with_context(|| format!("{boot:?}"))?;
+        machine.expect("slot a works", BOOT)?;
+        machine.power_button(Duration::from_secs(60))?;
+        bed.close()?;
+    }
+    built.close()
 }
 
 /// The firmware boots from it, and the system keeps its state on it.
