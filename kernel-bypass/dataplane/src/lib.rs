@@ -75,7 +75,8 @@ pub fn run(args: &Args) -> Result<()> {
         ..EalOptions::default()
     })?;
     let pool = Pool::new(&eal, &PoolConfig::for_mtu(buffers(args), args.mtu))?;
-    let (mut pairs, shares) = ports::bring_up(&eal, &pool, args)?;
+    let remembered = Remembered::new(&args.runtime_dir);
+    let (mut pairs, shares) = ports::bring_up(&eal, &pool, args, remembered.is_there())?;
     let counts: Vec<Arc<Counts>> =
         shares.iter().map(|_| Arc::new(Counts::new(pairs.len(), MAX_BACKENDS))).collect();
     let shared = Arc::new(Shared {
@@ -90,7 +91,7 @@ pub fn run(args: &Args) -> Result<()> {
         table: opened.table,
         taken_over: opened.taken_over,
         ports: Mutex::new(pairs.iter().map(|pair| pair.status().clone()).collect()),
-        remembered: Remembered::new(&args.runtime_dir),
+        remembered,
         applied: Mutex::new(Applied::default()),
         published: AtomicU64::new(0),
         started: Instant::now(),

@@ -1,6 +1,6 @@
 //! Ports brought up, with their companions, and their queues dealt out to the workers.
 
-use crate::args::Args;
+use crate::args::{Args, PortArg};
 use crate::egress::{Handover, Outlet, PortOutlets};
 use crate::worker::Intake;
 use anyhow::{Context, Result, ensure};
@@ -10,6 +10,7 @@ use nic_dpdk::{
     Companion, CompanionKind, Device, Eal, Mbuf, Pool, Port, PortConfig, Queues, RxQueue, Started,
     TxQueue,
 };
+use std::path::Path;
 use std::sync::Arc;
 
 /// Packets that may wait for a queue of another worker.
@@ -32,11 +33,17 @@ pub struct Share {
     pub outlets: Vec<PortOutlets<TxQueue>>,
 }
 
-/// Brings all ports up, in order, and deals their queues out.
+/// Brings all ports up, in order, and deals their queues out. Where it is a `successor` who asks, a
+/// NIC that is not in the machine was taken out of it; before the first start, its name may be a slip.
 ///
 /// # Errors
 /// When a device cannot be used; the message names it.
-pub fn bring_up(eal: &Eal, pool: &Pool, args: &Args) -> Result<(Vec<Pair>, Vec<Share>)> {
+pub fn bring_up(
+    eal: &Eal,
+    pool: &Pool,
+    args: &Args,
+    successor: bool,
+) -> Result<(Vec<Pair>, Vec<Share>)> {
     ensure!(args.ports.len() <= MAX_PORTS, "at most {MAX_PORTS} ports");
     let workers = usize::from(args.workers);
     let mut shares: Vec<Share> =
@@ -45,38 +52,40 @@ pub fn bring_up(eal: &Eal, pool: &Pool, args: &Args) -> Result<(Vec<Pair>, Vec<S
     for (number, port) in args.ports.iter().enumerate() {
         let device: Device = port.device.parse()?;
         let config = PortConfig { queues: args.workers, mtu: args.mtu, ..PortConfig::default() };
-        let (started, queues) = Port::probe(eal, &device, &config)?.configure(pool)?.start()?;
+        let wire = match successor && device.is_missing(Path::new("/sys")) {
+            true => None,
+            false => Some(Port::probe(eal, &device, &config)?.configure(pool)?.start()?),
+        };
+        let (wire, queues) = wire.unzip();
+        let mac = wire.as_ref().map_or(stand_in(number), Port::mac);
         let companion = match args.no_companion {
             true => None,
-            false => Some(companion(eal, pool, &port.name, &started, args)?),
+            false => Some(companion(eal, pool, &port.name, mac, args)?),
         };
         let (companion, host) = companion.unzip();
-        log::info!(
-            "{}: {} ({}), {} queues, {}",
-            port.name,
-            port.device,
-            started.driver(),
-            started.queues(),
-            mac_text(started.mac()),
-        );
         deal(number as PortId, queues, host, &mut shares);
-        pairs.push(Pair::new(&port.name, started, companion));
+        pairs.push(Pair::new(port, mac, wire, companion));
     }
     Ok((pairs, shares))
+}
+
+/// The Ethernet address of a companion whose port has none, as it is not there.
+fn stand_in(number: usize) -> [u8; 6] {
+    [2, 0, 0, 0, 0, number as u8]
 }
 
 fn companion(
     eal: &Eal,
     pool: &Pool,
     name: &str,
-    port: &Port<Started>,
+    mac: [u8; 6],
     args: &Args,
 ) -> Result<(Port<Started>, Queues)> {
     let wanted = Companion {
         name: name.into(),
-        mac: port.mac(),
+        mac,
         queues: args.workers,
-        mtu: port.mtu(),
+        mtu: args.mtu,
         by: CompanionKind::available(),
     };
     let made = Port::companion(eal, &wanted).and_then(|p| p.configure(pool)?.start());
@@ -86,12 +95,11 @@ fn companion(
 /// Queue `n` goes to worker `n`. Where there are fewer queues than workers, the others receive
 /// nothing from this port and hand their packets to the worker whose number is theirs modulo the
 /// number of queues.
-fn deal(port: PortId, wire: Queues, host: Option<Queues>, shares: &mut [Share]) {
-    let (wire_rx, wire_tx) = dealt(wire, shares.len());
-    let (host_rx, host_tx) = match host {
+fn deal(port: PortId, wire: Option<Queues>, host: Option<Queues>, shares: &mut [Share]) {
+    let [(wire_rx, wire_tx), (host_rx, host_tx)] = [wire, host].map(|queues| match queues {
         Some(queues) => dealt(queues, shares.len()),
         None => (none(shares.len()), shares.iter().map(|_| Outlet::None).collect()),
-    };
+    });
     let rx = wire_rx.into_iter().zip(host_rx);
     let tx = wire_tx.into_iter().zip(host_tx);
     for (share, ((wire_rx, host_rx), (wire_tx, host_tx))) in shares.iter_mut().zip(rx.zip(tx)) {
@@ -129,17 +137,30 @@ fn dealt(queues: Queues, workers: usize) -> Dealt {
 }
 
 impl Pair {
-    fn new(name: &str, port: Port<Started>, companion: Option<Port<Started>>) -> Self {
+    fn new(
+        arg: &PortArg,
+        mac: [u8; 6],
+        port: Option<Port<Started>>,
+        companion: Option<Port<Started>>,
+    ) -> Self {
         let status = PortStatus {
-            name: name.into(),
-            device: port.device().into(),
-            driver: port.driver().into(),
-            mac: port.mac(),
-            link_up: port.link().up,
+            name: arg.name.clone(),
+            device: arg.device.clone(),
+            driver: port.as_ref().map_or("", Port::driver).into(),
+            mac,
+            link_up: port.as_ref().is_some_and(|port| port.link().up),
             companion: companion.is_some(),
-            removed: false,
+            removed: port.is_none(),
         };
-        Self { port: Some(port), _companion: companion, status }
+        let PortStatus { name, device, driver, .. } = &status;
+        match &port {
+            Some(port) => {
+                let mac = mac_text(mac);
+                log::info!("{name}: {device} ({driver}), {} queues, {mac}", port.queues());
+            }
+            None => tell_of_removal(&status),
+        }
+        Self { port, _companion: companion, status }
     }
 
     /// As control was told last.
@@ -156,17 +177,19 @@ impl Pair {
         }
         if !self.status.removed {
             (self.status.removed, self.status.link_up) = (true, false);
-            let PortStatus { name, device, .. } = &self.status;
-            log::error!(
-                "{name}: {device} was taken out of the machine; the other ports go on. Put it, or \
-                 another NIC, in that place and restart the machine, or take the interface out of \
-                 the configuration"
-            );
+            tell_of_removal(&self.status);
         }
         if port.is_idle() {
             self.port = None;
         }
     }
+}
+
+fn tell_of_removal(PortStatus { name, device, .. }: &PortStatus) {
+    log::error!(
+        "{name}: {device} was taken out of the machine; the other ports go on. Put it, or another \
+         NIC, in that place and restart the machine, or take the interface out of the configuration"
+    );
 }
 
 fn mac_text(mac: [u8; 6]) -> String {

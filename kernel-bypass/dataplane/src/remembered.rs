@@ -30,6 +30,11 @@ impl Remembered {
             .with_context(|| format!("cannot replace {}", self.path.display()))
     }
 
+    /// Whether there was a predecessor that did not stop cleanly.
+    pub fn is_there(&self) -> bool {
+        self.path.exists()
+    }
+
     /// What was remembered; `None` when there is nothing, or nothing that can be read (which is
     /// logged: control will send the snapshot again).
     pub fn load(&self) -> Option<Snapshot> {

@@ -2,6 +2,7 @@
 
 use crate::packet_socket::{RingLayout, page_size};
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 
 /// One device of the configuration.
@@ -91,6 +92,13 @@ impl Device {
             }
             _ => None,
         }
+    }
+
+    /// Whether it is a PCI device and the machine has none at that address. `sys` is `/sys`.
+    pub fn is_missing(&self, sys: &Path) -> bool {
+        let Kind::Pci { devargs } = &self.kind else { return false };
+        let address = devargs.split(',').next().unwrap_or(devargs);
+        !sys.join("bus/pci/devices").join(address).exists()
     }
 
     pub(crate) fn is_xdp(&self) -> bool {
@@ -319,6 +327,17 @@ mod tests {
     fn devargs(text: &str) -> String {
         let device: Device = text.parse().unwrap_or_else(|error| panic!("{error}"));
         device.devargs(Shape { index: 3, queues: 2, mtu: 1500 })
+    }
+
+    #[test]
+    fn only_a_pci_device_is_missing_where_sysfs_has_none() {
+        let sys = std::env::temp_dir().join(format!("fulcrum-device-{}", std::process::id()));
+        std::fs::create_dir_all(sys.join("bus/pci/devices/0000:3b:00.1")).unwrap();
+        let missing = |text: &str| text.parse::<Device>().unwrap().is_missing(&sys);
+        assert!(!missing("3b:00.1") && !missing("0000:3b:00.1,mac=1"));
+        assert!(missing("0000:3b:00.2"));
+        assert!(!missing("tap:x0") && !missing("net_lab0"), "nobody knows");
+        std::fs::remove_dir_all(sys).unwrap();
     }
 
     #[test]

@@ -196,7 +196,8 @@ fn kill(machine: &mut Machine, program: &str) -> Result<Duration> {
 /// A NIC that nobody needs is pulled out; the others go on.
 fn nic_pulled(image: &Image) -> Result<()> {
     let nics = ["lan", "inside", "spare"].map(|network| (network, "virtio-net-pci"));
-    let hardware = Hardware { has_slots: true, ..Hardware::new(Boot::Direct, &nics) };
+    let hardware =
+        Hardware { has_slots: true, is_manned: true, ..Hardware::new(Boot::Direct, &nics) };
     let config =
         config().replace("0000:00:02.0", "0000:01:00.0").replace("0000:00:03.0", "0000:02:00.0");
     let spare = "[[interface]]
@@ -222,16 +223,33 @@ fn pull(machine: &mut Machine, client: &Host) -> Result<()> {
     swarm.open(MANY)?.must_be(MANY)?;
     // The system asks back what it has handed out, and waits.
     until("the NIC is given back", BACK, || Ok((!machine.has(SPARE)?).then_some(())))?;
-    let after = until("the NIC is reported as removed", BACK, || {
-        let after = dataplane()?;
-        Ok((after["ports"][SPARE]["removed"] == true).then_some(after))
-    })?;
+    let reported = || {
+        until("the NIC is reported as removed", BACK, || {
+            let after = dataplane()?;
+            Ok((after["ports"][SPARE]["removed"] == true).then_some(after))
+        })
+    };
+    let after = reported()?;
     ensure!(after["pid"] == before["pid"], "the data plane died: {after}");
-    let ports = after["ports"].as_array().context("no ports")?;
+    spare_must_be_removed(&after)?;
+    let said = || machine.serial().matches(REMOVED).count();
+    ensure!(said() == 1, "said {} times: {REMOVED}", said());
+
+    // Another one finds two NICs, and goes on with what it has.
+    kill(machine, "fulcrum-dataplane")?;
+    wait_up(machine, client)?;
+    swarm.ping()?.must_be(2 * MANY)?;
+    spare_must_be_removed(&reported()?)?;
+    ensure!(machine.serial().matches(REMOVED).count() == 2, "its successor does not say it");
+    Ok(())
+}
+
+const REMOVED: &str = "eth2: 0000:03:00.0 was taken out of the machine; the other ports go on";
+
+fn spare_must_be_removed(dataplane: &Value) -> Result<()> {
+    let ports = dataplane["ports"].as_array().context("no ports")?;
     let are = |key: &str| -> Vec<bool> { ports.iter().map(|port| port[key] == true).collect() };
-    ensure!(are("removed") == [false, false, true], "{after}");
-    ensure!(are("link_up") == [true, true, false], "{after}");
-    let said = "eth2: 0000:03:00.0 was taken out of the machine; the other ports go on";
-    ensure!(machine.serial().contains(said), "not said: {said}");
+    ensure!(are("removed") == [false, false, true], "{dataplane}");
+    ensure!(are("link_up") == [true, true, false], "{dataplane}");
     Ok(())
 }
