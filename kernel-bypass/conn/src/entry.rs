@@ -1,9 +1,9 @@
 //! One entry of the table, as found.
 
-use crate::key::{IS_V4, Key, KeyKind};
+use crate::key::{KEY_WORDS, Key, KeyKind};
 use crate::last_hop::LastHop;
-use crate::layout::{Class, Status, Unit};
-use crate::sync::Relaxed;
+use crate::layout::{Class, Form, PACKED_HOP, Status, Unit};
+use crate::sync::{AtomicU64, Relaxed};
 use crate::tcp::Direction;
 use crate::words::{self, Words};
 
@@ -35,7 +35,7 @@ pub struct New {
     pub backend: u32,
     /// The service.
     pub service: u16,
-    /// For the caller's use; the lower 14 bits are kept.
+    /// For the caller's use; the lower 13 bits are kept.
     pub flags: u16,
     /// First value of the state word.
     pub state: u32,
@@ -45,14 +45,16 @@ pub struct New {
     pub now: Tick,
 }
 
-const FLAG_BITS: u64 = 0x3fff;
+const FLAG_BITS: u64 = 0x1fff;
+/// See [`Form::Packed`].
+const PACKED: u64 = 1 << 61;
 const SHAPE_REPLY: u64 = 1 << 62;
 const SHAPE_RECIPE: u64 = 2 << 62;
 const SHAPE: u64 = 3 << 62;
 
 impl New {
     /// The immutable word of the first unit.
-    pub(crate) fn word(&self) -> u64 {
+    pub(crate) fn word(&self, form: Form) -> u64 {
         let shape = match self.other {
             Other::None => 0,
             Other::Reply(_) => SHAPE_REPLY,
@@ -61,6 +63,7 @@ impl New {
         u64::from(self.backend)
             | u64::from(self.service) << 32
             | (u64::from(self.flags) & FLAG_BITS) << 48
+            | if form == Form::Packed { PACKED } else { 0 }
             | shape
     }
 }
@@ -80,11 +83,12 @@ impl<'t> Entry<'t> {
     pub(crate) fn new(units: &'t [Unit], number: u32) -> Self {
         let first = &units[number as usize];
         let word = first.recipe.load(Relaxed);
-        let second = if word & SHAPE == 0 { first } else { &units[number as usize | 1] };
+        let is_pair = word & SHAPE != 0 && word & PACKED == 0;
+        let second = if is_pair { &units[number as usize | 1] } else { first };
         Self { first, second, number, word }
     }
 
-    /// The same, where both units are at hand (one twice, if there is no other).
+    /// The same, where both units are at hand (one twice, if only one is used).
     #[inline]
     pub(crate) fn of(first: &'t Unit, second: &'t Unit, number: u32) -> Self {
         Self { first, second, number, word: first.recipe.load(Relaxed) }
@@ -105,13 +109,13 @@ impl<'t> Entry<'t> {
     /// The second key, whether or not the entry is found by it.
     #[inline]
     pub fn recipe(&self) -> Option<Key> {
-        (self.word & SHAPE != 0).then(|| Key::from_words(&self.second.key_words()))
+        (self.word & SHAPE != 0).then(|| Key::from_words(&self.second_words()))
     }
 
     /// The second key, if the entry is found by it.
     #[inline]
     pub fn reply(&self) -> Option<Key> {
-        (self.word & SHAPE == SHAPE_REPLY).then(|| Key::from_words(&self.second.key_words()))
+        self.is_two_way().then(|| Key::from_words(&self.second_words()))
     }
 
     /// Whether the entry is found by a second key.
@@ -123,25 +127,21 @@ impl<'t> Entry<'t> {
     /// The key of packets in the other direction, of a two-way entry.
     #[inline]
     pub fn opposite(&self, direction: Direction) -> Words {
-        Words(self.opposite_unit(direction).key_words())
+        Words(match direction {
+            Direction::Forward => self.second_words(),
+            Direction::Reply => self.first.key_words(),
+        })
     }
 
-    /// The addresses and ports that such an entry's packets get, as a header has them, if they are
-    /// IPv4's: those of the other direction's key, turned round.
+    /// The addresses and ports that such an entry's packets get, as a header has them, if both ways
+    /// are IPv4: those of the other direction's key, turned round.
     #[inline]
     pub fn new_v4(&self, direction: Direction) -> Option<([u8; 8], [u8; 4])> {
-        let [first, .., last] = &self.opposite_unit(direction).key;
-        let (addresses, last) = (first.load(Relaxed), last.load(Relaxed));
-        let new = (addresses.rotate_left(32).to_le_bytes(), words::ports_reversed(last));
-        (last & IS_V4 != 0).then_some(new)
-    }
-
-    #[inline]
-    fn opposite_unit(&self, direction: Direction) -> &'t Unit {
-        match direction {
-            Direction::Forward => self.second,
-            Direction::Reply => self.first,
+        if !self.is_packed() {
+            return None;
         }
+        let [addresses, last] = self.first.packed(direction == Direction::Forward);
+        Some((addresses.rotate_left(32).to_le_bytes(), words::ports_reversed(last)))
     }
 
     /// What it stands for.
@@ -209,15 +209,30 @@ impl<'t> Entry<'t> {
         if self.word & SHAPE == 0 {
             return LastHop::UNKNOWN;
         }
-        LastHop::from_word(self.second.recipe.load(Relaxed))
+        LastHop::from_word(self.hop().load(Relaxed))
     }
 
     /// Notes where the client's packets come from now. Written only when it has changed.
     #[inline]
     pub fn set_last_hop(&self, hop: LastHop) {
-        if self.word & SHAPE != 0 && self.second.recipe.load(Relaxed) != hop.word() {
-            self.second.recipe.store(hop.word(), Relaxed);
+        if self.word & SHAPE != 0 && self.hop().load(Relaxed) != hop.word() {
+            self.hop().store(hop.word(), Relaxed);
         }
+    }
+
+    /// Where the last hop is, of an entry that has one.
+    #[inline]
+    fn hop(&self) -> &'t AtomicU64 {
+        if self.is_packed() { &self.first.key[PACKED_HOP] } else { &self.second.recipe }
+    }
+
+    #[inline]
+    fn second_words(&self) -> [u64; KEY_WORDS] {
+        if !self.is_packed() {
+            return self.second.key_words();
+        }
+        let [addresses, last] = self.first.packed(true);
+        [addresses, 0, 0, 0, last]
     }
 
     /// Whether it has not been removed meanwhile.
@@ -231,7 +246,7 @@ impl<'t> Entry<'t> {
         self.first
     }
 
-    /// The unit of its second key; the first one, if it has none.
+    /// The unit of its second key; the first one, if it has none or is packed.
     #[inline]
     pub(crate) fn second(&self) -> &'t Unit {
         self.second
@@ -243,7 +258,21 @@ impl<'t> Entry<'t> {
     }
 
     #[inline]
+    pub(crate) fn is_packed(&self) -> bool {
+        self.word & PACKED != 0
+    }
+
+    #[inline]
+    pub(crate) fn form(&self) -> Form {
+        match (self.is_double(), self.is_packed()) {
+            (false, _) => Form::Single,
+            (true, false) => Form::Pair,
+            (true, true) => Form::Packed,
+        }
+    }
+
+    #[inline]
     pub(crate) fn class(&self) -> Class {
-        if self.is_double() { Class::Double } else { Class::Single }
+        self.form().class()
     }
 }

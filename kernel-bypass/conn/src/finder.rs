@@ -35,7 +35,7 @@ impl Hint<'_> {
     /// Whether it leads to an entry with one key. If not, to one with two, or nowhere.
     #[inline]
     pub const fn is_single(&self) -> bool {
-        !self.cell.is_double()
+        self.cell.is_single()
     }
 
     /// Whether there was no such tag.
@@ -87,10 +87,10 @@ impl<'t> Finder<'t> {
         let Some(at) = at else { return Hint::NOWHERE };
         // Another one by now, perhaps, or none: its key will tell.
         let cell = Cell(bucket.cells[at].load(CELL_READ));
-        let (unit, _) = cell.unit();
-        prefetch_nth(self.units, unit as usize);
-        if cell.is_double() {
-            prefetch_nth(self.units, unit as usize ^ 1);
+        let unit = cell.unit() as usize;
+        prefetch_nth(self.units, unit);
+        if cell.is_pair() {
+            prefetch_nth(self.units, unit ^ 1);
         }
         Hint { cell, _held: PhantomData }
     }
@@ -107,23 +107,33 @@ impl<'t> Finder<'t> {
         if hint.is_nowhere() {
             return None;
         }
-        let (number, is_second) = hint.cell.unit();
-        let (unit, other) = (&self.units[number as usize], &self.units[number as usize ^ 1]);
-        if !unit.has_key(&words.0) {
+        let number = hint.cell.unit();
+        let unit = &self.units[number as usize];
+        let is_second = hint.cell.is_second();
+        let entry = if hint.cell.is_pair() {
+            self.confirm_pair(number, words)?
+        } else if unit.has_packed(is_second, &words.0) {
+            Entry::of(unit, unit, number)
+        } else {
             return None;
-        }
-        let (entry, direction) = match is_second {
-            true => (Entry::of(other, unit, hint.cell.entry()), Direction::Reply),
-            false => (Entry::of(unit, other, number), Direction::Forward),
         };
+        let direction = if is_second { Direction::Reply } else { Direction::Forward };
         entry.is_live().then_some(Found { entry, direction })
+    }
+
+    /// The entry, live or not, of two units, one of which this is, if that one has this key.
+    #[inline]
+    fn confirm_pair(&self, number: u32, words: &Words) -> Option<Entry<'t>> {
+        let (unit, first) = (number as usize, number & !1);
+        let has_key = self.units[unit].has_key(&words.0);
+        has_key.then(|| Entry::of(&self.units[unit & !1], &self.units[unit | 1], first))
     }
 
     /// The same of a hint that leads to an entry with one key.
     #[inline(always)]
     pub fn confirm_single(&self, hint: Hint<'t>, words: &Words) -> Option<Entry<'t>> {
         debug_assert!(hint.is_single());
-        let (number, _) = hint.cell.unit();
+        let number = hint.cell.unit();
         let unit = &self.units[number as usize];
         let entry = Entry::of(unit, unit, number);
         (unit.has_key(&words.0) && entry.is_live()).then_some(entry)

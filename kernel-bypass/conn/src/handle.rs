@@ -4,7 +4,7 @@
 use crate::entry::{Entry, New, Other};
 use crate::epoch::GRACE;
 use crate::key::{KEY_WORDS, Key, KeyKind};
-use crate::layout::{Cell, Class, Status};
+use crate::layout::{Cell, Class, Form, Status};
 use crate::memory::prefetch;
 use crate::order::{STATUS, insert_fence};
 use crate::sync::Relaxed;
@@ -224,10 +224,10 @@ impl Handle {
         let units = self.table.memory.units();
         for bucket in self.table.memory.geometry().buckets_of(hash) {
             for cell in self.table.memory.buckets()[bucket].matches(hash) {
-                let (unit, second) = cell.unit();
-                if units[unit as usize].has_key(words) {
+                if cell.has_key(units, words) {
                     let entry = Entry::new(units, cell.entry());
                     if entry.is_live() {
+                        let second = cell.is_second();
                         let direction = if second { Direction::Reply } else { Direction::Forward };
                         return Some(Found { entry, direction });
                     }
@@ -244,14 +244,14 @@ impl Handle {
         reply: Option<&(u64, [u64; KEY_WORDS])>,
         new: &New,
     ) -> Option<Result<Entry<'_>, InsertError<'_>>> {
-        let class = if new.other == Other::None { Class::Single } else { Class::Double };
-        let Some(number) = self.take(class) else { return Some(Err(InsertError::Full)) };
-        self.fill(number, words, new);
+        let Some((number, form)) = self.make(words, new) else {
+            return Some(Err(InsertError::Full));
+        };
         let entry = Entry::new(self.table.memory.units(), number);
         let reply_hash = reply.map(|(hash, _)| *hash);
-        let placed = self.table.place(hash, Cell::new(hash, number, class, false))
+        let placed = self.table.place(hash, Cell::new(hash, number, form, false))
             && reply.is_none_or(|(hash, _)| {
-                self.table.place(*hash, Cell::new(*hash, number + 1, class, true))
+                self.table.place(*hash, Cell::new(*hash, number, form, true))
             });
         if !placed {
             self.withdraw(&entry, hash, reply_hash);
@@ -286,18 +286,30 @@ impl Handle {
         }
     }
 
-    fn fill(&self, number: u32, words: &[u64; KEY_WORDS], new: &New) {
-        let unit = self.table.unit(number);
-        unit.set_key(words);
-        unit.recipe.store(new.word(), Relaxed);
+    /// An entry that nobody finds yet, if there is a free one.
+    fn make(&self, words: &[u64; KEY_WORDS], new: &New) -> Option<(u32, Form)> {
+        let second = match &new.other {
+            Other::Reply(key) | Other::Recipe(key) => Some(key.words()),
+            Other::None => None,
+        };
+        let form = Form::of(words, second.as_ref());
+        let number = self.take(form)?;
+        let (unit, hop) = (self.table.unit(number), new.last_hop.word());
+        match &second {
+            Some(second) if form == Form::Packed => unit.set_packed(words, second, hop),
+            Some(second) => {
+                unit.set_key(words);
+                let unit = self.table.unit(number + 1);
+                unit.set_key(second);
+                unit.recipe.store(hop, Relaxed);
+            }
+            None => unit.set_key(words),
+        }
+        unit.recipe.store(new.word(form), Relaxed);
         unit.state.store(new.state, Relaxed);
         unit.seen.store(new.now, Relaxed);
-        if let Other::Reply(key) | Other::Recipe(key) = &new.other {
-            let second = self.table.unit(number + 1);
-            second.set_key(&key.words());
-            second.recipe.store(new.last_hop.word(), Relaxed);
-        }
         unit.status.store(Status::TENTATIVE, Relaxed);
+        Some((number, form))
     }
 
     /// Looks for other entries of this key after one's own cells are out: a live one is
@@ -307,7 +319,7 @@ impl Handle {
         let units = self.table.memory.units();
         for bucket in self.table.memory.geometry().buckets_of(hash) {
             for cell in self.table.memory.buckets()[bucket].matches(hash) {
-                if cell.entry() == own || !units[cell.unit().0 as usize].has_key(words) {
+                if cell.entry() == own || !cell.has_key(units, words) {
                     continue;
                 }
                 let status = &units[cell.entry() as usize].status;
@@ -330,10 +342,10 @@ impl Handle {
     }
 
     fn unplace_all(&self, entry: &Entry<'_>, hash: u64, reply: Option<u64>) {
-        let class = entry.class();
-        self.table.unplace(hash, Cell::new(hash, entry.number(), class, false));
+        let form = entry.form();
+        self.table.unplace(hash, Cell::new(hash, entry.number(), form, false));
         if let Some(hash) = reply {
-            self.table.unplace(hash, Cell::new(hash, entry.number() + 1, class, true));
+            self.table.unplace(hash, Cell::new(hash, entry.number(), form, true));
         }
     }
 
@@ -346,8 +358,9 @@ impl Handle {
         }
     }
 
-    /// A free entry of the class.
-    fn take(&self, class: Class) -> Option<u32> {
+    /// A free entry of the form's class.
+    fn take(&self, form: Form) -> Option<u32> {
+        let class = form.class();
         let mut stock = self.stock[class.index()].borrow_mut();
         if stock.count == 0 && stock.fresh.is_empty() {
             match self.table.pop_batch(class) {
@@ -364,7 +377,7 @@ impl Handle {
         stock.head = self.table.unit(number).link.load(Relaxed);
         stock.count -= 1;
         if let Some(next) = stock.head.checked_sub(1) {
-            self.table.prefetch_units(next, class);
+            self.table.prefetch_units(next, form);
         }
         Some(number)
     }

@@ -21,7 +21,8 @@ pub const MOST_UNITS: u32 = (1 << 30) - SLAB_UNITS;
 pub(crate) const HEADER_WORDS: usize = if cfg!(loom) { 14 } else { 64 };
 
 /// 64 bytes. The first unit of an entry holds its key and its mutable words; the second one (of
-/// two-way entries) holds the other key and the last hop.
+/// entries with two keys) holds the other key and the last hop, unless there is room for these in
+/// the first one: see [`Form::Packed`].
 #[repr(C, align(64))]
 #[derive(Debug, Default)]
 pub(crate) struct Unit {
@@ -58,12 +59,44 @@ impl Unit {
             && (words[4] & IS_V4 != 0 || differ(b, 1) | differ(c, 2) | differ(d, 3) == 0)
     }
 
+    /// Whether exactly this key is one of the two of a packed entry, the second one or the first.
+    #[inline]
+    pub fn has_packed(&self, second: bool, words: &[u64; KEY_WORDS]) -> bool {
+        let [addresses, last] = self.packed(second);
+        // The last word says that there is no more.
+        (addresses ^ words[0]) | (last ^ words[KEY_WORDS - 1]) == 0
+    }
+
+    /// The addresses and the last word of a packed entry's second key, or of its first one.
+    #[inline]
+    pub fn packed(&self, second: bool) -> [u64; 2] {
+        let places = if second { PACKED_SECOND } else { PACKED_FIRST };
+        places.map(|at| self.key[at].load(Relaxed))
+    }
+
     pub fn set_key(&self, words: &[u64; KEY_WORDS]) {
         for (word, value) in self.key.iter().zip(words) {
             word.store(*value, Relaxed);
         }
     }
+
+    /// Both keys of a packed entry, and its last hop.
+    pub fn set_packed(&self, first: &[u64; KEY_WORDS], second: &[u64; KEY_WORDS], hop: u64) {
+        self.key[PACKED_HOP].store(hop, Relaxed);
+        for (places, words) in [(PACKED_FIRST, first), (PACKED_SECOND, second)] {
+            for (at, n) in places.into_iter().zip([0, KEY_WORDS - 1]) {
+                self.key[at].store(words[n], Relaxed);
+            }
+        }
+    }
 }
+
+/// Where a packed entry's first unit holds the first and the last word of its keys; the first one's
+/// are where they always are.
+const PACKED_FIRST: [usize; 2] = [0, KEY_WORDS - 1];
+const PACKED_SECOND: [usize; 2] = [1, 2];
+/// And the last hop.
+pub(crate) const PACKED_HOP: usize = 3;
 
 /// Life of an entry, in the status word of its first unit. The only way to become live is one
 /// compare-and-swap from tentative, the only way to die one from live.
@@ -110,19 +143,54 @@ impl Bucket {
     }
 }
 
-/// What a cell points to: a unit, and whether its entry has another one. The reply key's cell
-/// points to the second unit of its entry.
+/// What a cell points to: the unit that holds its key, and the form of its entry, in two bits. In
+/// [`Form::Pair`] the second key is in an odd unit, in [`Form::Packed`] the two bits say which it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cell(pub u64);
+
+/// How an entry lies in its units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// One key, one unit.
+    Single,
+    /// Two keys, each in a unit of its own.
+    Pair,
+    /// Two keys of IPv4, both in the first of two units: a packet then needs one line of it. (It
+    /// has two all the same, since it has as many cells as two units are reckoned to have.)
+    Packed,
+}
+
+impl Form {
+    /// That of an entry with these keys' words.
+    pub fn of(first: &[u64; KEY_WORDS], second: Option<&[u64; KEY_WORDS]>) -> Self {
+        let is_v4 = |words: &[u64; KEY_WORDS]| words[KEY_WORDS - 1] & IS_V4 != 0;
+        match second {
+            None => Self::Single,
+            Some(second) if is_v4(first) && is_v4(second) => Self::Packed,
+            Some(_) => Self::Pair,
+        }
+    }
+
+    pub const fn class(self) -> Class {
+        match self {
+            Self::Single => Class::Single,
+            Self::Pair | Self::Packed => Class::Double,
+        }
+    }
+}
 
 impl Cell {
     pub const EMPTY: u64 = 0;
 
     #[inline]
-    pub fn new(hash: u64, unit: u32, class: Class, second: bool) -> Self {
-        let double = u32::from(class == Class::Double);
-        let place = (unit << 2 | double << 1 | u32::from(second)) + 1;
-        Self((hash >> 32) << 32 | u64::from(place))
+    pub fn new(hash: u64, entry: u32, form: Form, second: bool) -> Self {
+        let second = u32::from(second);
+        let place = match form {
+            Form::Single => entry << 2 | SINGLE,
+            Form::Pair => (entry | second) << 2 | PAIR,
+            Form::Packed => entry << 2 | PACKED | second,
+        };
+        Self((hash >> 32) << 32 | u64::from(place + 1))
     }
 
     #[inline]
@@ -130,26 +198,56 @@ impl Cell {
         self.0 >> 32 == hash >> 32 && self.0 as u32 != 0
     }
 
+    #[inline]
+    const fn place(self) -> u32 {
+        (self.0 as u32).wrapping_sub(1)
+    }
+
+    /// The unit that holds the key.
+    #[inline]
+    pub const fn unit(self) -> u32 {
+        self.place() >> 2
+    }
+
     /// The first unit of the entry.
     #[inline]
-    pub fn entry(self) -> u32 {
-        let (unit, second) = self.unit();
-        unit - u32::from(second)
+    pub const fn entry(self) -> u32 {
+        if self.is_pair() { self.unit() & !1 } else { self.unit() }
     }
 
-    /// The unit that holds the key, and whether it is an entry's second one.
+    /// Whether the key is the second one of its entry.
     #[inline]
-    pub fn unit(self) -> (u32, bool) {
-        let place = (self.0 as u32).wrapping_sub(1);
-        (place >> 2, place & 1 == 1)
+    pub const fn is_second(self) -> bool {
+        if self.is_pair() { self.unit() & 1 == 1 } else { self.place() & 3 == PACKED | 1 }
     }
 
-    /// Whether the entry has two units; true of an empty cell.
+    /// Whether the entry has one key. An empty cell has not.
     #[inline]
-    pub const fn is_double(self) -> bool {
-        (self.0 as u32).wrapping_sub(1) & 2 != 0
+    pub const fn is_single(self) -> bool {
+        self.place() & 3 == SINGLE
+    }
+
+    /// Whether it is a [`Form::Pair`].
+    #[inline]
+    pub const fn is_pair(self) -> bool {
+        self.place() & 3 == PAIR
+    }
+
+    /// Whether exactly this key is where the cell points to.
+    #[inline]
+    pub fn has_key(self, units: &[Unit], words: &[u64; KEY_WORDS]) -> bool {
+        let unit = &units[self.unit() as usize];
+        match self.place() & 3 {
+            SINGLE | PAIR => unit.has_key(words),
+            _ => unit.has_packed(self.is_second(), words),
+        }
     }
 }
+
+/// Forms in a cell's place; of packed entries the second key's is one more.
+const SINGLE: u32 = 0;
+const PAIR: u32 = 1;
+const PACKED: u32 = 2;
 
 /// Which entries a slab holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -257,13 +355,19 @@ mod tests {
 
     #[test]
     fn a_cell_keeps_its_place() {
-        let (one, two) = (Class::Single, Class::Double);
-        for (unit, class, second) in
-            [(0, one, false), (1, one, false), (1, two, true), (MOST_UNITS - 1, two, true)]
-        {
-            let cell = Cell::new(0xdead_beef_1234_5678, unit, class, second);
-            assert_eq!((cell.unit(), cell.is_double()), ((unit, second), class == two));
-            assert_eq!(cell.entry(), unit - u32::from(second));
+        let last = MOST_UNITS - 2;
+        for (entry, form, second, unit) in [
+            (0, Form::Single, false, 0),
+            (1, Form::Single, false, 1),
+            (0, Form::Pair, false, 0),
+            (last, Form::Pair, true, last + 1),
+            (last, Form::Packed, false, last),
+            (0, Form::Packed, true, 0),
+        ] {
+            let cell = Cell::new(0xdead_beef_1234_5678, entry, form, second);
+            assert_eq!((cell.entry(), cell.unit(), cell.is_second()), (entry, unit, second));
+            let forms = (cell.is_single(), cell.is_pair());
+            assert_eq!(forms, (form == Form::Single, form == Form::Pair));
             assert!(cell.matches(0xdead_beef_0000_0000) && !cell.matches(0xdead_beee_1234_5678));
         }
         assert!(!Cell(Cell::EMPTY).matches(0));

@@ -2,8 +2,9 @@
 //!
 //! # How it hangs together
 //!
-//! - An **entry** is one 64-byte unit (one key) or two adjacent ones (two keys). Keys and recipe
-//!   never change while it lives; state, tick and last hop are words written when they change.
+//! - An **entry** is one 64-byte unit (one key) or two adjacent ones (two keys; if both are IPv4's,
+//!   they are in the first one, and the second is not touched). Keys and recipe never change while
+//!   it lives; state, tick and last hop are words written when they change.
 //! - A **bucket** is a line of cells, each a tag and a place. A key's cell lies in one of two
 //!   buckets and never moves, so a look-up reads at most two lines and the entry.
 //! - A **status word** per entry decides everything that can be contended: an insert places its

@@ -4,7 +4,7 @@ use crate::epoch::Epochs;
 use crate::gauge;
 use crate::handle::Handle;
 use crate::key::{KeyKind, Secrets};
-use crate::layout::{Class, Geometry, MOST_UNITS, SLAB_UNITS, Unit};
+use crate::layout::{Class, Form, Geometry, MOST_UNITS, SLAB_UNITS, Unit};
 use crate::memory::{Memory, prefetch};
 use crate::order::{EPOCH_COLLECT, FREE_PUSH, READ_WRITE};
 use crate::segment::{self, Segment};
@@ -212,9 +212,9 @@ impl Table {
     }
 
     /// Asks the memory for an entry's units.
-    pub(crate) fn prefetch_units(&self, first: u32, class: Class) {
+    pub(crate) fn prefetch_units(&self, first: u32, form: Form) {
         prefetch(self.unit(first));
-        if class == Class::Double {
+        if form == Form::Pair {
             prefetch(self.unit(first + 1));
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::entry::Entry;
 use crate::key::KeyKind;
-use crate::layout::{Cell, Class, Status};
+use crate::layout::{Cell, Class, Form, Status};
 use crate::sync::Relaxed;
 use crate::table::{Table, UNITS_SHARE};
 
@@ -59,17 +59,19 @@ impl Table {
     /// which only a damaged file can cause.
     fn readmit(&self, number: u32, class: Class) -> bool {
         let entry = Entry::new(self.memory.units(), number);
-        if entry.is_double() != (class == Class::Double) {
+        let (form, words) = (entry.form(), entry.key().words());
+        let second = entry.recipe().map(|key| key.words());
+        if form.class() != class || form != Form::of(&words, second.as_ref()) {
             return false;
         }
-        let hash = self.secrets.hash(&entry.key().words());
-        let cell = Cell::new(hash, number, class, false);
+        let hash = self.secrets.hash(&words);
+        let cell = Cell::new(hash, number, form, false);
         if !self.place(hash, cell) {
             return false;
         }
         if let Some(key) = entry.reply() {
             let reply_hash = self.secrets.hash(&key.words());
-            if !self.place(reply_hash, Cell::new(reply_hash, number + 1, class, true)) {
+            if !self.place(reply_hash, Cell::new(reply_hash, number, form, true)) {
                 self.unplace(hash, cell);
                 return false;
             }

@@ -196,6 +196,66 @@ fn a_reader_sees_nothing_or_the_whole_entry() {
     });
 }
 
+/// Both keys of IPv4, which lie in one unit; replies have the same key, whatever `n` is.
+fn packed(n: u8) -> New {
+    let address = |last| mapped(std::net::IpAddr::from([10, 0, 0, last]));
+    let [key, reply] =
+        [n, 100].map(|n| Key::connection(6, (address(n), n.into()), (address(9), 80)));
+    let last_hop = LastHop::new(n, None, [n; 6]);
+    New { key, last_hop, ..new(n, Other::Reply(reply.reversed())) }
+}
+
+fn reply_of(new: &New) -> Key {
+    let Other::Reply(reply) = new.other else { panic!("one way") };
+    reply
+}
+
+fn assert_packed(entry: &Entry<'_>, n: u8) {
+    let new = packed(n);
+    assert_eq!((entry.key(), entry.reply()), (new.key, Some(reply_of(&new))));
+    assert_eq!((entry.last_hop(), entry.backend()), (new.last_hop, new.backend));
+}
+
+#[test]
+fn a_reader_sees_nothing_or_the_whole_packed_entry() {
+    explore(3, |order| {
+        let table = table(4, 2, 2);
+        let [a, b] = two_handles(&table);
+        let new = packed(1);
+        let read = move || {
+            if let Some(found) = lookup(&a, &reply_of(&new)) {
+                assert_packed(&found.entry, 1);
+                assert_eq!(found.direction, Direction::Reply);
+            }
+            a
+        };
+        let write = move || assert!(b.insert(b.hash(&new.key), &new).is_ok());
+        let (a, ()) = order.race(read, write);
+        assert!(lookup(&a, &new.key).is_some() && lookup(&a, &reply_of(&new)).is_some());
+    });
+}
+
+#[test]
+fn of_two_packed_inserts_with_one_reply_key_one_succeeds() {
+    explore(3, |order| {
+        let table = table(32, 16, 2);
+        let [a, b] = two_handles(&table);
+        let insert = |handle: Handle, n: u8| {
+            move || {
+                let new = packed(n);
+                let done = handle.insert(handle.hash(&new.key), &new).is_ok();
+                (done, handle)
+            }
+        };
+        let ((left, a), (right, _)) = order.race(insert(a, 1), insert(b, 2));
+        assert!(left != right, "left {left}, right {right}");
+        let winner = if left { 1 } else { 2 };
+        assert_packed(&lookup(&a, &reply_of(&packed(winner))).unwrap().entry, winner);
+        assert!(lookup(&a, &packed(3 - winner).key).is_none());
+        assert_eq!(live(&a), 1);
+    });
+}
+
 #[test]
 fn a_sweeper_sees_nothing_or_the_whole_entry() {
     explore(3, |order| {
