@@ -36,14 +36,15 @@ fn what_is_inserted_is_found_until_it_is_removed() {
     let mut handle = table.handle().unwrap();
     let k = key(1);
     let hash = handle.hash(&k);
-    assert!(handle.lookup(&k, hash).is_none());
+    assert!(handle.lookup(&k, hash).is_none() && !handle.may_have(hash));
     assert!(handle.insert(hash, &new(k, Other::None)).is_ok());
+    assert!(handle.may_have(hash));
     let found = handle.lookup(&k, hash).unwrap();
     assert_eq!(found.entry.key(), k);
     assert_eq!((found.entry.backend(), found.entry.service(), found.entry.flags()), (1, 2, 3));
     assert!(matches!(handle.insert(hash, &new(k, Other::None)), Err(InsertError::KeyExists(_))));
     assert!(handle.remove(&found.entry) && !handle.remove(&found.entry));
-    assert!(handle.lookup(&k, hash).is_none());
+    assert!(handle.lookup(&k, hash).is_none() && !handle.may_have(hash));
     handle.quiesce();
     assert_eq!(table.totals().units_used, 0);
 }

@@ -5,7 +5,7 @@
 use crate::{
     Output,
     classify::{Look, Subject},
-    fresh::{Picked, Translation, reply_key, translation},
+    fresh::{Picked, Source, Translation, reply_key, translation},
     glance::{Glance, Glances},
     mode::{nat, snat},
     pass::Pass,
@@ -14,7 +14,7 @@ use crate::{
 use api::{BackendId, ServiceId};
 use conn::{Hint, Key};
 use nic::{BURST, Pool};
-use plan::Service;
+use plan::{BackendPlan, Service};
 use wire::{Packet, short};
 
 /// Connections for which a backend has been chosen, and counted in its gauge.
@@ -28,6 +28,17 @@ pub(crate) struct Chosen {
     service: ServiceId,
     backend: BackendId,
     dice: u64,
+    reply: Option<Reply>,
+}
+
+/// What the replies of a connection that passes us both ways will be found by, unless another
+/// connection has that.
+#[derive(Clone, Copy)]
+struct Reply {
+    hash: u64,
+    source: Source,
+    /// Another source does as well.
+    is_any: bool,
 }
 
 impl Ahead {
@@ -53,11 +64,27 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
             left &= left - 1;
             let (Some(glance), Some(hint)) = (glances.each().get(at), hints.get(at)) else { break };
             if hint.is_nowhere()
-                && let Some((service, picked)) = self.choose(glance)
+                && let Some(chosen) = self.choose(at as u8, glance)
             {
-                let (service, backend) = (service.id, picked.id);
-                let at = at as u8;
-                let _ = ahead.0.push(Chosen { at, service, backend, dice: picked.dice });
+                let _ = ahead.0.push(chosen);
+            }
+        }
+        // All at once, so that their translations are waited for together.
+        for reply in ahead.0.iter().filter_map(|chosen| chosen.reply) {
+            self.table.prefetch_both(reply.hash);
+        }
+    }
+
+    /// A stage later: where another connection has the replies' key, most probably, another one is
+    /// chosen, before that connection would have to be waited for.
+    #[inline]
+    pub fn look_again(&mut self, glances: &Glances, ahead: &mut Ahead) {
+        for chosen in &mut ahead.0 {
+            if let Some(Reply { hash, is_any: true, .. }) = chosen.reply
+                && self.table.may_have(hash)
+                && let Some(glance) = glances.each().get(usize::from(chosen.at))
+            {
+                self.choose_again(glance, chosen);
             }
         }
     }
@@ -65,18 +92,47 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
     /// `None`: nothing was changed, and the long way will find out why.
     // Not inline: most bursts ask for none.
     #[inline(never)]
-    fn choose(&mut self, glance: &Glance) -> Option<(&'a Service, Picked<'a>)> {
+    fn choose(&mut self, at: u8, glance: &Glance) -> Option<Chosen> {
         let key = glance.words.key();
         let service = self.plan.service(&key.dst, key.proto, key.dport)?;
         if service.persistence.is_some() {
             // What a client is remembered by is itself in the table.
             return None;
         }
-        let picked = self.pick(service, &key, glance.hash).ok()?;
-        if let Some(reply) = likely_reply(service, &picked, &key) {
-            self.table.prefetch_both(self.table.hash(&reply));
+        let Picked { id, backend, dice, .. } = self.pick(service, &key, glance.hash).ok()?;
+        let reply = self.likely_reply(service, backend, dice, &key);
+        Some(Chosen { at, service: service.id, backend: id, dice, reply })
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn choose_again(&mut self, glance: &Glance, chosen: &mut Chosen) {
+        let service = self.plan.service_by_id(chosen.service);
+        let backend = self.plan.backend(chosen.backend);
+        let (Some(service), Some(backend)) = (service, backend) else { return };
+        chosen.dice = self.answers.roll(glance.hash);
+        chosen.reply = self.likely_reply(service, backend, chosen.dice, &glance.words.key());
+        if let Some(reply) = chosen.reply {
+            self.table.prefetch_both(reply.hash);
         }
-        Some((service, picked))
+    }
+
+    /// What the replies will be found by, if the first try at it will do.
+    fn likely_reply(
+        &self,
+        service: &Service,
+        backend: &BackendPlan,
+        dice: u64,
+        key: &Key,
+    ) -> Option<Reply> {
+        let (source, is_any) = match translation(service, backend)? {
+            Translation::Nat => (nat::sources(key, dice).next()?, false),
+            Translation::Snat => {
+                (snat::sources(service.pool(backend.family()), dice).next()?, true)
+            }
+        };
+        let hash = self.table.hash(&reply_key(key, backend, source));
+        Some(Reply { hash, source, is_any })
     }
 
     /// Opens the connection that the packet asks for, if nobody else has meanwhile.
@@ -90,21 +146,11 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
             self.table.table().release(chosen.backend);
             return self.long(packet);
         };
-        let picked = Picked { id: chosen.backend, backend, dice: chosen.dice };
+        let source = chosen.reply.map(|reply| reply.source);
+        let picked = Picked { id: chosen.backend, backend, dice: chosen.dice, source };
         let state = state::opening(packet.bytes(), &parsed);
         let look = Look { parsed, hash: glance.hash, subject: Subject::Flow };
         let opened = self.open(&mut packet, &look, service, picked, state);
         self.finish(packet, opened.unwrap_or_else(|verdict| verdict), Some(&look));
     }
-}
-
-/// The key of the replies, if the first try at it will do.
-fn likely_reply(service: &Service, picked: &Picked, key: &Key) -> Option<Key> {
-    let source = match translation(service, picked.backend)? {
-        Translation::Nat => nat::sources(key, picked.dice).next(),
-        Translation::Snat => {
-            snat::sources(service.pool(picked.backend.family()), picked.dice).next()
-        }
-    };
-    Some(reply_key(key, picked.backend, source?))
 }

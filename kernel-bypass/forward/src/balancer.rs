@@ -267,6 +267,7 @@ impl<P: Packet> Balancer<P> {
         };
         self.counts.received(*port, burst.len(), mem::take(waited));
         if let Some(pass) = &mut pass {
+            pass.look_again(glances, &mut ahead);
             pass.send_burst(burst, glances, hints, &finder, &ahead);
             pass.end();
         } else if plan.is_none() {

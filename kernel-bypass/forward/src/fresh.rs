@@ -20,7 +20,12 @@ pub(crate) struct Picked<'a> {
     pub backend: &'a BackendPlan,
     /// What the choice among addresses and ports towards it begins with.
     pub dice: u64,
+    /// As whom it may see the client, if that is known already: the first that `dice` leads to.
+    pub source: Option<Source>,
 }
+
+/// As whom a real server sees a client.
+pub(crate) type Source = (Address, u16);
 
 /// Why a connection is not in the table by our doing.
 pub(crate) enum NotInserted<'a> {
@@ -79,7 +84,9 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         };
         let id = id.or_else(|refusal| lost(reason(refusal)))?;
         match self.plan.backend(id) {
-            Some(backend) => Ok(Picked { id, backend, dice: self.answers.roll(hash) }),
+            Some(backend) => {
+                Ok(Picked { id, backend, dice: self.answers.roll(hash), source: None })
+            }
             None => {
                 self.table.table().release(id);
                 lost(DropReason::NoBackend)
@@ -151,7 +158,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         hash: u64,
         mut new: New,
         backend: &BackendPlan,
-        sources: impl Iterator<Item = (Address, u16)>,
+        sources: impl Iterator<Item = Source>,
     ) -> Result<Entry<'a>, NotInserted<'a>> {
         for source in sources {
             new.other = Other::Reply(reply_key(&new.key, backend, source));
@@ -187,7 +194,7 @@ pub(crate) fn translation(service: &Service, backend: &BackendPlan) -> Option<Tr
 }
 
 /// The key of the replies to a client that the real server sees as `source`.
-pub(crate) fn reply_key(key: &Key, backend: &BackendPlan, source: (Address, u16)) -> Key {
+pub(crate) fn reply_key(key: &Key, backend: &BackendPlan, source: Source) -> Key {
     let server = (backend.address, backend.port.unwrap_or(key.dport));
     Key::connection(key.proto, server, source)
 }

@@ -5,12 +5,12 @@
 
 use crate::{
     Output,
-    fresh::{NotInserted, Picked},
+    fresh::{NotInserted, Picked, Source},
     pass::Pass,
 };
 use api::DropReason;
 use conn::{Entry, New};
-use plan::{Address, Pool, Service};
+use plan::{Pool, Service};
 use wire::Packet;
 
 /// Pairs tried at random. With nine in ten in use, one in a thousand connections needs more.
@@ -20,7 +20,7 @@ const AT_RANDOM: u64 = 64;
 const IN_A_ROW: u64 = 1024;
 
 /// As whom the real server may see a client, in the order of trying.
-pub(crate) fn sources(pool: &Pool, dice: u64) -> impl Iterator<Item = (Address, u16)> {
+pub(crate) fn sources(pool: &Pool, dice: u64) -> impl Iterator<Item = Source> {
     let at_random = (0..AT_RANDOM).map(move |n| mix(dice.wrapping_add(n)) >> 16);
     let start = mix(dice) >> 16;
     let in_a_row = (0..IN_A_ROW.min(pool.len())).map(move |n| start + n);
@@ -40,7 +40,9 @@ impl<'a, P: Packet, O: Output<P>, A: nic::Pool<Packet = P>> Pass<'a, P, O, A> {
         if pool.is_empty() {
             return Err(NotInserted::Lost(DropReason::SnatPoolExhausted));
         }
-        self.insert_two_way(hash, new, picked.backend, sources(pool, picked.dice))
+        let known = picked.source.into_iter();
+        let others = sources(pool, picked.dice).skip(known.len());
+        self.insert_two_way(hash, new, picked.backend, known.chain(others))
     }
 }
 
