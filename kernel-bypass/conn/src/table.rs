@@ -5,7 +5,7 @@ use crate::gauge;
 use crate::handle::Handle;
 use crate::key::{KeyKind, Secrets};
 use crate::layout::{Class, Form, Geometry, MOST_UNITS, SLAB_UNITS, Unit};
-use crate::memory::{Memory, prefetch};
+use crate::memory::{Memory, prefetch, prefetch_nth};
 use crate::order::{EPOCH_COLLECT, FREE_PUSH, READ_WRITE};
 use crate::segment::{self, Segment};
 use crate::sync::{AtomicU32, AtomicU64, Mutex, Relaxed};
@@ -209,6 +209,11 @@ impl Table {
 
     pub(crate) fn unit(&self, unit: u32) -> &Unit {
         &self.memory.units()[unit as usize]
+    }
+
+    /// Asks the memory for a unit, if there is one of this number.
+    pub(crate) fn prefetch_unit(&self, unit: u32) {
+        prefetch_nth(self.memory.units(), unit as usize);
     }
 
     /// Asks the memory for an entry's units.
