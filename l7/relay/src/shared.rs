@@ -49,11 +49,17 @@ struct Waiter {
     wants: Option<ServerId>,
     /// It was told that a place may be free and has not answered yet.
     called: bool,
+    /// When it looked last, the service was full, and not the real servers.
+    refused: bool,
 }
 
 /// A place in a service; given back when dropped.
 #[derive(Debug)]
-pub struct ServicePlace(Arc<ServiceShared>);
+pub struct ServicePlace {
+    service: Arc<ServiceShared>,
+    /// Who had it found no real server: there is nothing for those who found none either.
+    is_unused: bool,
+}
 
 /// A place at a real server; given back when dropped.
 #[derive(Debug)]
@@ -140,7 +146,8 @@ impl ServiceShared {
 
     /// A place, unless `limit` (0: none) of them are taken.
     pub fn enter(self: &Arc<Self>, limit: u32) -> Option<ServicePlace> {
-        take(&self.places, limit).then(|| ServicePlace(self.clone()))
+        let place = || ServicePlace { service: self.clone(), is_unused: false };
+        take(&self.places, limit).then(place)
     }
 
     /// A position at the queue's end, unless `length` are waiting.
@@ -155,7 +162,7 @@ impl ServiceShared {
         if queue.len() >= length as usize {
             return None;
         }
-        queue.push_back(Waiter { worker, key, wants, called: false });
+        queue.push_back(Waiter { worker, key, wants, called: false, refused: false });
         self.count_queue(&queue);
         Some(Queued { service: self.clone(), worker, key })
     }
@@ -222,10 +229,12 @@ impl ServiceShared {
         among: &mut impl Iterator<Item = &'a mut Waiter>,
         server: Option<ServerId>,
     ) {
-        let fits = |w: &&mut Waiter| {
-            !w.called && (server.is_none() || w.wants.is_none() || w.wants == server)
-        };
-        if let Some(waiter) = among.find(fits) {
+        let fits = |w: &&mut Waiter| server.is_none() || w.wants.is_none() || w.wants == server;
+        self.call(among.filter(|w| !w.called).find(fits));
+    }
+
+    fn call(&self, waiter: Option<&mut Waiter>) {
+        if let Some(waiter) = waiter {
             waiter.called = true;
             self.mailboxes.send(waiter.worker, Command::Retry(waiter.key));
         }
@@ -287,8 +296,14 @@ impl ServerShared {
 
 impl Drop for ServicePlace {
     fn drop(&mut self) {
-        self.0.places.fetch_sub(1, SeqCst);
-        self.0.call_next(None);
+        let service = &self.service;
+        service.places.fetch_sub(1, SeqCst);
+        if !self.is_unused {
+            service.call_next(None);
+        } else if service.queued.load(SeqCst) > 0 {
+            let mut queue = service.lock_queue();
+            service.call(queue.iter_mut().find(|waiter| !waiter.called && waiter.refused));
+        }
     }
 }
 
@@ -300,16 +315,24 @@ impl Drop for ServerPlace {
 }
 
 impl Queued {
-    /// The call was answered and no place was free: the next call may come.
-    pub fn stay(&self) {
+    /// The call was answered in vain: the service is full, or (it has a `place` there, which is given
+    /// back) the real servers are. The next call may come.
+    // Not by giving the place back as others do: that would call whoever waits, this one as well, and
+    // each of them the next one, for as long as the real servers are full.
+    pub fn stay(&self, place: Option<ServicePlace>) {
         let mut queue = self.service.lock_queue();
         let mut waiters = queue.iter_mut();
         if let Some(waiter) = waiters.find(|w| self.is(w)) {
             waiter.called = false;
+            waiter.refused = place.is_none();
             // Its server is full, which keeps nobody behind it from another one.
-            if waiter.wants.is_some() {
+            if waiter.wants.is_some() && !waiter.refused {
                 self.service.call_first(&mut waiters, None);
             }
+        }
+        drop(queue);
+        if let Some(mut place) = place {
+            place.is_unused = true;
         }
     }
 
@@ -387,9 +410,24 @@ mod tests {
             .map(|(at, wants)| service.wait(10, 0, keys[at], wants).unwrap());
         drop(service.enter(0));
         assert_eq!(called(&mailboxes), [keys[0]]);
-        queued[0].stay();
+        queued[0].stay(service.enter(0));
         assert_eq!(called(&mailboxes), [keys[1]]);
-        queued[1].stay();
+        queued[1].stay(service.enter(0));
         assert_eq!(called(&mailboxes), []);
+    }
+
+    #[test]
+    fn who_looked_in_vain_calls_only_whom_he_stood_in_the_way_of() {
+        let (service, mailboxes, keys) = service();
+        let queued = keys.map(|key| service.wait(10, 0, key, None).unwrap());
+        queued[2].stay(service.enter(1));
+        assert_eq!(called(&mailboxes), [], "nobody was in between");
+        let place = service.enter(1);
+        queued[1].stay(service.enter(1));
+        assert_eq!(called(&mailboxes), [], "the service is full");
+        queued[2].stay(place);
+        assert_eq!(called(&mailboxes), [keys[1]]);
+        queued[1].stay(service.enter(1));
+        assert_eq!(called(&mailboxes), [], "they would call each other for ever");
     }
 }

@@ -264,11 +264,12 @@ impl Session {
     /// Queues up, or stays in the queue.
     fn wait(&mut self, core: &mut Core, wants: Option<ServerId>) -> Step {
         // Whoever waits for a server keeps no other from the service.
-        self.place = None;
+        let place = self.place.take();
         if let Phase::Waiting(queued, _) = &self.phase {
-            queued.stay();
+            queued.stay(place);
             return Ok(false);
         }
+        drop(place);
         let queue = self.service.config.queue;
         let shared = &self.service.shared;
         let Some(queued) = shared.wait(queue.length, core.worker, self.key, wants) else {
