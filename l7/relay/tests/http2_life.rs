@@ -8,11 +8,12 @@ use common::h2::{Ask, Client};
 use common::http::{Peer, http_service, ok, server, with};
 use common::{RealServer, address, connect, nobody, relay_of, server as at, snapshot, until};
 use http2::{Code, Settings};
-use l7_api::{Queue, Removal, Retries, Service};
+use l7_api::{Action, FieldChange, Queue, Removal, Retries, Rule, Service};
 use std::io::{Read, Write};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
@@ -355,4 +356,36 @@ fn a_stream_without_window_is_not_kept_for_ever() {
     let stream = client.begin("/");
     assert_eq!(client.answer(stream).reset, Some(Code::CANCEL));
     until(&relay, "it is counted", |c| c.services[0].client_timeout == 1);
+}
+
+/// The session's own patience begins with the request, and is over sooner.
+#[test]
+fn a_stream_without_window_is_cancelled_however_late_the_answer_began() {
+    let real = server(|_| {
+        thread::sleep(Duration::from_millis(100));
+        ok(&[7; 100_000])
+    });
+    let mut service = service_of(&real);
+    service.timeouts.client_ms = 400;
+    let relay = relay_of(1, &service);
+    let mut client =
+        Client::with(address(&service), Settings { stream_window: 0, ..Settings::default() });
+    client.reads = false;
+    let stream = client.begin("/");
+    assert_eq!(client.answer(stream).reset, Some(Code::CANCEL));
+    until(&relay, "it is counted", |c| c.services[0].client_timeout == 1);
+}
+
+#[test]
+fn a_head_that_rules_made_too_long_is_not_waited_for() {
+    let real = server(|_| ok(b"x"));
+    let add = |number| FieldChange::Add { name: format!("X-{number}"), value: "v".repeat(1_000) };
+    let then = (0..40).map(|number| Action::Response(add(number))).collect();
+    let mut service =
+        with(service_of(&real), |http| http.rules = vec![Rule { when: vec![], then }]);
+    service.timeouts.client_ms = 0;
+    let _relay = relay_of(1, &service);
+    let mut client = Client::connect(address(&service));
+    let stream = client.begin("/");
+    assert_eq!(client.answer(stream).reset, Some(Code::INTERNAL_ERROR));
 }

@@ -24,7 +24,7 @@ impl Session {
             | Phase::Securing(until)
             | Phase::Pausing(until) => *until,
             Phase::Closing(Some(until)) => *until,
-            Phase::Closing(None) => self.patience(),
+            Phase::Closing(None) => self.reader_deadline(),
             Phase::Head => self.head_deadline(),
             Phase::Active => self.client_deadline().min(self.server_deadline()),
         };
@@ -48,7 +48,7 @@ impl Session {
             Phase::Securing(until) if *until <= now => self.failed(core, Errno::TIME),
             Phase::Pausing(until) if *until <= now => self.seek_again(core),
             Phase::Closing(Some(until)) if *until <= now => return Fate::Over,
-            Phase::Closing(None) if self.patience() <= now => {
+            Phase::Closing(None) if self.reader_deadline() <= now => {
                 cells.client_timeout.add(1);
                 self.note(Cause::ClientTimeout);
                 return Fate::Over;
@@ -83,7 +83,7 @@ impl Session {
     fn head_deadline(&self) -> u64 {
         let (http, timeouts) = (&self.service.config.http, self.service.config.timeouts);
         if !self.down.is_flushed() {
-            return self.patience();
+            return self.reader_deadline();
         }
         if self.client.side().is_none() {
             // Its head comes at once; that none comes is for the connection to notice.
@@ -98,11 +98,16 @@ impl Session {
 
     /// While more of the request is to come, or the response waits for the client to take it.
     fn client_deadline(&self) -> u64 {
-        let sends = !self.exchange.request_is_done() && self.up.is_flushed();
-        if sends || !self.down.is_flushed() {
+        if !self.exchange.request_is_done() && self.up.is_flushed() {
             return self.patience();
         }
-        NEVER
+        if self.down.is_flushed() { NEVER } else { self.reader_deadline() }
+    }
+
+    /// While what is said waits for the client to take it. Of a stream without a window the
+    /// connection knows since when it has none, and says so to the client: see `front`.
+    fn reader_deadline(&self) -> u64 {
+        if self.client.side().is_none() { NEVER } else { self.patience() }
     }
 
     /// With a client of which no octet comes and which takes none.

@@ -143,6 +143,11 @@ impl Stream {
         self.to_peer.rest()
     }
 
+    /// Whether the session cannot say more before something of that is taken.
+    pub fn is_full(&self) -> bool {
+        self.said().len() >= TO_PEER_BYTES
+    }
+
     /// The client takes what is said.
     pub fn touch(&mut self, now: u64) {
         self.seen = now;
@@ -179,7 +184,7 @@ impl Stream {
     }
 
     pub(super) fn is_writable(&self) -> bool {
-        self.to_peer.rest().len() < TO_PEER_BYTES || self.is_lost()
+        !self.is_full() || self.is_lost()
     }
 
     /// Whether nobody takes what the session says.

@@ -84,6 +84,13 @@ impl Front {
             };
             let take = match part {
                 Part::More if finished => return (Turn::Cut, wake),
+                Part::More if stream.is_full() => {
+                    let name = &self.service.config.name;
+                    log::warn!(
+                        "service {name:?}: with the fields that its rules add, a response's head is too long"
+                    );
+                    return (Turn::Cut, wake);
+                }
                 Part::More => return (Turn::Quiet, wake),
                 Part::Done => return (Turn::Done, wake),
                 Part::Head { status: 200..300, .. } if open.tunnel == Tunnel::Asked => {
