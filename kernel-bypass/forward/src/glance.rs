@@ -130,8 +130,7 @@ impl Glances {
 /// Whether the packet is a common one to this station; if so, `glance` becomes what it is.
 #[inline(always)]
 fn recognise(packet: &impl Packet, own: mac::Word, finder: &Finder, glance: &mut Glance) -> bool {
-    if packet.rx_checksum() == RxChecksum::Good
-        && packet.contiguous()
+    if packet.is_plain()
         && let Some(t) = short::v4(packet.bytes(), own, true)
     {
         glance.become_v4(&t, finder);

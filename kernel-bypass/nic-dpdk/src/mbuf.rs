@@ -158,15 +158,32 @@ impl Packet for Mbuf {
     fn contiguous(&self) -> bool {
         self.field::<u16>(sys::MBUF_NB_SEGS) == 1
     }
+
+    #[inline]
+    fn is_plain(&self) -> bool {
+        self.field::<u64>(sys::MBUF_NB_SEGS) & PLAIN_MASK == PLAIN
+    }
 }
+
+/// The number of pieces, the port, and the lower half of the flags lie beside each other, so that
+/// one comparison does for what is asked of every packet.
+const _: () = assert!(
+    cfg!(target_endian = "little")
+        && sys::MBUF_OL_FLAGS == sys::MBUF_NB_SEGS + 4
+        && CHECKSUM_MASK <= u32::MAX as u64
+);
+const PLAIN_MASK: u64 = CHECKSUM_MASK << 32 | u16::MAX as u64;
+const PLAIN: u64 = CHECKSUM_GOOD << 32 | 1;
+
+const CHECKSUM_MASK: u64 = sys::SHIM_RX_IP_CKSUM_MASK | sys::SHIM_RX_L4_CKSUM_MASK;
+const CHECKSUM_GOOD: u64 = sys::SHIM_RX_IP_CKSUM_GOOD | sys::SHIM_RX_L4_CKSUM_GOOD;
 
 /// Good only when the NIC verified both the IPv4 header and the layer 4 sum; for IPv6 frames there is
 /// no header sum, NICs then say nothing about it, and software checks what is left.
 #[inline]
 fn checksum_verdict(flags: u64) -> RxChecksum {
-    const MASK: u64 = sys::SHIM_RX_IP_CKSUM_MASK | sys::SHIM_RX_L4_CKSUM_MASK;
     // What nearly every packet has, by one comparison.
-    if flags & MASK == sys::SHIM_RX_IP_CKSUM_GOOD | sys::SHIM_RX_L4_CKSUM_GOOD {
+    if flags & CHECKSUM_MASK == CHECKSUM_GOOD {
         return RxChecksum::Good;
     }
     let ip = flags & sys::SHIM_RX_IP_CKSUM_MASK;

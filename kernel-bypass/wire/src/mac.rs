@@ -11,8 +11,6 @@ const TAG: usize = 4;
 pub struct Word(u64);
 
 impl Word {
-    const MASK: u64 = 0xffff_ffff_ffff;
-
     /// Of an address.
     #[inline]
     pub const fn new([a, b, c, d, e, f]: [u8; 6]) -> Self {
@@ -26,10 +24,10 @@ impl Word {
         Self(u64::from_le_bytes(bytes))
     }
 
-    /// What is not zero where a frame that starts with these bytes is for another station.
+    /// Whether a frame that starts with these bytes is for another station.
     #[inline]
-    pub(crate) const fn differs(self, start: [u8; 8]) -> u64 {
-        (u64::from_le_bytes(start) ^ self.0) & Self::MASK
+    pub(crate) const fn differs(self, start: [u8; 8]) -> bool {
+        (u64::from_le_bytes(start) ^ self.0) << 16 != 0
     }
 }
 

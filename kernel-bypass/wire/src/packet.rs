@@ -36,6 +36,12 @@ pub trait Packet: Sized {
 
     /// False when the frame is in more than one piece and [`Packet::bytes`] shows only the first.
     fn contiguous(&self) -> bool;
+
+    /// In one piece, and the NIC has found the checksums right.
+    #[inline]
+    fn is_plain(&self) -> bool {
+        self.rx_checksum() == RxChecksum::Good && self.contiguous()
+    }
 }
 
 /// Room in front of a [`Buffer`]'s frame.

@@ -20,8 +20,8 @@ const TCP: usize = 20;
 const ETHER_V4: [u8; 2] = [0x08, 0x00];
 const ETHER_V6: [u8; 2] = [0x86, 0xdd];
 /// What the bytes from the type on begin with: it, the version, and in IPv4 the header's length.
-const KIND_V4: u64 = 0x45_0008;
-const KIND_V6: u64 = 0x60_dd86;
+const KIND_V4: u32 = 0x45_0008;
+const KIND_V6: u32 = 0x60_dd86;
 
 /// A recognised packet of one family, its fields as the header has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,20 +53,39 @@ pub struct Traits {
 #[inline]
 pub fn v4(frame: &[u8], own: mac::Word, verified: bool) -> Option<Tuple<8>> {
     let head: &[u8; ETHERNET + V4 + UDP] = frame.first_chunk()?;
-    // By words, whose differences are judged together: type, version and header length; all of the
-    // fragmentation but DF and the bit that is evil (RFC 3514).
-    let kind = u64::from_le_bytes(part(head, 12));
-    let next = u64::from_le_bytes(part(head, 20));
-    let other = own.differs(part(head, 0)) | (kind ^ KIND_V4) & 0xff_ffff | next & 0xff3f;
-    let l3_len = ((kind >> 32) as u16).swap_bytes();
-    if other != 0 || usize::from(l3_len) > frame.len() - ETHERNET {
+    // Type, version and header length; all of the fragmentation but DF and the bit that is evil
+    // (RFC 3514).
+    let kind = u32::from_le_bytes(part(head, 12)) & 0xff_ffff;
+    let fragmentation = u16::from_le_bytes(part(head, 20)) & 0xff3f;
+    if own.differs(part(head, 0)) || kind != KIND_V4 || fragmentation != 0 {
+        return None;
+    }
+    let l3_len = u16::from_be_bytes(part(head, 16));
+    // Counted from behind the shortest of headers, so that less than that is more than there is.
+    let room = usize::from(l3_len).wrapping_sub(V4 + UDP);
+    if room > frame.len() - head.len() {
         return None;
     }
     if !verified && !header_is_right(&head[ETHERNET..ETHERNET + V4]) {
         return None;
     }
-    let proto = (next >> 24) as u8;
-    let tcp_flags = transport(frame, ETHERNET + V4, proto, i32::from(l3_len) - V4 as i32)?;
+    let (proto, tcp_flags) = match head[23] {
+        proto::UDP => {
+            let datagram = u16::from_be_bytes(part(head, 38));
+            if usize::from(datagram).wrapping_sub(UDP) > room {
+                return None;
+            }
+            (proto::UDP, TcpFlags::empty())
+        }
+        proto::TCP => {
+            let segment: &[u8; TCP] = frame.get(ETHERNET + V4..)?.first_chunk()?;
+            if segment[12] < 0x50 || usize::from(segment[12] >> 4) * 4 > room + UDP {
+                return None;
+            }
+            (proto::TCP, TcpFlags::from_bits_retain(segment[13]))
+        }
+        _ => return None,
+    };
     let traits = Traits { l3_len, proto, tcp_flags, v6: false };
     Some(Tuple { addresses: part(head, 26), ports: part(head, 34), traits })
 }
@@ -76,10 +95,9 @@ pub fn v4(frame: &[u8], own: mac::Word, verified: bool) -> Option<Tuple<8>> {
 #[inline]
 pub fn v6(frame: &[u8], own: mac::Word) -> Option<Tuple<32>> {
     let head: &[u8; ETHERNET + V6 + UDP] = frame.first_chunk()?;
-    let kind = u64::from_le_bytes(part(head, 12));
-    let other = own.differs(part(head, 0)) | (kind ^ KIND_V6) & 0xf0_ffff;
+    let kind = u32::from_le_bytes(part(head, 12)) & 0xf0_ffff;
     let payload = u16::from_be_bytes(part(head, 18));
-    if other != 0 || payload > u16::MAX - V6 as u16 {
+    if own.differs(part(head, 0)) || kind != KIND_V6 || payload > u16::MAX - V6 as u16 {
         return None;
     }
     let l3_len = payload + V6 as u16;
@@ -171,38 +189,42 @@ pub struct New<const ADDRESSES: usize> {
     pub ports: [u8; 4],
 }
 
-/// A change under a checksum (RFC 1624), summed in the order of bytes in memory: a ones' complement
-/// sum does not depend on it, if all of it is in one order, nor on how many bytes are added at once.
+/// A change under a checksum (RFC 1624): the difference of two sums, in the order of bytes in memory.
+/// A ones' complement sum does not depend on that, if all of it is in one order, nor on how many bytes
+/// are added at once. No sum of these few is too large for the word, so that nothing is carried before
+/// the end.
 #[derive(Clone, Copy)]
-struct Delta(u64);
+struct Delta(i64);
 
 impl Delta {
-    #[inline]
-    fn plus(self, value: u64) -> Self {
-        let (sum, carry) = self.0.overflowing_add(value);
-        Self(sum + u64::from(carry))
-    }
+    /// More than what any of them can be below zero, and nothing to a ones' complement sum.
+    const ABOVE_ZERO: i64 = 0xffff << 24;
 
-    #[inline]
+    #[inline(always)]
     fn replace(self, old: [u8; 8], new: [u8; 8]) -> Self {
-        self.plus(!u64::from_ne_bytes(old)).plus(u64::from_ne_bytes(new))
+        let halves = |bytes| {
+            let word = u64::from_ne_bytes(bytes);
+            i64::from(word as u32) + (word >> 32) as i64
+        };
+        Self(self.0 + halves(new) - halves(old))
     }
 
-    #[inline]
+    #[inline(always)]
     fn replace_ports(self, old: [u8; 4], new: [u8; 4]) -> Self {
-        let (old, new) = (u32::from_ne_bytes(old), u32::from_ne_bytes(new));
-        self.plus(u64::from(!old) + u64::from(new))
+        let [old, new] = [old, new].map(u32::from_ne_bytes);
+        Self(self.0 + i64::from(new) - i64::from(old))
     }
 
     /// One less in the first byte of two.
-    #[inline]
+    #[inline(always)]
     fn first_less(self) -> Self {
-        self.plus(u64::from(!u16::from_ne_bytes([1, 0])))
+        Self(self.0 - i64::from(u16::from_ne_bytes([1, 0])))
     }
 
-    #[inline]
-    fn apply(self, checksum: [u8; 2]) -> [u8; 2] {
-        (!fold(self.plus(u64::from(!u16::from_ne_bytes(checksum))).0)).to_ne_bytes()
+    /// The checksum in memory's order, before and after. (Its complement is added: it is subtracted.)
+    #[inline(always)]
+    fn apply(self, checksum: u16) -> u16 {
+        !fold((self.0 + Self::ABOVE_ZERO - i64::from(checksum)) as u64)
     }
 }
 
@@ -216,10 +238,10 @@ pub fn translate_v4(frame: &mut [u8], proto: u8, new: &New<8>) -> bool {
         return false;
     }
     let change = Delta(0).replace(part(head, 26), new.addresses);
-    let checksum = change.first_less().apply(part(head, 24));
+    let checksum = change.first_less().apply(u16::from_ne_bytes(part(head, 24)));
     let change = change.replace_ports(part(head, 34), new.ports);
     head[22] -= 1;
-    head[24..26].copy_from_slice(&checksum);
+    head[24..26].copy_from_slice(&checksum.to_ne_bytes());
     head[26..34].copy_from_slice(&new.addresses);
     head[34..38].copy_from_slice(&new.ports);
     patch(frame, ETHERNET + V4, proto, change);
@@ -246,18 +268,20 @@ pub fn translate_v6(frame: &mut [u8], proto: u8, new: &New<32>) -> bool {
 }
 
 /// Updates a transport checksum. In UDP zero means "none" and stays (RFC 768).
-#[inline]
+#[inline(always)]
 fn patch(frame: &mut [u8], l4: usize, proto: u8, change: Delta) {
     let at = l4 + if proto == proto::TCP { 16 } else { 6 };
     let Some(place) = frame.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<2>()) else {
         return;
     };
-    let new = change.apply(*place);
-    *place = match (proto, *place, new) {
-        (proto::UDP, [0, 0], _) => [0, 0],
-        (proto::UDP, _, [0, 0]) => [0xff, 0xff],
+    let old = u16::from_ne_bytes(*place);
+    let new = change.apply(old);
+    let new = match (proto, old, new) {
+        (proto::UDP, 0, _) => return,
+        (proto::UDP, _, 0) => 0xffff,
         _ => new,
     };
+    *place = new.to_ne_bytes();
 }
 
 /// What an outer header copies from the packet that it encloses.
@@ -270,7 +294,7 @@ struct Inner {
 
 /// Makes room for an IP header in front of a recognised packet, behind which nothing stays but the
 /// packet. `None`, and nothing happens, when there is none.
-#[inline]
+#[inline(always)]
 fn make_room<P: Packet>(packet: &mut P, inner: &Traits, header: usize) -> Option<Inner> {
     let old: &[u8; 7] = packet.bytes().get(ETHERNET..)?.first_chunk()?;
     let copied = match inner.v6 {
@@ -304,7 +328,7 @@ pub struct OuterV4 {
 /// Puts a recognised packet into an IPv4 packet, behind these Ethernet addresses. Both lengths
 /// together fit 16 bits. False, and nothing happens, when there is no room in front.
 #[must_use]
-#[inline]
+#[inline(always)]
 pub fn enclose_v4<P: Packet>(
     packet: &mut P,
     traits: &Traits,
