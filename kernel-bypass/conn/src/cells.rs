@@ -1,10 +1,10 @@
 //! Placing and clearing cells.
 
 use crate::layout::{CELLS, Cell};
-use crate::memory::{matching, vacant};
 use crate::order::CELL_PUBLISH;
 use crate::sync::Relaxed;
 use crate::table::Table;
+use crate::tags::{matching, vacant};
 
 /// Cells of the first bucket that are filled before the second one is considered.
 const PREFERRED: usize = CELLS * 5 / 8;

@@ -5,7 +5,7 @@ use crate::last_hop::LastHop;
 use crate::layout::{Class, Form, PACKED_HOP, Status, Unit};
 use crate::sync::{AtomicU64, Relaxed};
 use crate::tcp::Direction;
-use crate::words::{self, Words};
+use crate::words::Words;
 
 /// Time on the packet path: 10 ms units of the monotonic clock, wrapping.
 pub type Tick = u32;
@@ -124,6 +124,12 @@ impl<'t> Entry<'t> {
         self.word & SHAPE == SHAPE_REPLY
     }
 
+    /// The same, and both are IPv4's.
+    #[inline]
+    pub(crate) fn is_packed_two_way(&self) -> bool {
+        self.word & (SHAPE | PACKED) == SHAPE_REPLY | PACKED
+    }
+
     /// The key of packets in the other direction, of a two-way entry.
     #[inline]
     pub fn opposite(&self, direction: Direction) -> Words {
@@ -131,17 +137,6 @@ impl<'t> Entry<'t> {
             Direction::Forward => self.second_words(),
             Direction::Reply => self.first.key_words(),
         })
-    }
-
-    /// The addresses and ports that such an entry's packets get, as a header has them, if both ways
-    /// are IPv4: those of the other direction's key, turned round.
-    #[inline]
-    pub fn new_v4(&self, direction: Direction) -> Option<([u8; 8], [u8; 4])> {
-        if !self.is_packed() {
-            return None;
-        }
-        let [addresses, last] = self.first.packed(direction == Direction::Forward);
-        Some((addresses.rotate_left(32).to_le_bytes(), words::ports_reversed(last)))
     }
 
     /// What it stands for.

@@ -4,8 +4,9 @@ use crate::entry::Entry;
 use crate::handle::{Found, Handle};
 use crate::key::Secrets;
 use crate::layout::{Bucket, Cell, Geometry, Unit};
-use crate::memory::{first_matching, prefetch_nth};
-use crate::order::CELL_READ;
+use crate::memory::prefetch_nth;
+use crate::packed::Packed;
+use crate::tags::{Narrow, Tags, Wide};
 use crate::tcp::Direction;
 use crate::words::Words;
 use std::marker::PhantomData;
@@ -21,27 +22,38 @@ pub struct Finder<'t> {
     _held: PhantomData<&'t Handle>,
 }
 
-/// Where an entry may be; see [`Finder::hint`].
+/// Where an entry may be; see [`Finder::hints`].
 #[derive(Clone, Copy)]
 pub struct Hint<'t> {
-    cell: Cell,
+    /// The unit that holds the key.
+    unit: u32,
+    /// As in the cell, or [`Self::NO_FORM`].
+    form: u32,
     _held: PhantomData<&'t Handle>,
 }
 
 impl Hint<'_> {
+    const NO_FORM: u32 = 4;
+
     /// Nowhere.
-    pub const NOWHERE: Self = Self { cell: Cell(Cell::EMPTY), _held: PhantomData };
+    pub const NOWHERE: Self = Self { unit: 0, form: Self::NO_FORM, _held: PhantomData };
 
     /// Whether it leads to an entry with one key. If not, to one with two, or nowhere.
     #[inline]
     pub const fn is_single(&self) -> bool {
-        self.cell.is_single()
+        self.form == Cell::SINGLE
+    }
+
+    /// Whether it leads to an entry whose two keys are IPv4's.
+    #[inline]
+    pub const fn is_packed(&self) -> bool {
+        self.form & Cell::PACKED != 0
     }
 
     /// Whether there was no such tag.
     #[inline]
     pub const fn is_nowhere(&self) -> bool {
-        self.cell.0 == Cell::EMPTY
+        self.form == Self::NO_FORM
     }
 }
 
@@ -75,24 +87,41 @@ impl<'t> Finder<'t> {
         prefetch_nth(self.buckets, self.geometry.buckets_of(hash)[1]);
     }
 
-    /// Looks by tag alone where the entry of a hash may be, and asks the memory for it.
+    /// Looks by tag alone where the entries of these hashes may be, and asks the memory for them.
     #[inline]
-    pub fn hint(&self, hash: u64) -> Hint<'t> {
-        let mut bucket = &self.buckets[self.geometry.first_bucket_of(hash)];
-        let mut at = first_matching(bucket, hash);
-        if at.is_none() {
-            bucket = &self.buckets[self.geometry.buckets_of(hash)[1]];
-            at = first_matching(bucket, hash);
+    pub fn hints(&self, hashes: impl Iterator<Item = u64>, hints: &mut [Hint<'t>]) {
+        match Wide::new() {
+            Some(tags) => self.hints_by(tags, hashes, hints),
+            None => self.hints_by(Narrow, hashes, hints),
         }
-        let Some(at) = at else { return Hint::NOWHERE };
+    }
+
+    #[inline(always)]
+    fn hints_by(&self, tags: impl Tags, hashes: impl Iterator<Item = u64>, hints: &mut [Hint<'t>]) {
+        for (hash, hint) in hashes.zip(hints) {
+            *hint = self.hint(tags, hash);
+        }
+    }
+
+    #[inline(always)]
+    fn hint(&self, tags: impl Tags, hash: u64) -> Hint<'t> {
+        let first = tags.first(&self.buckets[self.geometry.first_bucket_of(hash)], hash);
         // Another one by now, perhaps, or none: its key will tell.
-        let cell = Cell(bucket.cells[at].load(CELL_READ));
-        let unit = cell.unit() as usize;
-        prefetch_nth(self.units, unit);
+        let Some(cell) = first.or_else(|| self.in_second(tags, hash)).map(Cell) else {
+            return Hint::NOWHERE;
+        };
+        let unit = cell.unit();
+        prefetch_nth(self.units, unit as usize);
         if cell.is_pair() {
-            prefetch_nth(self.units, unit ^ 1);
+            prefetch_nth(self.units, unit as usize ^ 1);
         }
-        Hint { cell, _held: PhantomData }
+        Hint { unit, form: cell.form(), _held: PhantomData }
+    }
+
+    // Out of the loop's way, for nearly all are in the first one.
+    #[inline(never)]
+    fn in_second(&self, tags: impl Tags, hash: u64) -> Option<u64> {
+        tags.first(&self.buckets[self.geometry.buckets_of(hash)[1]], hash)
     }
 
     /// The live entry that a hint points to, if it has this key. It may be elsewhere if not (two
@@ -107,18 +136,30 @@ impl<'t> Finder<'t> {
         if hint.is_nowhere() {
             return None;
         }
-        let number = hint.cell.unit();
-        let unit = &self.units[number as usize];
-        let is_second = hint.cell.is_second();
-        let entry = if hint.cell.is_pair() {
-            self.confirm_pair(number, words)?
-        } else if unit.has_packed(is_second, &words.0) {
-            Entry::of(unit, unit, number)
+        let number = hint.unit;
+        let (is_second, entry) = if hint.form == Cell::PAIR {
+            (number & 1 == 1, self.confirm_pair(number, words)?)
         } else {
-            return None;
+            let (unit, is_second) = (&self.units[number as usize], hint.form == Cell::PACKED | 1);
+            if !unit.has_packed(is_second, &words.0) {
+                return None;
+            }
+            (is_second, Entry::of(unit, unit, number))
         };
         let direction = if is_second { Direction::Reply } else { Direction::Forward };
         entry.is_live().then_some(Found { entry, direction })
+    }
+
+    /// The same of a hint that leads to an entry whose two keys are IPv4's, and of a connection that
+    /// is found by both.
+    #[inline(always)]
+    pub fn confirm_packed(&self, hint: Hint<'t>, words: &Words) -> Option<Packed<'t>> {
+        debug_assert!(hint.is_packed());
+        let unit = &self.units[hint.unit as usize];
+        let is_second = hint.form & 1 == 1;
+        let packed = Packed { entry: Entry::of(unit, unit, hint.unit), is_second };
+        let fits = unit.has_packed(is_second, &words.0) && packed.is_whole();
+        (fits && packed.entry.is_live()).then_some(packed)
     }
 
     /// The entry, live or not, of two units, one of which this is, if that one has this key.
@@ -133,7 +174,7 @@ impl<'t> Finder<'t> {
     #[inline(always)]
     pub fn confirm_single(&self, hint: Hint<'t>, words: &Words) -> Option<Entry<'t>> {
         debug_assert!(hint.is_single());
-        let number = hint.cell.unit();
+        let number = hint.unit;
         let unit = &self.units[number as usize];
         let entry = Entry::of(unit, unit, number);
         (unit.has_key(&words.0) && entry.is_live()).then_some(entry)

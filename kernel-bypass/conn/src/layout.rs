@@ -2,9 +2,9 @@
 //! byte at any time.
 
 use crate::key::{IS_V4, KEY_WORDS};
-use crate::memory::matching;
 use crate::order::CELL_READ;
 use crate::sync::{AtomicU32, AtomicU64, Relaxed};
+use crate::tags::matching;
 
 /// Cells of one bucket: one cache line (under the model checker as few as make sense).
 pub(crate) const CELLS: usize = if cfg!(loom) { 2 } else { 8 };
@@ -181,14 +181,18 @@ impl Form {
 
 impl Cell {
     pub const EMPTY: u64 = 0;
+    /// Forms in a cell's place; of packed entries the second key's is one more.
+    pub const SINGLE: u32 = 0;
+    pub const PAIR: u32 = 1;
+    pub const PACKED: u32 = 2;
 
     #[inline]
     pub fn new(hash: u64, entry: u32, form: Form, second: bool) -> Self {
         let second = u32::from(second);
         let place = match form {
-            Form::Single => entry << 2 | SINGLE,
-            Form::Pair => (entry | second) << 2 | PAIR,
-            Form::Packed => entry << 2 | PACKED | second,
+            Form::Single => entry << 2 | Self::SINGLE,
+            Form::Pair => (entry | second) << 2 | Self::PAIR,
+            Form::Packed => entry << 2 | Self::PACKED | second,
         };
         Self((hash >> 32) << 32 | u64::from(place + 1))
     }
@@ -218,36 +222,31 @@ impl Cell {
     /// Whether the key is the second one of its entry.
     #[inline]
     pub const fn is_second(self) -> bool {
-        if self.is_pair() { self.unit() & 1 == 1 } else { self.place() & 3 == PACKED | 1 }
+        if self.is_pair() { self.unit() & 1 == 1 } else { self.form() == Self::PACKED | 1 }
     }
 
-    /// Whether the entry has one key. An empty cell has not.
+    /// In which form its entry is; of an empty cell nothing that means anything.
     #[inline]
-    pub const fn is_single(self) -> bool {
-        self.place() & 3 == SINGLE
+    pub const fn form(self) -> u32 {
+        self.place() & 3
     }
 
     /// Whether it is a [`Form::Pair`].
     #[inline]
     pub const fn is_pair(self) -> bool {
-        self.place() & 3 == PAIR
+        self.form() == Self::PAIR
     }
 
     /// Whether exactly this key is where the cell points to.
     #[inline]
     pub fn has_key(self, units: &[Unit], words: &[u64; KEY_WORDS]) -> bool {
         let unit = &units[self.unit() as usize];
-        match self.place() & 3 {
-            SINGLE | PAIR => unit.has_key(words),
+        match self.form() {
+            Self::SINGLE | Self::PAIR => unit.has_key(words),
             _ => unit.has_packed(self.is_second(), words),
         }
     }
 }
-
-/// Forms in a cell's place; of packed entries the second key's is one more.
-const SINGLE: u32 = 0;
-const PAIR: u32 = 1;
-const PACKED: u32 = 2;
 
 /// Which entries a slab holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -366,7 +365,7 @@ mod tests {
         ] {
             let cell = Cell::new(0xdead_beef_1234_5678, entry, form, second);
             assert_eq!((cell.entry(), cell.unit(), cell.is_second()), (entry, unit, second));
-            let forms = (cell.is_single(), cell.is_pair());
+            let forms = (cell.form() == Cell::SINGLE, cell.form() == Cell::PAIR);
             assert_eq!(forms, (form == Form::Single, form == Form::Pair));
             assert!(cell.matches(0xdead_beef_0000_0000) && !cell.matches(0xdead_beee_1234_5678));
         }

@@ -1,9 +1,7 @@
-//! The memory of a table, handed out as typed slices of atomics. This is the one module with
-//! unsafe code: a segment that outlives the process is raw bytes first.
+//! The memory of a table, handed out as typed slices of atomics. Unsafe, since a segment that
+//! outlives the process is raw bytes first.
 
-use crate::layout::{Bucket, CELLS, Geometry, HEADER_WORDS, Unit};
-#[cfg(not(all(target_arch = "x86_64", not(loom), not(miri))))]
-use crate::sync::Relaxed;
+use crate::layout::{Bucket, Geometry, HEADER_WORDS, Unit};
 use crate::sync::{AtomicU32, AtomicU64};
 
 #[cfg(not(loom))]
@@ -33,75 +31,6 @@ pub(crate) fn prefetch_nth<T>(values: &[T], n: usize) {
     }
     #[cfg(not(all(target_arch = "x86_64", not(loom), not(miri))))]
     let _ = (values, n);
-}
-
-/// The cells of a bucket that have the hash's tag, as bits. Only a hint: whoever follows it loads
-/// the cell again, with the ordering that a cell needs.
-#[inline]
-pub(crate) fn matching(bucket: &Bucket, hash: u64) -> u32 {
-    equal::<UPPER_HALVES>(bucket, (hash >> 32) as u32) & 0xff
-}
-
-/// The first of these cells.
-#[inline]
-pub(crate) fn first_matching(bucket: &Bucket, hash: u64) -> Option<usize> {
-    let matching = equal::<UPPER_HALVES>(bucket, (hash >> 32) as u32);
-    (matching != 0).then(|| matching.trailing_zeros() as usize % CELLS)
-}
-
-/// The cells of a bucket that are empty, as bits, at this moment.
-#[inline]
-pub(crate) fn vacant(bucket: &Bucket) -> u32 {
-    // No place is 0.
-    const LOWER_HALVES: u8 = 0b10_00_10_00;
-    equal::<LOWER_HALVES>(bucket, 0) & 0xff
-}
-
-const UPPER_HALVES: u8 = 0b11_01_11_01;
-
-/// The cells of which this half is `value`; of four halves in a row, `HALVES` says which, two bits
-/// each. Bits above the lower eight repeat these.
-#[inline]
-fn equal<const HALVES: u8>(bucket: &Bucket, value: u32) -> u32 {
-    #[cfg(all(target_arch = "x86_64", not(loom), not(miri)))]
-    {
-        // Written out, since to the compiler vectors are no atomics. A bucket's line is read in four
-        // aligned pieces, of which each cell's half is whole, as x86 has it; a stale one does no harm.
-        // About 12 instructions where the loop takes 40, or mispredicts.
-        let mask: u32;
-        // SAFETY: SSE2 is part of x86_64. The bucket is 64 readable bytes, aligned to 64; nothing is
-        // written, and other threads write it only by atomic stores.
-        unsafe {
-            std::arch::asm!(
-                "movd {value}, {wanted:e}",
-                "pshufd {value}, {value}, 0",
-                "movaps {low}, [{bucket}]",
-                "shufps {low}, [{bucket} + 16], {halves}",
-                "movaps {high}, [{bucket} + 32]",
-                "shufps {high}, [{bucket} + 48], {halves}",
-                "pcmpeqd {low}, {value}",
-                "pcmpeqd {high}, {value}",
-                "packssdw {low}, {high}",
-                "packsswb {low}, {low}",
-                "pmovmskb {mask:e}, {low}",
-                halves = const HALVES,
-                wanted = in(reg) value,
-                bucket = in(reg) std::ptr::from_ref(bucket),
-                value = out(xmm_reg) _,
-                low = out(xmm_reg) _,
-                high = out(xmm_reg) _,
-                mask = lateout(reg) mask,
-                options(nostack, readonly, preserves_flags),
-            );
-        }
-        mask
-    }
-    #[cfg(not(all(target_arch = "x86_64", not(loom), not(miri))))]
-    {
-        let shift = u32::from(HALVES & 1) * 32;
-        let halves = bucket.cells.iter().map(|cell| (cell.load(Relaxed) >> shift) as u32);
-        halves.enumerate().fold(0, |mask, (n, half)| mask | u32::from(half == value) << n)
-    }
 }
 
 #[cfg(not(loom))]
@@ -315,31 +244,5 @@ impl Memory {
 
     pub fn units(&self) -> &[Unit] {
         &self.units
-    }
-}
-
-#[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-    use std::sync::atomic::Ordering::Relaxed;
-
-    #[test]
-    fn each_cell_has_its_bit() {
-        let tag = 0xdead_beef;
-        for wanted in 0..=255 {
-            let bucket = Bucket::default();
-            for (n, cell) in bucket.cells.iter().enumerate() {
-                // Elsewhere the tag is in the lower half, or nearly right.
-                let [right, wrong] = [tag << 32 | 7, (tag ^ 1 << (n * 4)) << 32 | tag];
-                cell.store(if wanted >> n & 1 == 1 { right } else { wrong }, Relaxed);
-            }
-            assert_eq!(matching(&bucket, tag << 32 | 0x1234_5678), wanted);
-            assert_eq!(vacant(&bucket), 0);
-            for (n, cell) in bucket.cells.iter().enumerate() {
-                // A cell whose tag is 0 is not empty.
-                cell.store(u64::from(wanted >> n & 1 == 0), Relaxed);
-            }
-            assert_eq!(vacant(&bucket), wanted);
-        }
     }
 }

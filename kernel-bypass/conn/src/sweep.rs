@@ -3,9 +3,10 @@
 use crate::entry::Entry;
 use crate::handle::Handle;
 use crate::layout::Status;
-use crate::memory::{matching, prefetch};
+use crate::memory::prefetch;
 use crate::order::CELL_READ;
 use crate::sync::Relaxed;
+use crate::tags::matching;
 
 /// What a sweep does with an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -265,10 +265,11 @@ impl<P: Packet> Balancer<P> {
             Some((_, burst)) => self.glances.look(burst, own, &finder),
             None => 0,
         };
-        self.counts.received(*port, burst.len(), mem::take(waited));
+        let waited = mem::take(waited);
+        self.counts.received(*port, burst.len(), waited);
         if let Some(pass) = &mut pass {
             pass.look_again(glances, &mut ahead);
-            pass.send_burst(burst, glances, hints, &finder, &ahead);
+            pass.send_burst(burst, glances, hints, &finder, &ahead, waited);
             pass.end();
         } else if plan.is_none() {
             self.punt_waiting(out);

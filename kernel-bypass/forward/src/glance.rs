@@ -96,9 +96,7 @@ impl Glances {
     /// an earlier burst's hash, which nobody follows.
     #[inline(never)]
     pub fn hints<'t>(&self, finder: &Finder<'t>, hints: &mut [Hint<'t>]) {
-        for (glance, hint) in self.each.iter().zip(hints) {
-            *hint = finder.hint(glance.hash);
-        }
+        finder.hints(self.each.iter().map(|glance| glance.hash), hints);
     }
 
     /// Those that ask for a new connection, as bits.

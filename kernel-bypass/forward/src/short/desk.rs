@@ -1,28 +1,40 @@
 //! What the packets of a burst need, at hand: found again for each, it would be a tenth of the work.
 
+use super::two_way::TwoWay;
 use super::{is_settled, lane::Lane};
 use crate::{counts::Tally, glance::Glance, pass::Pass};
 use api::PortId;
-use conn::{Entry, Finder, Found, Hint, Tick};
-use plan::{Short, Way};
+use conn::{Direction, Entry, Finder, Hint, LastHop, Packed, Tick};
+use plan::{Plan, Short, Way};
 use wire::{Packet, mac};
 
 /// See the module.
 #[derive(Clone, Copy)]
 pub(super) struct Desk<'a> {
     pub finder: Finder<'a>,
+    plan: &'a Plan,
     shorts: &'a [Short],
     macs: &'a [mac::Word],
     pub tally: Tally<'a>,
     /// Where they came in.
-    pub port: PortId,
+    port: PortId,
     pub now: Tick,
+}
+
+/// What packets that leave by a port have to keep to.
+#[derive(Clone, Copy)]
+pub(super) struct Exit {
+    /// Our own address there.
+    pub own: mac::Word,
+    /// The largest layer 3 packet, in bytes.
+    mtu: u16,
 }
 
 impl<'a> Desk<'a> {
     pub fn new<P, O, A>(pass: &Pass<'a, P, O, A>, finder: &Finder<'a>) -> Self {
         Self {
             finder: *finder,
+            plan: pass.plan,
             shorts: pass.plan.shorts(),
             macs: pass.macs,
             tally: pass.counts.tally(),
@@ -42,14 +54,14 @@ impl<'a> Desk<'a> {
         is_settled(glance, entry).then_some((entry, self.backend(entry)?))
     }
 
-    /// The same of a connection of which both are seen.
+    /// The same of a connection of which both are seen, and which is of IPv4.
     #[inline(always)]
-    pub fn two_way(&self, glance: &Glance, hint: Hint<'a>) -> Option<Found<'a>> {
-        if hint.is_single() {
+    fn packed(&self, glance: &Glance, hint: Hint<'a>) -> Option<Packed<'a>> {
+        if !hint.is_packed() {
             return None;
         }
-        let found = self.finder.confirm(hint, &glance.words)?;
-        is_settled(glance, found.entry).then_some(found)
+        let found = self.finder.confirm_packed(hint, &glance.words)?;
+        is_settled(glance, found.entry()).then_some(found)
     }
 
     #[inline]
@@ -58,16 +70,39 @@ impl<'a> Desk<'a> {
     }
 
     /// As many packets as there are, one after the other, to real servers in our network that answer
-    /// clients by themselves, all by one port: how many, and the length of their frames.
-    // A loop of its own for this kind, so that it has the registers for itself.
+    /// clients by themselves, all by one port: how many.
+    // A loop of its own for this kind, so that it has the registers for itself. Copies of what they
+    // need, so that nothing is asked for again after each packet that was written to.
     #[inline(never)]
-    pub fn direct_ones<P: Packet>(&self, lane: Lane<'_, 'a, P>, by: PortId) -> (usize, usize) {
-        // Copied, so that neither is asked for again after each packet that was written to.
-        let (desk, own) = (*self, self.own(by));
+    pub fn direct_ones<P: Packet>(&self, lane: Lane<'_, 'a, P>, by: PortId) -> usize {
+        let (desk, Some(exit)) = (*self, self.exit(by)) else { return 0 };
         lane.each(|packet, glance, hint| {
             let (entry, backend) = desk.one_way(glance, hint)?;
-            let same = backend.way == Way::Direct && backend.port == by;
-            desk.direct(packet, glance, entry, backend, own.filter(|_| same)?)
+            if backend.way != Way::Direct || backend.port != by {
+                return None;
+            }
+            desk.direct(packet, glance, entry, backend, exit)
+        })
+    }
+
+    /// The same to real servers whose answers pass here, and these answers, of IPv4.
+    #[inline(never)]
+    pub fn packed_ones<P: Packet>(&self, lane: Lane<'_, 'a, P>, by: PortId) -> usize {
+        let (desk, Some(exit)) = (*self, self.exit(by)) else { return 0 };
+        lane.each(|packet, glance, hint| {
+            let found = desk.packed(glance, hint)?;
+            desk.translated(packet, glance, found, |port| (port == by).then_some(exit)).map(drop)
+        })
+    }
+
+    /// The same of IPv6.
+    #[inline(never)]
+    pub fn two_way_ones<P: Packet>(&self, lane: Lane<'_, 'a, P>, by: PortId) -> usize {
+        let (desk, Some(exit)) = (*self, self.exit(by)) else { return 0 };
+        lane.each(|packet, glance, hint| {
+            let found = desk.finder.confirm(hint, &glance.words)?;
+            is_settled(glance, found.entry).then_some(())?;
+            desk.translated(packet, glance, found, |port| (port == by).then_some(exit)).map(drop)
         })
     }
 
@@ -79,36 +114,57 @@ impl<'a> Desk<'a> {
         glance: &Glance,
         entry: Entry,
         backend: &Short,
-        own: mac::Word,
+        exit: Exit,
     ) -> Option<()> {
         if glance.traits.l3_len > backend.room {
             return None;
         }
-        mac::set_words(packet.bytes_mut(), mac::Word::padded(backend.mac), own);
+        mac::set_words(packet.bytes_mut(), mac::Word::padded(backend.mac), exit.own);
         entry.touch(self.now);
         self.tally.for_backend(entry.backend(), glance.traits.l3_len);
         Some(())
     }
 
-    /// Our own address at the port that the packet leaves by, if it fits there and that port will
-    /// do.
+    /// To a real server whose answers pass here, and these answers. The port that it leaves by, one
+    /// of which there is an exit.
     #[inline(always)]
-    pub fn leaves(
+    pub fn translated<P: Packet>(
         &self,
+        packet: &mut P,
         glance: &Glance,
-        port: PortId,
-        room: u16,
-        only: Option<PortId>,
-    ) -> Option<mac::Word> {
-        if only.is_some_and(|only| only != port) || glance.traits.l3_len > room {
-            return None;
-        }
-        self.own(only.unwrap_or(port))
+        found: impl TwoWay<'a>,
+        exit: impl Fn(PortId) -> Option<Exit>,
+    ) -> Option<PortId> {
+        let (entry, traits) = (found.entry(), &glance.traits);
+        let backend = self.backend(entry).filter(|backend| backend.way == Way::Translate)?;
+        let port = match found.direction() {
+            Direction::Forward => {
+                let exit = exit(backend.port).filter(|_| traits.l3_len <= backend.room)?;
+                let from = LastHop::new(self.port, None, mac::source(packet.bytes()));
+                found.translate(packet, traits)?;
+                found.set_last_hop(from);
+                mac::set_words(packet.bytes_mut(), mac::Word::padded(backend.mac), exit.own);
+                self.tally.for_backend(entry.backend(), traits.l3_len);
+                backend.port
+            }
+            Direction::Reply => {
+                let hop = found.last_hop();
+                let port = hop.port().filter(|_| hop.vlan().is_none())?;
+                let exit = exit(port).filter(|exit| traits.l3_len <= exit.mtu)?;
+                found.translate(packet, traits)?;
+                mac::set_words(packet.bytes_mut(), mac::Word::new(hop.mac()), exit.own);
+                self.tally.by_backend(entry.backend(), traits.l3_len);
+                port
+            }
+        };
+        entry.touch(self.now);
+        Some(port)
     }
 
-    /// Our own address at a port.
+    /// What packets that leave by a port have to keep to.
     #[inline]
-    pub fn own(&self, port: PortId) -> Option<mac::Word> {
-        self.macs.get(usize::from(port)).copied()
+    pub fn exit(&self, port: PortId) -> Option<Exit> {
+        let own = *self.macs.get(usize::from(port))?;
+        Some(Exit { own, mtu: self.plan.port(port)?.mtu })
     }
 }

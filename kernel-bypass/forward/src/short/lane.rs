@@ -10,8 +10,8 @@ use wire::Packet;
 pub(super) struct Run {
     /// How many leave by the same port.
     pub len: usize,
-    /// The length of their frames.
-    pub bytes: usize,
+    /// Some of their frames are of another length than they came in.
+    pub resized: bool,
     /// That port.
     pub by: PortId,
     /// Where the next one leaves, which is done, too, but leaves by another port.
@@ -27,10 +27,13 @@ pub(super) struct Done {
 }
 
 /// Neighbours in a burst are mostly of one kind.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Direct,
     Enclosed,
+    /// Both ways, of IPv4.
+    Packed,
+    /// Both ways, of IPv6.
     TwoWay,
 }
 
@@ -53,20 +56,16 @@ impl<'b, 'a, P: Packet> Lane<'b, 'a, P> {
         Lane { packets: &mut self.packets[at..], glances, hints }
     }
 
-    /// How many packets, one after the other, this can be done to, and the length of their frames.
+    /// How many packets, one after the other, this can be done to.
     #[inline(always)]
-    pub fn each(
-        self,
-        mut act: impl FnMut(&mut P, &Glance, Hint<'a>) -> Option<()>,
-    ) -> (usize, usize) {
-        let (mut done, mut bytes) = (0, 0);
+    pub fn each(self, mut act: impl FnMut(&mut P, &Glance, Hint<'a>) -> Option<()>) -> usize {
+        let mut done = 0;
         for ((packet, glance), hint) in self.packets.iter_mut().zip(self.glances).zip(self.hints) {
             if act(packet, glance, *hint).is_none() {
                 break;
             }
-            bytes += packet.bytes().len();
             done += 1;
         }
-        (done, bytes)
+        done
     }
 }

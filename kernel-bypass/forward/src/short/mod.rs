@@ -5,6 +5,7 @@
 
 mod desk;
 mod lane;
+mod two_way;
 
 use crate::{
     Origin, Output,
@@ -14,15 +15,15 @@ use crate::{
     pass::Pass,
     state,
 };
-use api::PortId;
-use conn::{Direction, Entry, Finder, Found, Hint, LastHop};
-use desk::Desk;
+use api::{BackendId, PortId};
+use conn::{Direction, Entry, Finder, Found, Hint};
+use desk::{Desk, Exit};
 use lane::{Done, Kind, Lane, Run};
 use nic::{Burst, Pool};
 use plan::{Short, Way};
 use wire::{
     Packet, mac, proto,
-    short::{self, New, OuterV4, OuterV6, Traits},
+    short::{self, OuterV4, OuterV6},
 };
 
 /// TTL of outer headers, as in the long way.
@@ -30,7 +31,7 @@ const OUTER_TTL: u8 = 64;
 
 impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
     /// Last stage, packet by packet, in order: what an earlier one changed is seen by the later ones
-    /// of its connection, whichever way they go.
+    /// of its connection, whichever way they go. `bytes` is the length of the burst's frames.
     pub fn send_burst(
         &mut self,
         burst: &mut Burst<P>,
@@ -38,13 +39,15 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         hints: &[Hint<'a>],
         finder: &Finder<'a>,
         ahead: &Ahead,
+        bytes: usize,
     ) {
         // All of them, before those are taken back that prove to be different.
         self.counts.forwarded(self.ingress.port, glances.common());
         let run = self.run(burst, glances, hints, finder);
         if run.len == burst.len() {
             let origin = Origin { port: self.ingress.port, fate: Fate::Forwarded };
-            self.out.wire_all(run.by, burst, run.bytes, origin);
+            let bytes = if run.resized { frames(burst) } else { bytes };
+            self.out.wire_all(run.by, burst, bytes, origin);
         } else {
             self.send_rest(burst, &run, glances, hints, finder, ahead);
         }
@@ -61,7 +64,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
     ) -> Run {
         let desk = Desk::new(self, finder);
         let mut lane = Lane::new(burst, glances, hints);
-        let mut run = Run { len: 0, bytes: 0, by: 0, odd: None };
+        let mut run = Run { len: 0, resized: false, by: 0, odd: None };
         while let Some(packet) = lane.packets.get_mut(run.len) {
             let (glance, hint) = (&lane.glances[run.len], lane.hints[run.len]);
             let Some(Done { by, kind }) = self.known(&desk, packet, glance, hint) else { break };
@@ -70,44 +73,29 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
                 break;
             }
             run.by = by;
-            run.bytes += packet.bytes().len();
             run.len += 1;
+            run.resized |= kind == Kind::Enclosed;
             let rest = lane.from(run.len);
-            let (more, bytes) = match kind {
+            run.len += match kind {
                 Kind::Direct => desk.direct_ones(rest, by),
                 Kind::Enclosed => self.enclosed_ones(&desk, rest, by),
-                Kind::TwoWay => self.two_way_ones(&desk, rest, by),
+                Kind::Packed => desk.packed_ones(rest, by),
+                Kind::TwoWay => desk.two_way_ones(rest, by),
             };
-            run.len += more;
-            run.bytes += bytes;
         }
         run
     }
 
-    // As [`Desk::direct_ones`], a loop for each kind.
+    /// As [`Desk::direct_ones`], to real servers behind tunnels.
     #[inline(never)]
-    fn enclosed_ones(
-        &mut self,
-        desk: &Desk<'a>,
-        lane: Lane<'_, 'a, P>,
-        by: PortId,
-    ) -> (usize, usize) {
+    fn enclosed_ones(&mut self, desk: &Desk<'a>, lane: Lane<'_, 'a, P>, by: PortId) -> usize {
+        let Some(exit) = desk.exit(by) else { return 0 };
         lane.each(|packet, glance, hint| {
             let (entry, backend) = desk.one_way(glance, hint)?;
-            self.enclosed(desk, packet, glance, entry, backend, Some(by))
-        })
-    }
-
-    #[inline(never)]
-    fn two_way_ones(
-        &mut self,
-        desk: &Desk<'a>,
-        lane: Lane<'_, 'a, P>,
-        by: PortId,
-    ) -> (usize, usize) {
-        lane.each(|packet, glance, hint| {
-            let found = desk.two_way(glance, hint)?;
-            self.translated(desk, packet, glance, found, Some(by)).map(drop)
+            if backend.port != by {
+                return None;
+            }
+            self.enclosed(desk, packet, glance, entry, backend, exit)
         })
     }
 
@@ -160,15 +148,37 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         glance: &Glance,
         hint: Hint<'a>,
     ) -> Option<Done> {
-        let found = desk.finder.confirm(hint, &glance.words)?;
-        if is_settled(glance, found.entry) {
-            return self.pass_on(desk, packet, glance, found);
+        if hint.is_packed()
+            && let Some(found) = desk.finder.confirm_packed(hint, &glance.words)
+        {
+            let by = self.stateful(glance, found.entry(), found.direction(), |_| {
+                desk.translated(packet, glance, found, |port| desk.exit(port))
+            })?;
+            return Some(Done { by, kind: Kind::Packed });
         }
-        // It may open or end its connection.
-        let backend = self.plan.backend(found.entry.backend()).filter(|_| !glance.asks())?;
-        let done = self.pass_on(desk, packet, glance, found)?;
+        let found = desk.finder.confirm(hint, &glance.words)?;
+        self.stateful(glance, found.entry, found.direction, |pass| {
+            pass.pass_on(desk, packet, glance, found)
+        })
+    }
+
+    /// Does this with a packet of a connection, and to the connection's state what the packet does to
+    /// it, which may be to open or to end it.
+    #[inline(always)]
+    fn stateful<T>(
+        &mut self,
+        glance: &Glance,
+        entry: Entry<'a>,
+        direction: Direction,
+        act: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Option<T> {
+        if is_settled(glance, entry) {
+            return act(self);
+        }
+        let backend = self.plan.backend(entry.backend()).filter(|_| !glance.asks())?;
+        let done = act(self)?;
         let tcp = (glance.traits.proto == proto::TCP).then_some(glance.traits.tcp_flags);
-        self.advance_state(found.entry, found.direction, tcp, backend);
+        self.advance_state(entry, direction, tcp, backend);
         Some(done)
     }
 
@@ -182,19 +192,17 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
     ) -> Option<Done> {
         let entry = found.entry;
         if entry.is_two_way() {
-            let by = self.translated(desk, packet, glance, found, None)?;
+            let by = desk.translated(packet, glance, found, |port| desk.exit(port))?;
             return Some(Done { by, kind: Kind::TwoWay });
         }
         let backend = desk.backend(entry)?;
-        let kind = match backend.way {
-            Way::Direct => {
-                desk.direct(packet, glance, entry, backend, desk.own(backend.port)?)?;
-                Kind::Direct
-            }
-            _ => {
-                self.enclosed(desk, packet, glance, entry, backend, None)?;
-                Kind::Enclosed
-            }
+        let exit = desk.exit(backend.port)?;
+        let kind = if backend.way == Way::Direct {
+            desk.direct(packet, glance, entry, backend, exit)?;
+            Kind::Direct
+        } else {
+            self.enclosed(desk, packet, glance, entry, backend, exit)?;
+            Kind::Enclosed
         };
         Some(Done { by: backend.port, kind })
     }
@@ -208,21 +216,18 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         glance: &Glance,
         entry: Entry<'a>,
         backend: &Short,
-        only: Option<PortId>,
+        exit: Exit,
     ) -> Option<()> {
-        let own = desk.leaves(glance, backend.port, backend.room, only)?;
+        if glance.traits.l3_len > backend.room {
+            return None;
+        }
         let (to, traits) = (mac::Word::padded(backend.mac), &glance.traits);
         let enclosed = match backend.way {
             Way::Enclose { src, dst } => {
                 let outer = OuterV4 { src, dst, ttl: OUTER_TTL, id: self.answers.outer_id() };
-                short::enclose_v4(packet, traits, &outer, to, own)
+                short::enclose_v4(packet, traits, &outer, to, exit.own)
             }
-            Way::EncloseV6 => {
-                let ends = self.plan.backend(entry.backend())?;
-                let src = &ends.tunnel.as_ref()?.source;
-                let outer = OuterV6 { src, dst: &ends.address, hop_limit: OUTER_TTL };
-                short::enclose_v6(packet, traits, &outer, to, own)
-            }
+            Way::EncloseV6 => self.enclosed_v6(packet, glance, entry.backend(), to, exit)?,
             _ => false,
         };
         enclosed.then_some(())?;
@@ -231,78 +236,30 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         Some(())
     }
 
-    /// To a real server whose answers pass here, and these answers. The port that it leaves by.
-    #[inline(always)]
-    fn translated(
-        &mut self,
-        desk: &Desk<'a>,
+    // The header is long, and its way to the packet as well.
+    #[inline(never)]
+    fn enclosed_v6(
+        &self,
         packet: &mut P,
         glance: &Glance,
-        Found { entry, direction }: Found<'a>,
-        only: Option<PortId>,
-    ) -> Option<PortId> {
-        let backend = desk.backend(entry).filter(|_| entry.is_two_way())?;
-        if backend.way != Way::Translate {
-            return None;
-        }
-        let traits = &glance.traits;
-        let port = match direction {
-            Direction::Forward => {
-                let own = desk.leaves(glance, backend.port, backend.room, only)?;
-                let from = LastHop::new(desk.port, None, mac::source(packet.bytes()));
-                translate(packet, traits, entry, direction)?;
-                entry.set_last_hop(from);
-                mac::set_words(packet.bytes_mut(), mac::Word::padded(backend.mac), own);
-                desk.tally.for_backend(entry.backend(), traits.l3_len);
-                backend.port
-            }
-            Direction::Reply => {
-                let hop = entry.last_hop();
-                let port = hop.port().filter(|_| hop.vlan().is_none())?;
-                let own = desk.leaves(glance, port, self.plan.port(port)?.mtu, only)?;
-                translate(packet, traits, entry, direction)?;
-                mac::set_words(packet.bytes_mut(), mac::Word::new(hop.mac()), own);
-                desk.tally.by_backend(entry.backend(), traits.l3_len);
-                port
-            }
-        };
-        entry.touch(desk.now);
-        Some(port)
+        backend: BackendId,
+        to: mac::Word,
+        exit: Exit,
+    ) -> Option<bool> {
+        let ends = self.plan.backend(backend)?;
+        let src = &ends.tunnel.as_ref()?.source;
+        let outer = OuterV6 { src, dst: &ends.address, hop_limit: OUTER_TTL };
+        Some(short::enclose_v6(packet, &glance.traits, &outer, to, exit.own))
     }
+}
+
+/// The length of a burst's frames.
+fn frames<P: Packet>(burst: &Burst<P>) -> usize {
+    burst.iter().map(|packet| packet.bytes().len()).sum()
 }
 
 /// Whether the packet leaves its connection's state as it is.
 #[inline(always)]
 fn is_settled(glance: &Glance, entry: Entry) -> bool {
     glance.is_quiet() && state::is_settled(entry.state())
-}
-
-/// Gives the packet the addresses and ports of its connection's other way, if it may live on and
-/// stays in its family.
-#[inline(always)]
-fn translate<P: Packet>(
-    packet: &mut P,
-    traits: &Traits,
-    entry: Entry,
-    direction: Direction,
-) -> Option<()> {
-    if traits.v6 {
-        return translate_v6(packet, traits, entry, direction);
-    }
-    let (addresses, ports) = entry.new_v4(direction)?;
-    let new = New { addresses, ports };
-    short::translate_v4(packet.bytes_mut(), traits.proto, &new).then_some(())
-}
-
-#[inline(never)]
-fn translate_v6<P: Packet>(
-    packet: &mut P,
-    traits: &Traits,
-    entry: Entry,
-    direction: Direction,
-) -> Option<()> {
-    let opposite = entry.opposite(direction);
-    let new = New { addresses: opposite.reversed(), ports: opposite.ports_reversed() };
-    let lives = !opposite.any_v4() && short::translate_v6(packet.bytes_mut(), traits.proto, &new);
-    lives.then_some(())
 }
