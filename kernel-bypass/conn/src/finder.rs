@@ -50,6 +50,12 @@ impl Hint<'_> {
         self.form & Cell::PACKED != 0
     }
 
+    /// Of such an entry, whether it is to be found by its second key.
+    #[inline]
+    pub const fn is_second(&self) -> bool {
+        self.form & 1 == 1
+    }
+
     /// Whether there was no such tag.
     #[inline]
     pub const fn is_nowhere(&self) -> bool {
@@ -105,11 +111,14 @@ impl<'t> Finder<'t> {
 
     #[inline(always)]
     fn hint(&self, tags: impl Tags, hash: u64) -> Hint<'t> {
-        let first = tags.first(&self.buckets[self.geometry.first_bucket_of(hash)], hash);
-        // Another one by now, perhaps, or none: its key will tell.
-        let Some(cell) = first.or_else(|| self.in_second(tags, hash)).map(Cell) else {
-            return Hint::NOWHERE;
-        };
+        // Another one by now, perhaps: its key will tell.
+        let mut cell = tags.first(&self.buckets[self.geometry.first_bucket_of(hash)], hash);
+        if cell.is_empty() {
+            cell = self.in_second(tags, hash);
+            if cell.is_empty() {
+                return Hint::NOWHERE;
+            }
+        }
         let unit = cell.unit();
         prefetch_nth(self.units, unit as usize);
         if cell.is_pair() {
@@ -120,7 +129,7 @@ impl<'t> Finder<'t> {
 
     // Out of the loop's way, for nearly all are in the first one.
     #[inline(never)]
-    fn in_second(&self, tags: impl Tags, hash: u64) -> Option<u64> {
+    fn in_second(&self, tags: impl Tags, hash: u64) -> Cell {
         tags.first(&self.buckets[self.geometry.buckets_of(hash)[1]], hash)
     }
 
@@ -151,14 +160,17 @@ impl<'t> Finder<'t> {
     }
 
     /// The same of a hint that leads to an entry whose two keys are IPv4's, and of a connection that
-    /// is found by both.
+    /// is found by both; `SECOND` is what [`Hint::is_second`] says.
     #[inline(always)]
-    pub fn confirm_packed(&self, hint: Hint<'t>, words: &Words) -> Option<Packed<'t>> {
-        debug_assert!(hint.is_packed());
+    pub fn confirm_packed<const SECOND: bool>(
+        &self,
+        hint: Hint<'t>,
+        words: &Words,
+    ) -> Option<Packed<'t>> {
+        debug_assert!(hint.is_packed() && hint.is_second() == SECOND);
         let unit = &self.units[hint.unit as usize];
-        let is_second = hint.form & 1 == 1;
-        let packed = Packed { entry: Entry::of(unit, unit, hint.unit), is_second };
-        let fits = unit.has_packed(is_second, &words.0) && packed.is_whole();
+        let packed = Packed { entry: Entry::of(unit, unit, hint.unit), is_second: SECOND };
+        let fits = unit.has_packed(SECOND, &words.0) && packed.is_whole();
         (fits && packed.entry.is_live()).then_some(packed)
     }
 

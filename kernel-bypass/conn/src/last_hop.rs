@@ -50,6 +50,14 @@ impl LastHop {
         if vlan == 0 { None } else { Some(vlan) }
     }
 
+    /// The port, unless it is unknown or there was a tag.
+    #[inline]
+    pub const fn untagged_port(self) -> Option<u8> {
+        // The tag above the port: only without one it is small.
+        let port = ((self.0 >> 48) as u16).rotate_left(4);
+        if (port as u64) < NO_PORT { Some(port as u8) } else { None }
+    }
+
     /// The MAC address.
     #[inline]
     pub const fn mac(self) -> [u8; 6] {
@@ -67,6 +75,10 @@ mod tests {
         let hop = LastHop::from_word(LastHop::new(14, Some(4094), [1, 2, 3, 4, 5, 6]).word());
         assert_eq!((hop.port(), hop.vlan(), hop.mac()), (Some(14), Some(4094), [1, 2, 3, 4, 5, 6]));
         assert_eq!(LastHop::new(0, None, [0xff; 6]).vlan(), None);
-        assert_eq!(LastHop::UNKNOWN.port(), None);
+        assert_eq!((LastHop::UNKNOWN.port(), LastHop::UNKNOWN.untagged_port()), (None, None));
+        assert_eq!(
+            (hop.untagged_port(), LastHop::new(14, None, [1; 6]).untagged_port()),
+            (None, Some(14))
+        );
     }
 }

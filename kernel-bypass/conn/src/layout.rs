@@ -198,6 +198,11 @@ impl Cell {
     }
 
     #[inline]
+    pub const fn is_empty(self) -> bool {
+        self.0 == Self::EMPTY
+    }
+
+    #[inline]
     pub fn matches(self, hash: u64) -> bool {
         self.0 >> 32 == hash >> 32 && self.0 as u32 != 0
     }

@@ -1,6 +1,6 @@
 //! Which cells of a bucket have a hash's tag. Unsafe, since to the compiler vectors are no atomics.
 
-use crate::layout::{Bucket, CELLS};
+use crate::layout::{Bucket, CELLS, Cell};
 use crate::order::CELL_READ;
 #[cfg(not(all(target_arch = "x86_64", not(loom), not(miri))))]
 use crate::sync::Relaxed;
@@ -14,8 +14,8 @@ pub(crate) fn matching(bucket: &Bucket, hash: u64) -> u32 {
 
 /// How the first cell that has a hash's tag is found, chosen once for a burst.
 pub(crate) trait Tags: Copy {
-    /// The value of this cell at that moment, if there is one.
-    fn first(self, bucket: &Bucket, hash: u64) -> Option<u64>;
+    /// This cell at that moment; an empty one, if there is none.
+    fn first(self, bucket: &Bucket, hash: u64) -> Cell;
 }
 
 /// By what every processor has.
@@ -28,12 +28,12 @@ pub(crate) struct Wide(());
 
 impl Tags for Narrow {
     #[inline(always)]
-    fn first(self, bucket: &Bucket, hash: u64) -> Option<u64> {
+    fn first(self, bucket: &Bucket, hash: u64) -> Cell {
         let matching = equal::<UPPER_HALVES>(bucket, (hash >> 32) as u32);
         if matching == 0 {
-            return None;
+            return Cell(Cell::EMPTY);
         }
-        Some(bucket.cells[matching.trailing_zeros() as usize % CELLS].load(CELL_READ))
+        Cell(bucket.cells[matching.trailing_zeros() as usize % CELLS].load(CELL_READ))
     }
 }
 
@@ -52,7 +52,7 @@ impl Wide {
 
 impl Tags for Wide {
     #[inline(always)]
-    fn first(self, bucket: &Bucket, hash: u64) -> Option<u64> {
+    fn first(self, bucket: &Bucket, hash: u64) -> Cell {
         #[cfg(all(target_arch = "x86_64", not(loom), not(miri)))]
         {
             let halves: u32;
@@ -76,9 +76,9 @@ impl Tags for Wide {
             // Every other half is a tag.
             let matching = halves & 0xaaaa;
             if matching == 0 {
-                return None;
+                return Cell(Cell::EMPTY);
             }
-            Some(bucket.cells[matching.trailing_zeros() as usize / 2 % CELLS].load(CELL_READ))
+            Cell(bucket.cells[matching.trailing_zeros() as usize / 2 % CELLS].load(CELL_READ))
         }
         #[cfg(not(all(target_arch = "x86_64", not(loom), not(miri))))]
         Narrow.first(bucket, hash)
@@ -145,6 +145,13 @@ mod tests {
     use super::*;
     use std::sync::atomic::Ordering::Relaxed;
 
+    /// Of 2³² hashes one has no tag, and every empty cell has that, too: they lead nowhere.
+    #[test]
+    fn an_empty_cell_is_no_place() {
+        assert!(Narrow.first(&Bucket::default(), 7).is_empty());
+        assert!(Wide::new().is_none_or(|wide| wide.first(&Bucket::default(), 7).is_empty()));
+    }
+
     #[test]
     fn each_cell_has_its_bit() {
         let tag = 0xdead_beef;
@@ -157,13 +164,13 @@ mod tests {
             }
             let hash = tag << 32 | 0x1234_5678;
             assert_eq!(matching(&bucket, hash), wanted);
-            let first = (wanted != 0).then(|| {
-                let cell = &bucket.cells[wanted.trailing_zeros() as usize];
-                cell.fetch_add(u64::from(wanted), Relaxed) + u64::from(wanted)
-            });
-            assert_eq!(Narrow.first(&bucket, hash), first);
+            let first =
+                bucket.cells.get(wanted.trailing_zeros() as usize).map_or(Cell::EMPTY, |cell| {
+                    cell.fetch_add(u64::from(wanted), Relaxed) + u64::from(wanted)
+                });
+            assert_eq!(Narrow.first(&bucket, hash), Cell(first));
             if let Some(wide) = Wide::new() {
-                assert_eq!(wide.first(&bucket, hash), first);
+                assert_eq!(wide.first(&bucket, hash), Cell(first));
             }
             assert_eq!(vacant(&bucket), 0);
             for (n, cell) in bucket.cells.iter().enumerate() {

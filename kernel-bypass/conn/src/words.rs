@@ -16,22 +16,23 @@ impl Words {
     /// Of nothing.
     pub const NONE: Self = Self([0; KEY_WORDS]);
 
-    /// Becomes those of IPv4; `addresses` are the source and the destination.
+    /// Becomes those of IPv4; `addresses` are the source and the destination, `ports` both ports as
+    /// little-endian bytes, and above these 32 bits the protocol.
     // In place: a burst of them is kept, and what is not looked at need not be written.
     #[inline]
-    pub fn set_v4(&mut self, addresses: [u8; 8], ports: [u8; 4], proto: u8) {
+    pub fn set_v4(&mut self, addresses: [u8; 8], ports: u64) {
         self.0[0] = u64::from_le_bytes(addresses);
-        self.0[4] = last(ports, proto) | IS_V4;
+        self.0[4] = ports | IS_V4;
     }
 
     /// The same of IPv6. Mapped IPv4 addresses stand for IPv4 here and must not come from a
     /// header.
     #[inline]
-    pub fn set_v6(&mut self, addresses: &[u8; 32], ports: [u8; 4], proto: u8) {
+    pub fn set_v6(&mut self, addresses: &[u8; 32], ports: u64) {
         for (word, bytes) in self.0.iter_mut().zip(addresses.as_chunks().0) {
             *word = u64::from_le_bytes(*bytes);
         }
-        self.0[4] = last(ports, proto);
+        self.0[4] = ports;
     }
 
     /// The key that these are the words of.
@@ -78,12 +79,6 @@ pub(crate) const fn ports_reversed(last: u64) -> [u8; 4] {
     (last as u32).rotate_left(16).to_le_bytes()
 }
 
-/// Ports, protocol, and kind and zone 0.
-#[inline]
-const fn last(ports: [u8; 4], proto: u8) -> u64 {
-    u32::from_le_bytes(ports) as u64 | (proto as u64) << 32
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,23 +89,23 @@ mod tests {
     fn words_from_a_header_are_the_keys() {
         let (src, dst) = ([10, 1, 2, 3], [192, 0, 2, 9]);
         let key = |src, dst| Key::connection(17, (src, 0x1234), (dst, 0xabcd));
-        let ports = [0x12, 0x34, 0xab, 0xcd];
+        let ports = 17 << 32 | u64::from(u32::from_le_bytes([0x12, 0x34, 0xab, 0xcd]));
         let mut words = Words([7; KEY_WORDS]);
         let v4 = key(mapped(IpAddr::from(src)), mapped(IpAddr::from(dst)));
-        words.set_v4([10, 1, 2, 3, 192, 0, 2, 9], ports, 17);
+        words.set_v4([10, 1, 2, 3, 192, 0, 2, 9], ports);
         assert_eq!([words.0[0], words.0[4]], [v4.words()[0], v4.words()[4]]);
         assert_eq!((words.key(), words.is_v4(), words.any_v4()), (v4, true, true));
         assert_eq!(words.ports_reversed(), [0xab, 0xcd, 0x12, 0x34]);
 
         let (src, dst) = (*b"0123456789abcdef", *b"fedcba9876543210");
-        words.set_v6(b"0123456789abcdeffedcba9876543210", ports, 17);
+        words.set_v6(b"0123456789abcdeffedcba9876543210", ports);
         assert_eq!((words.0, words.is_v4()), (key(src, dst).words(), false));
         assert_eq!(&words.reversed(), b"fedcba98765432100123456789abcdef");
         assert!(!words.any_v4());
         let one = key(src, mapped(IpAddr::from([1, 2, 3, 4])));
         assert_eq!(Key::from_words(&one.words()), one);
         let both = [one.src, one.dst].concat().try_into().unwrap();
-        words.set_v6(&both, ports, 17);
+        words.set_v6(&both, ports);
         assert!(words.any_v4() && !words.is_v4());
     }
 }

@@ -74,7 +74,8 @@ fn a_hint_leads_to_the_entry() {
     let words = |addresses: [u32; 2], ports| {
         let [[a, b, c, d], [e, f, g, h]] = addresses.map(u32::to_be_bytes);
         let mut words = Words::NONE;
-        words.set_v4([a, b, c, d, e, f, g, h], ports, 6);
+        let ports = 6 << 32 | u64::from(u32::from_le_bytes(ports));
+        words.set_v4([a, b, c, d, e, f, g, h], ports);
         words
     };
     let (client, service) = (|n: u32| 0x0a00_0000 + n, 0x0a00_0001);

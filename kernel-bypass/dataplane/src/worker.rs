@@ -65,7 +65,7 @@ where
     pub fn run(mut self) {
         let mut waiter = Waiter::new(self.idle);
         let (mut seen, mut plan, mut removed) = (0, None, 0);
-        let (mut burst, mut rounds, mut busy) = (Burst::new(), 0u32, false);
+        let (mut burst, mut rounds, mut busy) = (Box::default(), 0u32, false);
         while !self.shared.stop.load(Relaxed) {
             self.mailbox.exchange(&mut seen, &mut plan);
             let now = self.shared.tick.load(Relaxed);
@@ -102,7 +102,7 @@ where
         plan: Option<&Plan>,
         now: Tick,
         host: bool,
-        burst: &mut Burst<R::Packet>,
+        burst: &mut Box<Burst<R::Packet>>,
     ) -> bool {
         let Self { balancer, intakes, egress, pool, .. } = self;
         let mut busy = false;

@@ -9,6 +9,7 @@ use crate::{
     held::Held,
     pass::{Ingress, Pass, Side},
     probe,
+    short::Done,
     sweep::{self, Sweeper},
 };
 use api::{DropReason, Mac, PortId, PuntReason};
@@ -33,12 +34,14 @@ pub struct Balancer<P> {
     glances: Box<Glances>,
     sweeper: Sweeper,
     housekept: Option<Tick>,
+    /// What was done to the last packets of the short way.
+    last: Done,
 }
 
 /// A burst between the first stage and the others.
 struct Looked<P> {
     port: PortId,
-    burst: Burst<P>,
+    burst: Box<Burst<P>>,
     /// The length of its frames.
     bytes: usize,
     glances: Box<Glances>,
@@ -46,7 +49,7 @@ struct Looked<P> {
 
 impl<P> Looked<P> {
     fn none() -> Self {
-        Self { port: 0, burst: Burst::new(), bytes: 0, glances: Box::new(Glances::new()) }
+        Self { port: 0, burst: Box::default(), bytes: 0, glances: Box::new(Glances::new()) }
     }
 }
 
@@ -89,6 +92,7 @@ impl<P: Packet> Balancer<P> {
             glances: Box::new(Glances::new()),
             sweeper: Sweeper::new(units as u32, setup.workers),
             housekept: None,
+            last: Done::default(),
         }
     }
 
@@ -101,7 +105,7 @@ impl<P: Packet> Balancer<P> {
         plan: Option<&Plan>,
         now: Tick,
         port: PortId,
-        burst: &mut Burst<P>,
+        burst: &mut Box<Burst<P>>,
         pool: &mut A,
         out: &mut O,
     ) {
@@ -232,7 +236,7 @@ impl<P: Packet> Balancer<P> {
         &mut self,
         plan: Option<&Plan>,
         now: Tick,
-        next: Option<(PortId, &mut Burst<P>)>,
+        next: Option<(PortId, &mut Box<Burst<P>>)>,
         pool: &mut A,
         out: &mut O,
     ) {
@@ -253,6 +257,7 @@ impl<P: Packet> Balancer<P> {
             macs: &self.macs,
             answers: &mut self.answers,
             held: &mut self.held,
+            last: &mut self.last,
             pool,
             out,
             noted: false,
@@ -279,7 +284,7 @@ impl<P: Packet> Balancer<P> {
         if let Some((port, burst)) = next {
             mem::swap(&mut self.waiting.glances, &mut self.glances);
             (self.waiting.port, self.waiting.bytes) = (port, bytes);
-            self.waiting.burst = mem::take(burst);
+            mem::swap(&mut self.waiting.burst, burst);
         }
     }
 
@@ -323,6 +328,7 @@ impl<P: Packet> Balancer<P> {
             macs: &self.macs,
             answers: &mut self.answers,
             held: &mut self.held,
+            last: &mut self.last,
             pool,
             out,
             noted: false,

@@ -30,8 +30,7 @@ const _: () = assert!(BURST <= u32::BITS as usize);
 
 impl Glances {
     pub fn new() -> Self {
-        let traits = Traits { l3_len: 0, proto: 0, tcp_flags: TcpFlags::empty(), v6: false };
-        let none = Glance { words: Words::NONE, hash: 0, traits };
+        let none = Glance { words: Words::NONE, hash: 0, traits: Traits::new(0, None, false) };
         Self { each: [none; BURST], common: 0, asking: 0 }
     }
 
@@ -41,10 +40,10 @@ impl Glances {
     pub fn look<P: Packet>(&mut self, burst: &Burst<P>, own: mac::Word, finder: &Finder) -> usize {
         let (mut flags, mut bytes, mut front) = (TcpFlags::empty(), 0, 0);
         for (packet, glance) in burst.iter().zip(&mut self.each) {
-            if !recognise(packet, own, finder, glance) {
+            if !recognise_v4(packet, own, finder, glance) {
                 break;
             }
-            flags |= glance.traits.tcp_flags;
+            flags |= glance.traits.tcp_flags();
             bytes += packet.bytes().len();
             front += 1;
         }
@@ -58,7 +57,8 @@ impl Glances {
         bytes
     }
 
-    /// The same from the first one on that was not recognised.
+    /// The same from the first one on that is not IPv4 as a NIC gives it.
+    // Not called for each packet from the loop over all, which then needs no register for that.
     #[inline(never)]
     fn look_at_rest<P: Packet>(
         &mut self,
@@ -73,7 +73,7 @@ impl Glances {
             bytes += packet.bytes().len();
             if recognise(packet, own, finder, glance) {
                 self.common |= 1 << at;
-                *flags |= glance.traits.tcp_flags;
+                *flags |= glance.traits.tcp_flags();
             }
         }
         bytes
@@ -128,13 +128,24 @@ impl Glances {
 /// Whether the packet is a common one to this station; if so, `glance` becomes what it is.
 #[inline(always)]
 fn recognise(packet: &impl Packet, own: mac::Word, finder: &Finder, glance: &mut Glance) -> bool {
+    recognise_v4(packet, own, finder, glance) || recognise_rarer(packet, own, finder, glance)
+}
+
+/// The same of IPv4 alone, and only if the NIC has found the checksums right.
+#[inline(always)]
+fn recognise_v4(
+    packet: &impl Packet,
+    own: mac::Word,
+    finder: &Finder,
+    glance: &mut Glance,
+) -> bool {
     if packet.is_plain()
         && let Some(t) = short::v4(packet.bytes(), own, true)
     {
         glance.become_v4(&t, finder);
         return true;
     }
-    recognise_rarer(packet, own, finder, glance)
+    false
 }
 
 /// The same for IPv6, and for what the NIC says nothing about.
@@ -155,7 +166,7 @@ fn recognise_rarer(
         let found = short::v4(frame, own, sums == RxChecksum::Good);
         return found.map(|t| glance.become_v4(&t, finder)).is_some();
     };
-    glance.words.set_v6(&t.addresses, t.ports, t.traits.proto);
+    glance.words.set_v6(&t.addresses, t.ports);
     // Not on the wire, and in our keys they mean IPv4.
     if glance.words.any_v4() {
         return false;
@@ -173,7 +184,7 @@ const fn low_bits(n: usize) -> u32 {
 impl Glance {
     #[inline(always)]
     fn become_v4(&mut self, t: &Tuple<8>, finder: &Finder) {
-        self.words.set_v4(t.addresses, t.ports, t.traits.proto);
+        self.words.set_v4(t.addresses, t.ports);
         self.hash = finder.hash(&self.words);
         self.traits = t.traits;
     }
@@ -181,12 +192,12 @@ impl Glance {
     /// Neither opens a connection nor ends one.
     #[inline]
     pub fn is_quiet(&self) -> bool {
-        !self.traits.tcp_flags.intersects(TcpFlags::SYN.union(TcpFlags::FIN).union(TcpFlags::RST))
+        !self.traits.tcp_flags().intersects(TcpFlags::SYN.union(TcpFlags::FIN).union(TcpFlags::RST))
     }
 
     /// Asks for a new connection.
     #[inline]
     pub const fn asks(&self) -> bool {
-        state::asks(self.traits.tcp_flags)
+        state::asks(self.traits.tcp_flags())
     }
 }

@@ -111,7 +111,7 @@ fn run(mode: Mode, flows: u32) -> f64 {
     let slot = || Boxed(Box::new(Slot { memory: [0; 384], start: HEAD_ROOM, len: 0 }));
     let mut out = Recycle(std::iter::repeat_with(slot).take(2048).collect());
     let to = (vip(Family::V4), 80);
-    let mut burst: Burst<Boxed> = Burst::new();
+    let mut burst: Box<Burst<Boxed>> = Box::default();
     let mut pass = |templates: &[[u8; 64]], len: usize| {
         for chunk in templates.chunks(BURST) {
             for template in chunk {

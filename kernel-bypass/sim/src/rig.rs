@@ -126,7 +126,7 @@ impl Rig {
         let Worker { balancer, counts } = &mut self.workers[0];
         let mut out = Collector { counts, sent: Vec::new() };
         let mut pool = MemoryPool::new(self.spare);
-        let mut burst: Burst<Buffer> = frames.iter().map(|frame| Buffer::new(frame)).collect();
+        let mut burst = Box::new(frames.iter().map(|frame| Buffer::new(frame)).collect());
         balancer.receive(Some(&self.plan), self.now, port, &mut burst, &mut pool, &mut out);
         out.sent
     }
@@ -242,7 +242,8 @@ impl Rig {
                 let mut out = Collector { counts, sent: Vec::new() };
                 let mut pool = MemoryPool::new(64);
                 for chunk in frames.chunks(BURST) {
-                    let mut burst = chunk.iter().map(|frame| Buffer::new(frame)).collect();
+                    let mut burst =
+                        Box::new(chunk.iter().map(|frame| Buffer::new(frame)).collect());
                     balancer.receive(Some(plan), now, 0, &mut burst, &mut pool, &mut out);
                 }
                 balancer.complete(Some(plan), now, &mut pool, &mut out);
@@ -262,7 +263,7 @@ impl Rig {
             &mut Balancer<Buffer>,
             &Plan,
             Tick,
-            &mut Burst<Buffer>,
+            &mut Box<Burst<Buffer>>,
             &mut MemoryPool,
             &mut Collector,
         ),
@@ -271,7 +272,8 @@ impl Rig {
         let mut out = Collector { counts, sent: Vec::new() };
         let mut pool = MemoryPool::new(self.spare);
         for chunk in frames.chunks(BURST) {
-            let mut burst: Burst<Buffer> = chunk.iter().map(|frame| Buffer::new(frame)).collect();
+            let mut burst: Box<Burst<Buffer>> =
+                Box::new(chunk.iter().map(|frame| Buffer::new(frame)).collect());
             run(balancer, &self.plan, self.now, &mut burst, &mut pool, &mut out);
             assert!(burst.is_empty(), "packets left in the burst");
         }

@@ -28,24 +28,55 @@ const KIND_V6: u32 = 0x60_dd86;
 pub struct Tuple<const ADDRESSES: usize> {
     /// Source and destination address.
     pub addresses: [u8; ADDRESSES],
-    /// Source and destination port.
-    pub ports: [u8; 4],
+    /// Source and destination port, read as little-endian bytes, and above these 32 bits the protocol.
+    pub ports: u64,
     /// The rest.
     pub traits: Traits,
 }
 
-/// What both families have. Small, because a burst of them is kept; what not every packet needs is
-/// read from its header again.
+/// What both families have: in one word, since a burst of them is written and read; what not every
+/// packet needs is read from its header again. From below: 16 bits length, 8 bits TCP flags, and whether
+/// it is TCP, and IPv6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Traits {
+pub struct Traits(u32);
+
+impl Traits {
+    const IS_TCP: u32 = 1 << 24;
+    const IS_V6: u32 = 1 << 25;
+
+    /// Of a TCP segment, if there are flags, or else a UDP datagram, in an IP packet of this length.
+    #[inline(always)]
+    pub const fn new(l3_len: u16, tcp_flags: Option<TcpFlags>, is_v6: bool) -> Self {
+        let transport = match tcp_flags {
+            Some(flags) => (flags.bits() as u32) << 16 | Self::IS_TCP,
+            None => 0,
+        };
+        Self(l3_len as u32 | transport | if is_v6 { Self::IS_V6 } else { 0 })
+    }
+
     /// Length of the IP packet, without Ethernet padding.
-    pub l3_len: u16,
-    /// [`proto::TCP`] or [`proto::UDP`].
-    pub proto: u8,
+    #[inline(always)]
+    pub const fn l3_len(self) -> u16 {
+        self.0 as u16
+    }
+
     /// TCP flags, empty in UDP.
-    pub tcp_flags: TcpFlags,
-    /// It is IPv6.
-    pub v6: bool,
+    #[inline(always)]
+    pub const fn tcp_flags(self) -> TcpFlags {
+        TcpFlags::from_bits_retain((self.0 >> 16) as u8)
+    }
+
+    /// Whether it is TCP. If not, it is UDP.
+    #[inline(always)]
+    pub const fn is_tcp(self) -> bool {
+        self.0 & Self::IS_TCP != 0
+    }
+
+    /// Whether it is IPv6. If not, it is IPv4.
+    #[inline(always)]
+    pub const fn is_v6(self) -> bool {
+        self.0 & Self::IS_V6 != 0
+    }
 }
 
 /// Recognises an IPv4 packet to this station. `verified`: the NIC has found its header's checksum
@@ -69,25 +100,31 @@ pub fn v4(frame: &[u8], own: mac::Word, verified: bool) -> Option<Tuple<8>> {
     if !verified && !header_is_right(&head[ETHERNET..ETHERNET + V4]) {
         return None;
     }
-    let (proto, tcp_flags) = match head[23] {
+    let (proto, traits) = match head[23] {
         proto::UDP => {
             let datagram = u16::from_be_bytes(part(head, 38));
             if usize::from(datagram).wrapping_sub(UDP) > room {
                 return None;
             }
-            (proto::UDP, TcpFlags::empty())
+            (above_ports(proto::UDP), Traits::new(l3_len, None, false))
         }
         proto::TCP => {
             let segment: &[u8; TCP] = frame.get(ETHERNET + V4..)?.first_chunk()?;
             if segment[12] < 0x50 || usize::from(segment[12] >> 4) * 4 > room + UDP {
                 return None;
             }
-            (proto::TCP, TcpFlags::from_bits_retain(segment[13]))
+            let flags = TcpFlags::from_bits_retain(segment[13]);
+            (above_ports(proto::TCP), Traits::new(l3_len, Some(flags), false))
         }
         _ => return None,
     };
-    let traits = Traits { l3_len, proto, tcp_flags, v6: false };
-    Some(Tuple { addresses: part(head, 26), ports: part(head, 34), traits })
+    let ports = u64::from(u32::from_le_bytes(part(head, 34))) | proto;
+    Some(Tuple { addresses: part(head, 26), ports, traits })
+}
+
+/// As it is in a [`Tuple`].
+const fn above_ports(proto: u8) -> u64 {
+    (proto as u64) << 32
 }
 
 /// Recognises an IPv6 packet to this station. Whether its addresses pass for IPv4 is the caller's to
@@ -104,10 +141,9 @@ pub fn v6(frame: &[u8], own: mac::Word) -> Option<Tuple<32>> {
     if usize::from(l3_len) > frame.len() - ETHERNET {
         return None;
     }
-    let proto = head[20];
-    let tcp_flags = transport(frame, ETHERNET + V6, proto, payload.into())?;
-    let traits = Traits { l3_len, proto, tcp_flags, v6: true };
-    Some(Tuple { addresses: part(head, 22), ports: part(head, 54), traits })
+    let tcp_flags = transport(frame, ETHERNET + V6, head[20], payload.into())?;
+    let ports = u64::from(u32::from_le_bytes(part(head, 54))) | above_ports(head[20]);
+    Some(Tuple { addresses: part(head, 22), ports, traits: Traits::new(l3_len, tcp_flags, true) })
 }
 
 /// `N` bytes from `at` on. Panics if there are less, which the compiler sees not to be.
@@ -116,22 +152,22 @@ fn part<const N: usize, const OF: usize>(bytes: &[u8; OF], at: usize) -> [u8; N]
     *bytes[at..].first_chunk().expect("within the array")
 }
 
-/// The TCP flags, if the transport header is whole and its lengths make sense in an IP payload of
-/// this many bytes, which may be less than none.
+/// The flags, of TCP, if the transport header is whole and its lengths make sense in an IP payload of
+/// this many bytes.
 #[inline]
-fn transport(frame: &[u8], at: usize, proto: u8, len: i32) -> Option<TcpFlags> {
+fn transport(frame: &[u8], at: usize, proto: u8, len: usize) -> Option<Option<TcpFlags>> {
     let l4 = frame.get(at..)?;
     match proto {
         proto::UDP => {
             let header: &[u8; UDP] = l4.first_chunk()?;
-            let datagram = i32::from(u16::from_be_bytes([header[4], header[5]]));
-            (datagram >= UDP as i32 && datagram <= len).then(TcpFlags::empty)
+            let datagram = usize::from(u16::from_be_bytes([header[4], header[5]]));
+            (UDP..=len).contains(&datagram).then_some(None)
         }
         proto::TCP => {
             let header: &[u8; TCP] = l4.first_chunk()?;
-            let header_len = i32::from(header[12] >> 4) * 4;
-            let right = header_len >= TCP as i32 && header_len <= len;
-            right.then(|| TcpFlags::from_bits_retain(header[13]))
+            let header_len = usize::from(header[12] >> 4) * 4;
+            let flags = TcpFlags::from_bits_retain(header[13]);
+            (TCP..=len).contains(&header_len).then_some(Some(flags))
         }
         _ => None,
     }
@@ -141,7 +177,7 @@ fn transport(frame: &[u8], at: usize, proto: u8, len: i32) -> Option<TcpFlags> {
 ///
 /// [`parse`]: crate::parse()
 pub fn parsed(frame: &[u8], traits: &Traits) -> Option<Parsed> {
-    let (l4_off, version) = match traits.v6 {
+    let (l4_off, version) = match traits.is_v6() {
         false => (ETHERNET + V4, IpVersion::V4),
         true => (ETHERNET + V6, IpVersion::V6),
     };
@@ -163,10 +199,10 @@ pub fn parsed(frame: &[u8], traits: &Traits) -> Option<Parsed> {
     Some(Parsed {
         l3_off: ETHERNET as u16,
         l4_off: l4_off as u16,
-        l3_len: traits.l3_len,
+        l3_len: traits.l3_len(),
         version,
         vlan: None,
-        proto: traits.proto,
+        proto: if traits.is_tcp() { proto::TCP } else { proto::UDP },
         ttl,
         tos,
         dont_fragment,
@@ -174,9 +210,9 @@ pub fn parsed(frame: &[u8], traits: &Traits) -> Option<Parsed> {
         dst,
         sport: u16::from_be_bytes([s0, s1]),
         dport: u16::from_be_bytes([d0, d1]),
-        tcp_flags: traits.tcp_flags,
+        tcp_flags: traits.tcp_flags(),
         fragment: Fragment::Whole,
-        kind: if traits.proto == proto::TCP { L4::Tcp } else { L4::Udp },
+        kind: if traits.is_tcp() { L4::Tcp } else { L4::Udp },
     })
 }
 
@@ -228,11 +264,17 @@ impl Delta {
     }
 }
 
-/// Translates a recognised IPv4 packet as a router passes it on, one TTL less. False, and nothing
-/// happens, when that is its last.
+/// Translates a recognised IPv4 packet as a router passes it on: between these Ethernet addresses, one
+/// TTL less. False, and nothing happens, when that is its last.
 #[must_use]
 #[inline(always)]
-pub fn translate_v4(frame: &mut [u8], proto: u8, new: &New<8>) -> bool {
+pub fn translate_v4(
+    frame: &mut [u8],
+    is_tcp: bool,
+    new: &New<8>,
+    to: mac::Word,
+    from: mac::Word,
+) -> bool {
     let Some(head) = frame.first_chunk_mut::<{ ETHERNET + V4 + UDP }>() else { return false };
     if head[22] < 2 {
         return false;
@@ -240,18 +282,25 @@ pub fn translate_v4(frame: &mut [u8], proto: u8, new: &New<8>) -> bool {
     let change = Delta(0).replace(part(head, 26), new.addresses);
     let checksum = change.first_less().apply(u16::from_ne_bytes(part(head, 24)));
     let change = change.replace_ports(part(head, 34), new.ports);
+    mac::set_words(head, to, from);
     head[22] -= 1;
     head[24..26].copy_from_slice(&checksum.to_ne_bytes());
     head[26..34].copy_from_slice(&new.addresses);
     head[34..38].copy_from_slice(&new.ports);
-    patch(frame, ETHERNET + V4, proto, change);
+    patch::<{ ETHERNET + V4 + UDP }, { ETHERNET + V4 + TCP }>(frame, is_tcp, change);
     true
 }
 
 /// The same for IPv6, whose header has no checksum.
 #[must_use]
 #[inline]
-pub fn translate_v6(frame: &mut [u8], proto: u8, new: &New<32>) -> bool {
+pub fn translate_v6(
+    frame: &mut [u8],
+    is_tcp: bool,
+    new: &New<32>,
+    to: mac::Word,
+    from: mac::Word,
+) -> bool {
     let Some(head) = frame.first_chunk_mut::<{ ETHERNET + V6 + UDP }>() else { return false };
     if head[21] < 2 {
         return false;
@@ -260,28 +309,34 @@ pub fn translate_v6(frame: &mut [u8], proto: u8, new: &New<32>) -> bool {
     let words = old.as_chunks::<8>().0.iter().zip(new.addresses.as_chunks::<8>().0);
     let change = words.fold(Delta(0), |change, (old, new)| change.replace(*old, *new));
     let change = change.replace_ports(part(head, 54), new.ports);
+    mac::set_words(head, to, from);
     head[21] -= 1;
     head[22..54].copy_from_slice(&new.addresses);
     head[54..58].copy_from_slice(&new.ports);
-    patch(frame, ETHERNET + V6, proto, change);
+    patch::<{ ETHERNET + V6 + UDP }, { ETHERNET + V6 + TCP }>(frame, is_tcp, change);
     true
 }
 
-/// Updates a transport checksum. In UDP zero means "none" and stays (RFC 768).
+/// Updates the checksum of a datagram whose header ends there, or of a segment's shortest header that
+/// does. In UDP zero means "none" and stays (RFC 768).
 #[inline(always)]
-fn patch(frame: &mut [u8], l4: usize, proto: u8, change: Delta) {
-    let at = l4 + if proto == proto::TCP { 16 } else { 6 };
-    let Some(place) = frame.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<2>()) else {
-        return;
-    };
-    let old = u16::from_ne_bytes(*place);
-    let new = change.apply(old);
-    let new = match (proto, old, new) {
-        (proto::UDP, 0, _) => return,
-        (proto::UDP, _, 0) => 0xffff,
-        _ => new,
-    };
-    *place = new.to_ne_bytes();
+fn patch<const UDP_END: usize, const TCP_END: usize>(
+    frame: &mut [u8],
+    is_tcp: bool,
+    change: Delta,
+) {
+    if is_tcp {
+        let Some(head) = frame.first_chunk_mut::<TCP_END>() else { return };
+        let new = change.apply(u16::from_ne_bytes(part(head, TCP_END - 4)));
+        head[TCP_END - 4..TCP_END - 2].copy_from_slice(&new.to_ne_bytes());
+    } else if let Some(head) = frame.first_chunk_mut::<UDP_END>() {
+        let old = u16::from_ne_bytes(part(head, UDP_END - 2));
+        if old != 0 {
+            let new = change.apply(old);
+            let new = if new == 0 { 0xffff } else { new };
+            head[UDP_END - 2..].copy_from_slice(&new.to_ne_bytes());
+        }
+    }
 }
 
 /// What an outer header copies from the packet that it encloses.
@@ -297,14 +352,14 @@ struct Inner {
 #[inline(always)]
 fn make_room<P: Packet>(packet: &mut P, inner: &Traits, header: usize) -> Option<Inner> {
     let old: &[u8; 7] = packet.bytes().get(ETHERNET..)?.first_chunk()?;
-    let copied = match inner.v6 {
+    let copied = match inner.is_v6() {
         false => Inner { tos: old[1], dont_fragment: old[6] & 0x40, number: 4 },
         true => Inner { tos: old[0] << 4 | old[1] >> 4, dont_fragment: 0x40, number: 41 },
     };
     if !packet.prepend(header) {
         return None;
     }
-    let wanted = ETHERNET + header + usize::from(inner.l3_len);
+    let wanted = ETHERNET + header + usize::from(inner.l3_len());
     if packet.bytes().len() != wanted && !packet.set_len(wanted) {
         packet.strip_front(header);
         return None;
@@ -340,7 +395,7 @@ pub fn enclose_v4<P: Packet>(
     let Some(head) = packet.bytes_mut().first_chunk_mut::<{ ETHERNET + V4 }>() else {
         return false;
     };
-    let [high, low] = (traits.l3_len + V4 as u16).to_be_bytes();
+    let [high, low] = (traits.l3_len() + V4 as u16).to_be_bytes();
     let [id_high, id_low] = outer.id.to_be_bytes();
     // In words, so that what is summed has not to be read back from where it was just written.
     let mut ip = [
@@ -386,7 +441,7 @@ pub fn enclose_v6<P: Packet>(
     let Some(head) = packet.bytes_mut().first_chunk_mut::<{ ETHERNET + V6 }>() else {
         return false;
     };
-    let [high, low] = traits.l3_len.to_be_bytes();
+    let [high, low] = traits.l3_len().to_be_bytes();
     let first = [0x60 | inner.tos >> 4, inner.tos << 4, 0, 0];
     mac::set_words(head, to, from);
     head[12..14].copy_from_slice(&ETHER_V6);

@@ -34,12 +34,8 @@ fn common(parsed: &Parsed) -> bool {
 }
 
 fn traits(parsed: &Parsed) -> Traits {
-    Traits {
-        l3_len: parsed.l3_len,
-        proto: parsed.proto,
-        tcp_flags: parsed.tcp_flags,
-        v6: parsed.version == IpVersion::V6,
-    }
+    let tcp_flags = (parsed.kind == L4::Tcp).then_some(parsed.tcp_flags);
+    Traits::new(parsed.l3_len, tcp_flags, parsed.version == IpVersion::V6)
 }
 
 fn ports(a: u16, b: u16) -> [u8; 4] {
@@ -47,12 +43,17 @@ fn ports(a: u16, b: u16) -> [u8; 4] {
     [a, b, c, d]
 }
 
+fn above(parsed: &Parsed) -> u64 {
+    let ports = u32::from_le_bytes(ports(parsed.sport, parsed.dport));
+    u64::from(parsed.proto) << 32 | u64::from(ports)
+}
+
 fn joined<const N: usize>(src: &[u8], dst: &[u8]) -> [u8; N] {
     [src, dst].concat().try_into().unwrap()
 }
 
-/// Source, destination, ports and the rest.
-type Recognised = ([u8; 16], [u8; 16], [u8; 4], Traits);
+/// Source, destination, ports with the protocol above them, and the rest.
+type Recognised = ([u8; 16], [u8; 16], u64, Traits);
 
 /// What the short way says of a frame, in the long one's words, at the station it is for.
 fn recognised(frame: &[u8]) -> Option<Recognised> {
@@ -95,9 +96,9 @@ fn judge(frame: &[u8]) -> Result<(), TestCaseError> {
         Ok(wire::Frame::Ip(parsed)) => Some(parsed).filter(common),
         _ => None,
     };
-    let expected = common.as_ref().map(|p| (p.src, p.dst, ports(p.sport, p.dport), traits(p)));
+    let expected = common.as_ref().map(|p| (p.src, p.dst, above(p), traits(p)));
     let mapped = |a: &[u8; 16]| v4(a).is_some();
-    let found = recognised(frame).filter(|(s, d, _, t)| !t.v6 || !(mapped(s) || mapped(d)));
+    let found = recognised(frame).filter(|(s, d, _, t)| !t.is_v6() || !(mapped(s) || mapped(d)));
     prop_assert_eq!(found, expected);
     if let Some((.., traits)) = found {
         prop_assert_eq!(short::parsed(frame, &traits), common);
@@ -133,7 +134,8 @@ fn a_udp_checksum_never_becomes_none() {
     let new = New { addresses: [192, 0, 2, 1, 192, 0, 2, 2], ports: ports(3, 4) };
     for payload in 0..=u16::MAX {
         let mut packet = build.udp(1, 2, &payload.to_be_bytes());
-        assert!(short::translate_v4(packet.bytes_mut(), wire::proto::UDP, &new));
+        let [to, from] = [[1; 6], [2; 6]].map(mac::Word::new);
+        assert!(short::translate_v4(packet.bytes_mut(), false, &new, to, from));
         assert_ne!(packet.bytes()[40..42], [0, 0], "{payload:#x}");
     }
 }
@@ -157,15 +159,18 @@ proptest! {
         let (mut long, mut quick) = (frame.clone(), frame);
         translate(&mut long, &before, &new);
         decrement_ttl(&mut long, &Parsed { ttl: before.ttl.max(1), ..before });
-        let ports = ports(new.sport, new.dport);
+        let [to, from] = [[1; 6], [2; 6]].map(mac::Word::new);
+        mac::set_words(&mut long, to, from);
+        let (ports, is_tcp) = (ports(new.sport, new.dport), before.kind == L4::Tcp);
         let lives = match (v4(&new.src), v4(&new.dst)) {
             (Some(src), Some(dst)) => {
                 let addresses = joined(&src, &dst);
-                short::translate_v4(&mut quick, before.proto, &New { addresses, ports })
+                let new = New { addresses, ports };
+                short::translate_v4(&mut quick, is_tcp, &new, to, from)
             }
             _ => {
                 let new = New { addresses: joined(&new.src, &new.dst), ports };
-                short::translate_v6(&mut quick, before.proto, &new)
+                short::translate_v6(&mut quick, is_tcp, &new, to, from)
             }
         };
         prop_assert_eq!(lives, before.ttl > 1);

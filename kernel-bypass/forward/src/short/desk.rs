@@ -56,11 +56,11 @@ impl<'a> Desk<'a> {
 
     /// The same of a connection of which both are seen, and which is of IPv4.
     #[inline(always)]
-    fn packed(&self, glance: &Glance, hint: Hint<'a>) -> Option<Packed<'a>> {
+    fn packed<const SECOND: bool>(&self, glance: &Glance, hint: Hint<'a>) -> Option<Packed<'a>> {
         if !hint.is_packed() {
             return None;
         }
-        let found = self.finder.confirm_packed(hint, &glance.words)?;
+        let found = self.finder.confirm_packed::<SECOND>(hint, &glance.words)?;
         is_settled(glance, found.entry()).then_some(found)
     }
 
@@ -90,8 +90,13 @@ impl<'a> Desk<'a> {
     pub fn packed_ones<P: Packet>(&self, lane: Lane<'_, 'a, P>, by: PortId) -> usize {
         let (desk, Some(exit)) = (*self, self.exit(by)) else { return 0 };
         lane.each(|packet, glance, hint| {
-            let found = desk.packed(glance, hint)?;
-            desk.translated(packet, glance, found, |port| (port == by).then_some(exit)).map(drop)
+            let exit = |port| (port == by).then_some(exit);
+            // Each direction knows where in an entry its key is.
+            if hint.is_second() {
+                desk.translated(packet, glance, desk.packed::<true>(glance, hint)?, exit)
+            } else {
+                desk.translated(packet, glance, desk.packed::<false>(glance, hint)?, exit)
+            }
         })
     }
 
@@ -102,7 +107,7 @@ impl<'a> Desk<'a> {
         lane.each(|packet, glance, hint| {
             let found = desk.finder.confirm(hint, &glance.words)?;
             is_settled(glance, found.entry).then_some(())?;
-            desk.translated(packet, glance, found, |port| (port == by).then_some(exit)).map(drop)
+            desk.translated(packet, glance, found, |port| (port == by).then_some(exit))
         })
     }
 
@@ -116,12 +121,12 @@ impl<'a> Desk<'a> {
         backend: &Short,
         exit: Exit,
     ) -> Option<()> {
-        if glance.traits.l3_len > backend.room {
+        if glance.traits.l3_len() > backend.room {
             return None;
         }
         mac::set_words(packet.bytes_mut(), mac::Word::padded(backend.mac), exit.own);
         entry.touch(self.now);
-        self.tally.for_backend(entry.backend(), glance.traits.l3_len);
+        self.tally.for_backend(entry.backend(), glance.traits.l3_len());
         Some(())
     }
 
@@ -135,25 +140,23 @@ impl<'a> Desk<'a> {
         found: impl TwoWay<'a>,
         exit: impl Fn(PortId) -> Option<Exit>,
     ) -> Option<PortId> {
-        let (entry, traits) = (found.entry(), &glance.traits);
+        let (entry, traits) = (found.entry(), glance.traits);
         let backend = self.backend(entry).filter(|backend| backend.way == Way::Translate)?;
         let port = match found.direction() {
             Direction::Forward => {
-                let exit = exit(backend.port).filter(|_| traits.l3_len <= backend.room)?;
+                let exit = exit(backend.port).filter(|_| traits.l3_len() <= backend.room)?;
                 let from = LastHop::new(self.port, None, mac::source(packet.bytes()));
-                found.translate(packet, traits)?;
+                found.translate(packet, traits, mac::Word::padded(backend.mac), exit.own)?;
                 found.set_last_hop(from);
-                mac::set_words(packet.bytes_mut(), mac::Word::padded(backend.mac), exit.own);
-                self.tally.for_backend(entry.backend(), traits.l3_len);
+                self.tally.for_backend(entry.backend(), traits.l3_len());
                 backend.port
             }
             Direction::Reply => {
                 let hop = found.last_hop();
-                let port = hop.port().filter(|_| hop.vlan().is_none())?;
-                let exit = exit(port).filter(|exit| traits.l3_len <= exit.mtu)?;
-                found.translate(packet, traits)?;
-                mac::set_words(packet.bytes_mut(), mac::Word::new(hop.mac()), exit.own);
-                self.tally.by_backend(entry.backend(), traits.l3_len);
+                let port = hop.untagged_port()?;
+                let exit = exit(port).filter(|exit| traits.l3_len() <= exit.mtu)?;
+                found.translate(packet, traits, mac::Word::new(hop.mac()), exit.own)?;
+                self.tally.by_backend(entry.backend(), traits.l3_len());
                 port
             }
         };

@@ -19,16 +19,17 @@ pub(super) struct Run {
 }
 
 /// What was done to a packet.
-#[derive(Clone, Copy)]
-pub(super) struct Done {
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Done {
     /// The port that it leaves by.
-    pub by: PortId,
-    pub kind: Kind,
+    pub(super) by: PortId,
+    pub(super) kind: Kind,
 }
 
-/// Neighbours in a burst are mostly of one kind.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// Neighbours are mostly of one kind.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Kind {
+    #[default]
     Direct,
     Enclosed,
     /// Both ways, of IPv4.
@@ -58,7 +59,7 @@ impl<'b, 'a, P: Packet> Lane<'b, 'a, P> {
 
     /// How many packets, one after the other, this can be done to.
     #[inline(always)]
-    pub fn each(self, mut act: impl FnMut(&mut P, &Glance, Hint<'a>) -> Option<()>) -> usize {
+    pub fn each<T>(self, mut act: impl FnMut(&mut P, &Glance, Hint<'a>) -> Option<T>) -> usize {
         let mut done = 0;
         for ((packet, glance), hint) in self.packets.iter_mut().zip(self.glances).zip(self.hints) {
             if act(packet, glance, *hint).is_none() {

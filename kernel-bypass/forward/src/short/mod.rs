@@ -18,11 +18,12 @@ use crate::{
 use api::{BackendId, PortId};
 use conn::{Direction, Entry, Finder, Found, Hint};
 use desk::{Desk, Exit};
-use lane::{Done, Kind, Lane, Run};
+pub(crate) use lane::Done;
+use lane::{Kind, Lane, Run};
 use nic::{Burst, Pool};
 use plan::{Short, Way};
 use wire::{
-    Packet, mac, proto,
+    Packet, mac,
     short::{self, OuterV4, OuterV6},
 };
 
@@ -65,23 +66,29 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         let desk = Desk::new(self, finder);
         let mut lane = Lane::new(burst, glances, hints);
         let mut run = Run { len: 0, resized: false, by: 0, odd: None };
-        while let Some(packet) = lane.packets.get_mut(run.len) {
-            let (glance, hint) = (&lane.glances[run.len], lane.hints[run.len]);
-            let Some(Done { by, kind }) = self.known(&desk, packet, glance, hint) else { break };
-            if run.len != 0 && by != run.by {
-                run.odd = Some(by);
-                break;
-            }
-            run.by = by;
-            run.len += 1;
-            run.resized |= kind == Kind::Enclosed;
-            let rest = lane.from(run.len);
-            run.len += match kind {
+        run.by = self.last.by;
+        loop {
+            let (Done { by, kind }, rest) = (*self.last, lane.from(run.len));
+            let more = match kind {
                 Kind::Direct => desk.direct_ones(rest, by),
                 Kind::Enclosed => self.enclosed_ones(&desk, rest, by),
                 Kind::Packed => desk.packed_ones(rest, by),
                 Kind::TwoWay => desk.two_way_ones(rest, by),
             };
+            run.resized |= more != 0 && kind == Kind::Enclosed;
+            run.len += more;
+            let Some(packet) = lane.packets.get_mut(run.len) else { break };
+            let (glance, hint) = (&lane.glances[run.len], lane.hints[run.len]);
+            let Some(done) = self.known(&desk, packet, glance, hint) else { break };
+            if run.len == 0 {
+                run.by = done.by;
+            } else if done.by != run.by {
+                run.odd = Some(done.by);
+                break;
+            }
+            *self.last = done;
+            run.resized |= done.kind == Kind::Enclosed;
+            run.len += 1;
         }
         run
     }
@@ -148,18 +155,31 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         glance: &Glance,
         hint: Hint<'a>,
     ) -> Option<Done> {
-        if hint.is_packed()
-            && let Some(found) = desk.finder.confirm_packed(hint, &glance.words)
-        {
-            let by = self.stateful(glance, found.entry(), found.direction(), |_| {
-                desk.translated(packet, glance, found, |port| desk.exit(port))
-            })?;
-            return Some(Done { by, kind: Kind::Packed });
+        if hint.is_packed() {
+            return match hint.is_second() {
+                true => self.known_packed::<true>(desk, packet, glance, hint),
+                false => self.known_packed::<false>(desk, packet, glance, hint),
+            };
         }
         let found = desk.finder.confirm(hint, &glance.words)?;
         self.stateful(glance, found.entry, found.direction, |pass| {
             pass.pass_on(desk, packet, glance, found)
         })
+    }
+
+    #[inline]
+    fn known_packed<const SECOND: bool>(
+        &mut self,
+        desk: &Desk<'a>,
+        packet: &mut P,
+        glance: &Glance,
+        hint: Hint<'a>,
+    ) -> Option<Done> {
+        let found = desk.finder.confirm_packed::<SECOND>(hint, &glance.words)?;
+        let by = self.stateful(glance, found.entry(), found.direction(), |_| {
+            desk.translated(packet, glance, found, |port| desk.exit(port))
+        })?;
+        Some(Done { by, kind: Kind::Packed })
     }
 
     /// Does this with a packet of a connection, and to the connection's state what the packet does to
@@ -177,7 +197,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         }
         let backend = self.plan.backend(entry.backend()).filter(|_| !glance.asks())?;
         let done = act(self)?;
-        let tcp = (glance.traits.proto == proto::TCP).then_some(glance.traits.tcp_flags);
+        let tcp = glance.traits.is_tcp().then(|| glance.traits.tcp_flags());
         self.advance_state(entry, direction, tcp, backend);
         Some(done)
     }
@@ -218,7 +238,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         backend: &Short,
         exit: Exit,
     ) -> Option<()> {
-        if glance.traits.l3_len > backend.room {
+        if glance.traits.l3_len() > backend.room {
             return None;
         }
         let (to, traits) = (mac::Word::padded(backend.mac), &glance.traits);
@@ -232,7 +252,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         };
         enclosed.then_some(())?;
         entry.touch(desk.now);
-        desk.tally.for_backend(entry.backend(), glance.traits.l3_len);
+        desk.tally.for_backend(entry.backend(), glance.traits.l3_len());
         Some(())
     }
 

@@ -2,7 +2,7 @@
 
 use conn::{Direction, Entry, Found, LastHop, Packed};
 use wire::{
-    Packet,
+    Packet, mac,
     short::{self, New, Traits},
 };
 
@@ -14,9 +14,15 @@ pub(super) trait TwoWay<'a>: Copy {
     /// That of the packets that have this key.
     fn direction(self) -> Direction;
 
-    /// Gives such a packet the addresses and ports of the other way, if it may live on and stays in
-    /// its family.
-    fn translate<P: Packet>(self, packet: &mut P, traits: &Traits) -> Option<()>;
+    /// Gives such a packet the addresses and ports of the other way and these Ethernet addresses, if
+    /// it may live on and stays in its family.
+    fn translate<P: Packet>(
+        self,
+        packet: &mut P,
+        traits: Traits,
+        to: mac::Word,
+        from: mac::Word,
+    ) -> Option<()>;
 
     /// Where its client's packets come from.
     fn last_hop(self) -> LastHop;
@@ -37,10 +43,16 @@ impl<'a> TwoWay<'a> for Packed<'a> {
     }
 
     #[inline(always)]
-    fn translate<P: Packet>(self, packet: &mut P, traits: &Traits) -> Option<()> {
+    fn translate<P: Packet>(
+        self,
+        packet: &mut P,
+        traits: Traits,
+        to: mac::Word,
+        from: mac::Word,
+    ) -> Option<()> {
         let (addresses, ports) = self.new_v4();
         let new = New { addresses, ports };
-        short::translate_v4(packet.bytes_mut(), traits.proto, &new).then_some(())
+        short::translate_v4(packet.bytes_mut(), traits.is_tcp(), &new, to, from).then_some(())
     }
 
     #[inline(always)]
@@ -67,11 +79,19 @@ impl<'a> TwoWay<'a> for Found<'a> {
     }
 
     #[inline(always)]
-    fn translate<P: Packet>(self, packet: &mut P, traits: &Traits) -> Option<()> {
+    fn translate<P: Packet>(
+        self,
+        packet: &mut P,
+        traits: Traits,
+        to: mac::Word,
+        from: mac::Word,
+    ) -> Option<()> {
         let opposite = self.entry.opposite(self.direction);
         let new = New { addresses: opposite.reversed(), ports: opposite.ports_reversed() };
-        let stays = traits.v6 && !opposite.any_v4();
-        (stays && short::translate_v6(packet.bytes_mut(), traits.proto, &new)).then_some(())
+        if !traits.is_v6() || opposite.any_v4() {
+            return None;
+        }
+        short::translate_v6(packet.bytes_mut(), traits.is_tcp(), &new, to, from).then_some(())
     }
 
     #[inline(always)]
