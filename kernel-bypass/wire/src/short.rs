@@ -351,20 +351,26 @@ struct Inner {
 /// packet. `None`, and nothing happens, when there is none.
 #[inline(always)]
 fn make_room<P: Packet>(packet: &mut P, inner: &Traits, header: usize) -> Option<Inner> {
-    let old: &[u8; 7] = packet.bytes().get(ETHERNET..)?.first_chunk()?;
+    let old: &[u8; ETHERNET + 7] = packet.bytes().first_chunk()?;
     let copied = match inner.is_v6() {
-        false => Inner { tos: old[1], dont_fragment: old[6] & 0x40, number: 4 },
-        true => Inner { tos: old[0] << 4 | old[1] >> 4, dont_fragment: 0x40, number: 41 },
+        false => Inner { tos: old[15], dont_fragment: old[20] & 0x40, number: 4 },
+        true => Inner { tos: old[14] << 4 | old[15] >> 4, dont_fragment: 0x40, number: 41 },
     };
     if !packet.prepend(header) {
         return None;
     }
     let wanted = ETHERNET + header + usize::from(inner.l3_len());
-    if packet.bytes().len() != wanted && !packet.set_len(wanted) {
+    if packet.bytes().len() != wanted && !trim(packet, wanted) {
         packet.strip_front(header);
         return None;
     }
     Some(copied)
+}
+
+// Out of the way of those without padding: the registers are few.
+#[inline(never)]
+fn trim(packet: &mut impl Packet, len: usize) -> bool {
+    packet.set_len(len)
 }
 
 /// The outer header of IP in IPv4 (RFC 2003, RFC 4213).
