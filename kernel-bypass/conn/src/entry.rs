@@ -103,7 +103,7 @@ impl<'t> Entry<'t> {
     /// The key it was inserted with.
     #[inline]
     pub fn key(&self) -> Key {
-        Key::from_words(&self.first.key_words())
+        Key::from_words(&self.words())
     }
 
     /// The second key, whether or not the entry is found by it.
@@ -115,7 +115,7 @@ impl<'t> Entry<'t> {
     /// The second key, if the entry is found by it.
     #[inline]
     pub fn reply(&self) -> Option<Key> {
-        self.is_two_way().then(|| Key::from_words(&self.second_words()))
+        self.reply_words().map(|words| Key::from_words(&words))
     }
 
     /// Whether the entry is found by a second key.
@@ -135,8 +135,20 @@ impl<'t> Entry<'t> {
     pub fn opposite(&self, direction: Direction) -> Words {
         Words(match direction {
             Direction::Forward => self.second_words(),
-            Direction::Reply => self.first.key_words(),
+            Direction::Reply => self.words(),
         })
+    }
+
+    /// The words of the key it was inserted with; of IPv4, only the first one and the last.
+    #[inline]
+    pub(crate) fn words(&self) -> [u64; KEY_WORDS] {
+        self.first.key_words()
+    }
+
+    /// The words of the second key, if the entry is found by it.
+    #[inline]
+    pub(crate) fn reply_words(&self) -> Option<[u64; KEY_WORDS]> {
+        self.is_two_way().then(|| self.second_words())
     }
 
     /// What it stands for.
@@ -169,10 +181,13 @@ impl<'t> Entry<'t> {
         self.first.state.load(Relaxed)
     }
 
-    /// Replaces the state word if it is still `expected`.
+    /// Replaces the state word. Of two packets of one connection that two workers have at the same
+    /// time, the change by one is lost: as if that packet had been, for the table, which expires its
+    /// entries by the state and has nothing else from it.
+    // A compare-and-swap would lose one as well, the later one, and costs 20 cycles.
     #[inline]
-    pub fn set_state(&self, expected: u32, new: u32) -> bool {
-        self.first.state.compare_exchange(expected, new, Relaxed, Relaxed).is_ok()
+    pub fn set_state(&self, new: u32) {
+        self.first.state.store(new, Relaxed);
     }
 
     /// Tick of the last packet.

@@ -103,16 +103,14 @@ pub(crate) const PACKED_HOP: usize = 3;
 pub(crate) struct Status;
 
 impl Status {
-    /// On a free list, or never used.
+    /// Never used, removed (and perhaps still held by somebody), or on a free list.
     pub const FREE: u32 = 0;
     /// Its cells are being placed; not found by look-ups.
     pub const TENTATIVE: u32 = 1;
     /// Found by look-ups.
     pub const LIVE: u32 = 2;
-    /// Removed; waits until no participant can still hold it.
-    pub const DEAD: u32 = 3;
     /// Lost to a competing insert while tentative.
-    pub const ABORTED: u32 = 4;
+    pub const ABORTED: u32 = 3;
 }
 
 /// 64 bytes of cells. A cell is a tag (upper half, the hash's upper half) and a place (lower

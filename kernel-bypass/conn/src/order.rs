@@ -2,7 +2,7 @@
 //! fail when any one of them is weakened: `--cfg conn_mutate="NAME"` weakens exactly one.
 
 use crate::sync::fence;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, compiler_fence};
 
 /// Names that `conn_mutate` takes.
 pub const MUTATIONS: &[&str] = &[
@@ -57,10 +57,13 @@ pub const READ_WRITE: Ordering = Ordering::AcqRel;
 pub const STATUS: Ordering = Ordering::AcqRel;
 
 /// Between placing one's own cells and scanning for those of a competing insert of the same key:
-/// both do it, so at least one sees the other (Dekker's pattern, which takes a full fence).
+/// both do it, so at least one sees the other (Dekker's pattern, which takes a full fence). On x86 the
+/// compare-and-swap that places a cell is one, and only the compiler must keep to the order.
 #[inline]
 pub fn insert_fence() {
-    if !cfg!(conn_mutate = "insert_fence") {
+    if cfg!(all(target_arch = "x86_64", not(loom), not(miri))) {
+        compiler_fence(Ordering::SeqCst);
+    } else if !cfg!(conn_mutate = "insert_fence") {
         fence(Ordering::SeqCst);
     }
 }

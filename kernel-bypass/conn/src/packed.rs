@@ -1,6 +1,7 @@
 //! A connection both of whose keys are IPv4's, as common packets see it: everything in one line.
 
 use crate::entry::Entry;
+use crate::handle::Found;
 use crate::last_hop::LastHop;
 use crate::layout::PACKED_HOP;
 use crate::sync::Relaxed;
@@ -13,6 +14,15 @@ pub struct Packed<'t> {
     pub(crate) entry: Entry<'t>,
     /// It was found by the second one.
     pub(crate) is_second: bool,
+}
+
+impl<'t> Found<'t> {
+    /// The same as an entry with two keys of IPv4, if it is found by both of such.
+    #[inline]
+    pub fn packed(self) -> Option<Packed<'t>> {
+        let packed = Packed { entry: self.entry, is_second: self.direction == Direction::Reply };
+        packed.is_whole().then_some(packed)
+    }
 }
 
 impl<'t> Packed<'t> {

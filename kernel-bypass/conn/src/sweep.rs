@@ -46,7 +46,7 @@ impl Handle {
             if judge(&entry) == Verdict::Keep {
                 return;
             }
-            let hash = self.hash(&entry.key());
+            let hash = self.hash_of(&entry);
             self.prefetch(hash);
             prefetch(entry.second());
             let _ = condemned.push((entry, hash));

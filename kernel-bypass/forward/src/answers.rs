@@ -1,7 +1,8 @@
 //! What a worker remembers from packet to packet beside the table: how often it may answer,
-//! numbers for outer headers, whether the table was full.
+//! numbers for outer headers, whether the table was full, whose turn it is.
 
 use crate::limiter::Limiter;
+use api::ServiceId;
 use conn::{TICKS_PER_SECOND, Tick};
 
 /// ICMP errors per second and worker.
@@ -19,16 +20,20 @@ pub(crate) struct Answers {
     outer_id: u16,
     dice: u64,
     full: Option<Tick>,
+    /// By service.
+    turns: Box<[u32]>,
 }
 
 impl Answers {
-    pub const fn new(seed: u64) -> Self {
+    pub fn new(seed: u64) -> Self {
         Self {
             icmp: Limiter::new(ICMP_PER_SECOND),
             resets: Limiter::new(RESETS_PER_SECOND),
             outer_id: seed as u16,
             dice: seed,
             full: None,
+            // Workers do not all begin with the same real server.
+            turns: vec![seed as u32; api::MAX_SERVICES].into(),
         }
     }
 
@@ -56,6 +61,14 @@ impl Answers {
     pub const fn outer_id(&mut self) -> u16 {
         self.outer_id = self.outer_id.wrapping_add(1);
         self.outer_id
+    }
+
+    /// How often the worker has asked this service's scheduler, from any number on.
+    pub fn turn(&mut self, service: ServiceId) -> u32 {
+        self.turns.get_mut(usize::from(service)).map_or(0, |turn| {
+            *turn = turn.wrapping_add(1);
+            *turn
+        })
     }
 
     /// A number that a client cannot foresee only as far as it does not know `mixed_in` (a keyed

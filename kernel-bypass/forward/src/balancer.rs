@@ -9,7 +9,7 @@ use crate::{
     held::Held,
     pass::{Ingress, Pass, Side},
     probe,
-    short::Done,
+    short::Row,
     sweep::{self, Sweeper},
 };
 use api::{DropReason, Mac, PortId, PuntReason};
@@ -34,8 +34,8 @@ pub struct Balancer<P> {
     glances: Box<Glances>,
     sweeper: Sweeper,
     housekept: Option<Tick>,
-    /// What was done to the last packets of the short way.
-    last: Done,
+    /// The last row of the short way.
+    last: Row,
 }
 
 /// A burst between the first stage and the others.
@@ -92,7 +92,7 @@ impl<P: Packet> Balancer<P> {
             glances: Box::new(Glances::new()),
             sweeper: Sweeper::new(units as u32, setup.workers),
             housekept: None,
-            last: Done::default(),
+            last: Row::default(),
         }
     }
 
@@ -272,14 +272,16 @@ impl<P: Packet> Balancer<P> {
         };
         let waited = mem::take(waited);
         self.counts.received(*port, burst.len(), waited);
-        if let Some(pass) = &mut pass {
+        let done = pass.map(|mut pass| {
             pass.look_again(glances, &mut ahead);
-            pass.send_burst(burst, glances, hints, &finder, &ahead, waited);
+            pass.send_burst(burst, glances, hints, &finder, &mut ahead, waited);
             pass.end();
-        } else if plan.is_none() {
-            self.punt_waiting(out);
-        } else {
-            self.drop_waiting();
+        });
+        drop(ahead);
+        match done {
+            Some(()) => {}
+            None if plan.is_none() => self.punt_waiting(out),
+            None => self.drop_waiting(),
         }
         if let Some((port, burst)) = next {
             mem::swap(&mut self.waiting.glances, &mut self.glances);

@@ -8,7 +8,7 @@ use crate::{
     pass::{Pass, Side},
     state,
 };
-use api::{BackendState, DropReason, Mode, OnFailure, PuntReason};
+use api::{BackendState, DropReason, Mode, OnFailure, PortId, PuntReason};
 use conn::{
     Entry, LastHop,
     tcp::{Direction, State},
@@ -130,8 +130,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
     }
 
     fn tell(&mut self, packet: &mut P, parsed: &Parsed, entry: Entry) -> Step<Verdict> {
-        let before = entry.state();
-        entry.set_state(before, state::closed(before));
+        entry.set_state(state::closed(entry.state()));
         self.reset(packet, parsed, DropReason::BackendGone)
     }
 
@@ -175,17 +174,18 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
     ) {
         let before = entry.state();
         let after = state::next(before, direction, entry.is_two_way(), tcp);
-        if after != before
-            && entry.set_state(before, after)
-            && state::newly_confirmed(before, after)
-        {
+        if after == before {
+            return;
+        }
+        entry.set_state(after);
+        if state::newly_confirmed(before, after) {
             self.confirm_persistence(&entry, backend);
         }
     }
 
     #[inline]
     fn refresh_last_hop(&self, packet: &P, parsed: &Parsed, entry: Entry) {
-        entry.set_last_hop(last_hop(packet, parsed, self.ingress.port));
+        entry.set_last_hop(last_hop(packet, parsed.vlan, self.ingress.port));
     }
 
     /// Answers a TCP segment by a reset, or loses it for `otherwise`.
@@ -226,13 +226,14 @@ fn may_be_replaced<P: Packet>(packet: &P, look: &Look, entry: Entry, standing: &
     }
     let (word, one_way) = (entry.state(), entry.reply().is_none());
     let state = State::from_word(word);
-    let late = || state::is_opened_by(word, packet.bytes(), &look.parsed);
+    let late = || state::is_opened_by(word, packet.bytes(), look.parsed.l4_off);
     state.is_reusable(one_way) && (state == State::Closed || !late())
 }
 
 /// Where the answer to this packet should go.
-pub(crate) fn last_hop<P: Packet>(packet: &P, parsed: &Parsed, port: u8) -> LastHop {
-    LastHop::new(port, parsed.vlan, wire::mac::source(packet.bytes()))
+#[inline]
+pub(crate) fn last_hop(packet: &impl Packet, vlan: Option<u16>, port: PortId) -> LastHop {
+    LastHop::new(port, vlan, wire::mac::source(packet.bytes()))
 }
 
 /// The rewrite of packets towards the backend: the reply key turned round.

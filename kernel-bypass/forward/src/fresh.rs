@@ -9,12 +9,13 @@ use crate::{
     state,
 };
 use api::{BackendId, DropReason, Mode, PuntReason};
-use conn::{Entry, InsertError, Key, New, Other};
+use conn::{Entry, InsertError, Key, LastHop, New, Other};
 use nic::Pool;
-use plan::{Address, BackendPlan, Flow, Refusal, Service};
+use plan::{Address, BackendPlan, Choice, Flow, Refusal, Service};
 use wire::{L4, Packet};
 
 /// A backend for a connection; its gauge counts the connection already.
+#[derive(Clone, Copy)]
 pub(crate) struct Picked<'a> {
     pub id: BackendId,
     pub backend: &'a BackendPlan,
@@ -22,6 +23,17 @@ pub(crate) struct Picked<'a> {
     pub dice: u64,
     /// As whom it may see the client, if that is known already: the first that `dice` leads to.
     pub source: Option<Source>,
+}
+
+/// What a connection's first packet says of it.
+pub(crate) struct Begun {
+    pub key: Key,
+    /// Hash of the key.
+    pub hash: u64,
+    /// The state word that it begins with.
+    pub state: u32,
+    /// Where it came from.
+    pub from: LastHop,
 }
 
 /// As whom a real server sees a client.
@@ -50,7 +62,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         }
         let picked = self.pick(service, &flow_key(parsed), look.hash)?;
         let state = match parsed.kind {
-            L4::Tcp => state::opening(packet.bytes(), parsed),
+            L4::Tcp => state::opening(packet.bytes(), parsed.l4_off),
             _ => state::UDP,
         };
         self.open(packet, look, service, picked, state)
@@ -80,7 +92,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
             Flow { client: key.src, client_port: key.sport, vip: key.dst, vip_port: key.dport };
         let id = match &service.persistence {
             Some(persistence) => self.pick_persistent(service, persistence, &flow),
-            None => service.schedule(&flow, &Gauges(self.table)).map(|choice| choice.backend),
+            None => self.schedule(service, &flow).map(|choice| choice.backend),
         };
         let id = id.or_else(|refusal| lost(reason(refusal)))?;
         match self.plan.backend(id) {
@@ -94,6 +106,11 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         }
     }
 
+    /// A backend by the service's scheduler alone.
+    pub fn schedule(&mut self, service: &Service, flow: &Flow) -> Result<Choice, Refusal> {
+        service.schedule(flow, self.answers.turn(service.id), &Gauges(self.table))
+    }
+
     /// Enters the connection into the table and sends its first packet on.
     pub fn open(
         &mut self,
@@ -104,42 +121,52 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         state: u32,
     ) -> Step<Verdict> {
         let parsed = &look.parsed;
+        let from = last_hop(packet, parsed.vlan, self.ingress.port);
+        let begun = Begun { key: flow_key(parsed), hash: look.hash, state, from };
+        match self.enter(service, &picked, &begun) {
+            Ok(entry) => self.deliver(packet, look, entry, picked.backend),
+            // Another worker was first; its choice holds.
+            Err(NotInserted::Known(entry)) => match self.standing(entry, parsed.kind) {
+                Standing::Serve(backend) => self.serve(packet, look, entry, backend),
+                _ => lost(DropReason::BackendGone),
+            },
+            Err(NotInserted::Lost(reason)) => lost(reason),
+        }
+    }
+
+    /// Enters the connection into the table, or gives back what its backend's gauge has counted.
+    pub fn enter(
+        &mut self,
+        service: &Service,
+        picked: &Picked,
+        begun: &Begun,
+    ) -> Result<Entry<'a>, NotInserted<'a>> {
+        let &Begun { key, hash, state, from } = begun;
         let new = New {
-            key: flow_key(parsed),
+            key,
             other: Other::None,
             backend: picked.id,
             service: service.id,
             flags: 0,
             state,
-            last_hop: last_hop(packet, parsed, self.ingress.port),
+            last_hop: from,
             now: self.now,
         };
         let inserted = match translation(service, picked.backend) {
-            Some(Translation::Nat) => self.insert_nat(new, look.hash, &picked),
-            Some(Translation::Snat) => self.insert_snat(new, look.hash, service, &picked),
-            None => self.insert(look.hash, &new),
+            Some(Translation::Nat) => self.insert_nat(new, hash, picked),
+            Some(Translation::Snat) => self.insert_snat(new, hash, service, picked),
+            None => self.insert(hash, &new),
         };
-        match inserted {
-            Ok(entry) => {
-                self.counts.connected(picked.id);
-                self.deliver(packet, look, entry, picked.backend)
-            }
-            Err(NotInserted::Known(entry)) => {
-                // Another worker was first; its choice holds.
+        match &inserted {
+            Ok(_) => self.counts.connected(picked.id),
+            Err(not) => {
                 self.table.table().release(picked.id);
-                match self.standing(entry, parsed.kind) {
-                    Standing::Serve(backend) => self.serve(packet, look, entry, backend),
-                    _ => lost(DropReason::BackendGone),
-                }
-            }
-            Err(NotInserted::Lost(reason)) => {
-                self.table.table().release(picked.id);
-                if reason == DropReason::TableFull {
+                if matches!(not, NotInserted::Lost(DropReason::TableFull)) {
                     self.answers.table_was_full(self.now);
                 }
-                lost(reason)
             }
         }
+        inserted
     }
 
     fn insert(&self, hash: u64, new: &New) -> Result<Entry<'a>, NotInserted<'a>> {

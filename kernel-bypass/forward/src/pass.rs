@@ -1,6 +1,6 @@
 //! What the stages share while they work on packets: the plan, the table, the counters, the way out.
 
-use crate::{Answers, Counts, Fate, Held, Origin, Output, Verdict, classify::Look, short::Done};
+use crate::{Answers, Counts, Fate, Held, Origin, Output, Verdict, classify::Look, short::Row};
 use api::{DropReason, PortId};
 use conn::{Handle, Tick};
 use plan::{Candidate, Gauge, Plan};
@@ -16,8 +16,8 @@ pub(crate) struct Pass<'a, P, O, A> {
     pub macs: &'a [mac::Word],
     pub answers: &'a mut Answers,
     pub held: &'a mut Held<P>,
-    /// What was done to the last packets of the short way: most probably what the next ones need.
-    pub last: &'a mut Done,
+    /// The last row of the short way: most probably the next packets are more of it.
+    pub last: &'a mut Row,
     pub pool: &'a mut A,
     pub out: &'a mut O,
     /// A first fragment was noted, so held ones may have become routable.

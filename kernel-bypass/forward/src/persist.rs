@@ -16,7 +16,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
     /// The client's backend, if it has one that takes connections; else a new one, remembered.
     /// Its gauge counts the connection.
     pub fn pick_persistent(
-        &self,
+        &mut self,
         service: &Service,
         persistence: &PersistencePlan,
         flow: &Flow,
@@ -30,7 +30,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
                 return Ok(entry.backend());
             }
         }
-        let choice = service.schedule(flow, &Gauges(self.table))?;
+        let choice = self.schedule(service, flow)?;
         if choice.fallback {
             // The client shall come back to a real server as soon as there is one.
             return Ok(choice.backend);
@@ -76,8 +76,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         let Some(persistence) = &service.persistence else { return };
         let key = key(service, persistence, &connection.key().src);
         if let Some(found) = self.table.lookup(&key, self.table.hash(&key)) {
-            let before = found.entry.state();
-            found.entry.set_state(before, before | state::CONFIRMED);
+            found.entry.set_state(found.entry.state() | state::CONFIRMED);
         }
     }
 }

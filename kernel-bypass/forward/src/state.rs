@@ -1,7 +1,7 @@
 //! What the state word of an entry holds beside the TCP state in its low byte.
 
 use conn::tcp::{Direction, Flags, State};
-use wire::{Parsed, TcpFlags};
+use wire::TcpFlags;
 
 /// The client has answered something that only the holder of its address can have received (TCP),
 /// or has come a second time (UDP). Entries without it go first when the table fills up.
@@ -10,10 +10,10 @@ pub(crate) const CONFIRMED: u32 = 1 << 8;
 /// Where the state word keeps a trace of the SYN that opened the connection.
 const TRACE_SHIFT: u32 = 9;
 
-/// The state word of a TCP connection that this SYN opens.
+/// The state word of a TCP connection that this SYN opens, a frame whose TCP header is at `l4_off`.
 #[inline]
-pub(crate) fn opening(syn: &[u8], parsed: &Parsed) -> u32 {
-    State::SynSent as u32 | trace(syn, parsed) << TRACE_SHIFT
+pub(crate) fn opening(syn: &[u8], l4_off: u16) -> u32 {
+    State::SynSent as u32 | trace(syn, l4_off) << TRACE_SHIFT
 }
 
 /// Whether the connection may be the one that this very SYN opened: a copy of it that the network
@@ -21,14 +21,14 @@ pub(crate) fn opening(syn: &[u8], parsed: &Parsed) -> u32 {
 /// another sequence number; one in eight million of those is taken for a copy, and stays where it
 /// was.
 #[inline]
-pub(crate) fn is_opened_by(word: u32, syn: &[u8], parsed: &Parsed) -> bool {
-    word >> TRACE_SHIFT == trace(syn, parsed)
+pub(crate) fn is_opened_by(word: u32, syn: &[u8], l4_off: u16) -> bool {
+    word >> TRACE_SHIFT == trace(syn, l4_off)
 }
 
 /// 23 bits of a segment's sequence number, which every bit of it has a part in.
 #[inline]
-fn trace(segment: &[u8], parsed: &Parsed) -> u32 {
-    let at = usize::from(parsed.l4_off) + 4;
+fn trace(segment: &[u8], l4_off: u16) -> u32 {
+    let at = usize::from(l4_off) + 4;
     let sequence = segment.get(at..at + 4).and_then(|octets| octets.try_into().ok());
     let sequence = u32::from_be_bytes(sequence.unwrap_or_default());
     (sequence ^ sequence >> 23) & 0x7f_ffff

@@ -1,8 +1,7 @@
 //! A snapshot turned into what the packet path looks things up in: services by address, protocol
 //! and port, backends by number, schedulers with their tables ready, SNAT pools.
 //!
-//! A [`Plan`] is built slowly, off the packet path, and never changes; the only words of it that
-//! move are the round-robin cursors, which all workers share. Addresses are 16 bytes, IPv4 as
+//! A [`Plan`] is built slowly, off the packet path, and never changes. Addresses are 16 bytes, IPv4 as
 //! `::ffff:a.b.c.d`, so that one key type serves both families.
 #![forbid(unsafe_code)]
 

@@ -35,9 +35,11 @@ pub struct PersistencePlan {
 }
 
 impl Service {
-    /// Picks a backend for a new connection and counts it there. The fallback comes after all.
-    pub fn schedule(&self, flow: &Flow, gauge: &impl Gauge) -> Result<Choice, Refusal> {
-        if let Some(backend) = self.picker.pick(&self.candidates, flow, gauge) {
+    /// Picks a backend for a new connection and counts it there. The fallback comes after all. `turn`
+    /// is how often the same worker has asked this service, from any number on: backends that take
+    /// turns do so for each worker.
+    pub fn schedule(&self, flow: &Flow, turn: u32, gauge: &impl Gauge) -> Result<Choice, Refusal> {
+        if let Some(backend) = self.picker.pick(&self.candidates, flow, turn, gauge) {
             return Ok(Choice { backend, fallback: false });
         }
         match &self.fallback {

@@ -180,7 +180,7 @@ fn schedule(plan: &Plan, gauge: &Counts, n: u32) -> Result<(u32, bool), Refusal>
     let service = plan.service_by_id(0).unwrap();
     let client = mapped(IpAddr::from(n.to_be_bytes()));
     let flow = Flow { client, client_port: n as u16, vip: service.address, vip_port: 80 };
-    service.schedule(&flow, gauge).map(|c| (c.backend, c.fallback))
+    service.schedule(&flow, n, gauge).map(|c| (c.backend, c.fallback))
 }
 
 const ALL_SCHEDULERS: [Scheduler; 7] = [

@@ -6,11 +6,10 @@
 //!
 //! [`parse`]: crate::parse()
 
-use crate::address::mapped_v4;
 use crate::checksum::{fold, header_is_right};
 use crate::mac;
 use crate::packet::Packet;
-use crate::parse::{Fragment, IpVersion, L4, Parsed, TcpFlags, proto};
+use crate::parse::{TcpFlags, proto};
 
 const ETHERNET: usize = 14;
 const V4: usize = 20;
@@ -76,6 +75,12 @@ impl Traits {
     #[inline(always)]
     pub const fn is_v6(self) -> bool {
         self.0 & Self::IS_V6 != 0
+    }
+
+    /// Where the header of TCP or UDP begins, from the frame's begin on.
+    #[inline]
+    pub const fn l4_off(self) -> u16 {
+        (if self.is_v6() { ETHERNET + V6 } else { ETHERNET + V4 }) as u16
     }
 }
 
@@ -171,49 +176,6 @@ fn transport(frame: &[u8], at: usize, proto: u8, len: usize) -> Option<Option<Tc
         }
         _ => None,
     }
-}
-
-/// All of what [`parse`] says of a recognised packet. `None` if it is another one.
-///
-/// [`parse`]: crate::parse()
-pub fn parsed(frame: &[u8], traits: &Traits) -> Option<Parsed> {
-    let (l4_off, version) = match traits.is_v6() {
-        false => (ETHERNET + V4, IpVersion::V4),
-        true => (ETHERNET + V6, IpVersion::V6),
-    };
-    let l3 = frame.get(ETHERNET..)?;
-    let [s0, s1, d0, d1] = *frame.get(l4_off..)?.first_chunk()?;
-    let (src, dst, ttl, tos, dont_fragment) = match version {
-        IpVersion::V4 => {
-            let header: &[u8; V4] = l3.first_chunk()?;
-            let [.., a, b, c, d, e, f, g, h] = *header;
-            let (src, dst) = (mapped_v4([a, b, c, d]), mapped_v4([e, f, g, h]));
-            (src, dst, header[8], header[1], header[6] & 0x40 != 0)
-        }
-        IpVersion::V6 => {
-            let header: &[u8; V6] = l3.first_chunk()?;
-            let (src, dst) = (*header[8..24].first_chunk()?, *header[24..].first_chunk()?);
-            (src, dst, header[7], header[0] << 4 | header[1] >> 4, true)
-        }
-    };
-    Some(Parsed {
-        l3_off: ETHERNET as u16,
-        l4_off: l4_off as u16,
-        l3_len: traits.l3_len(),
-        version,
-        vlan: None,
-        proto: if traits.is_tcp() { proto::TCP } else { proto::UDP },
-        ttl,
-        tos,
-        dont_fragment,
-        src,
-        dst,
-        sport: u16::from_be_bytes([s0, s1]),
-        dport: u16::from_be_bytes([d0, d1]),
-        tcp_flags: traits.tcp_flags(),
-        fragment: Fragment::Whole,
-        kind: if traits.is_tcp() { L4::Tcp } else { L4::Udp },
-    })
 }
 
 /// New addresses and ports, as a header has them.

@@ -105,13 +105,19 @@ impl Handle {
     /// Removes an entry. True for the one caller that did it; the connection's gauge is released
     /// with it. The entry may be looked at until the next quiescent point.
     pub fn remove(&self, entry: &Entry<'_>) -> bool {
-        self.remove_at(entry, self.hash(&entry.key()), || self.reply_hash(entry))
+        self.remove_at(entry, self.hash_of(entry), || self.reply_hash(entry))
+    }
+
+    /// The hash of the entry's first key.
+    #[inline]
+    pub(crate) fn hash_of(&self, entry: &Entry<'_>) -> u64 {
+        self.table.secrets.hash(&entry.words())
     }
 
     /// The hash of the key that the entry is also found by.
     #[inline]
     pub(crate) fn reply_hash(&self, entry: &Entry<'_>) -> Option<u64> {
-        entry.reply().map(|key| self.hash(&key))
+        entry.reply_words().map(|words| self.table.secrets.hash(&words))
     }
 
     /// As [`Handle::remove`], given the hashes of its keys.
@@ -123,7 +129,7 @@ impl Handle {
         reply: impl FnOnce() -> Option<u64>,
     ) -> bool {
         let status = &entry.first().status;
-        if status.compare_exchange(Status::LIVE, Status::DEAD, STATUS, Relaxed).is_err() {
+        if status.compare_exchange(Status::LIVE, Status::FREE, STATUS, Relaxed).is_err() {
             return false;
         }
         self.unplace_all(entry, hash, reply());
@@ -327,7 +333,7 @@ impl Handle {
     /// Takes back an entry that did not become live. Others may have found its cells, so its
     /// slot waits like a removed one's.
     fn withdraw(&self, entry: &Entry<'_>, hash: u64, reply: Option<u64>) {
-        entry.first().status.store(Status::DEAD, Relaxed);
+        entry.first().status.store(Status::FREE, Relaxed);
         self.unplace_all(entry, hash, reply);
         self.retire(entry);
     }

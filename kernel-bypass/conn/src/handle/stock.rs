@@ -3,7 +3,7 @@
 use super::{Handle, ROUNDS_PER_ADVANCE};
 use crate::entry::Entry;
 use crate::epoch::GRACE;
-use crate::layout::{Class, Form, Status};
+use crate::layout::{Class, Form};
 use crate::sync::Relaxed;
 use std::ops::Range;
 
@@ -103,7 +103,8 @@ impl Handle {
         while left != 0 {
             let count = left.min(BATCH);
             left -= count;
-            let next = self.cut(head, count);
+            // One batch at most, nearly always, and nothing behind it to be looked for.
+            let next = if left == 0 { 0 } else { self.behind(head, count) };
             let mut stock = self.stock[class.index()].borrow_mut();
             if stock.count == 0 {
                 (stock.head, stock.count) = (head, count);
@@ -114,13 +115,9 @@ impl Handle {
         }
     }
 
-    /// Frees the first `count` entries of a chain; the head of what is left.
-    fn cut(&self, head: u32, count: u32) -> u32 {
-        (0..count).fold(head, |head, _| {
-            let entry = self.table.unit(head - 1);
-            entry.status.store(Status::FREE, Relaxed);
-            entry.link.load(Relaxed)
-        })
+    /// The head of what is left of a chain without its first `count` entries.
+    fn behind(&self, head: u32, count: u32) -> u32 {
+        (0..count).fold(head, |head, _| self.table.unit(head - 1).link.load(Relaxed))
     }
 
     /// Entries whose remover is gone wait here, from now on (later than due is always safe).

@@ -100,8 +100,8 @@ impl World {
 
     pub(super) fn set_state(&mut self, handle: u8, n: u16, value: u8) {
         self.change(handle, n, |entry, new| {
-            assert!(!entry.set_state(new.state.wrapping_add(1), 0), "it is not as expected");
-            assert!(entry.set_state(new.state, value.into()));
+            assert_eq!(entry.state(), new.state);
+            entry.set_state(value.into());
             new.state = value.into();
         });
     }

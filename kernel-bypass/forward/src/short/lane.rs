@@ -1,6 +1,9 @@
 //! What is done to many packets in a row.
 
-use crate::glance::{Glance, Glances};
+use crate::{
+    Verdict,
+    glance::{Glance, Glances},
+};
 use api::PortId;
 use conn::Hint;
 use nic::Burst;
@@ -14,19 +17,41 @@ pub(super) struct Run {
     pub resized: bool,
     /// That port.
     pub by: PortId,
-    /// Where the next one leaves, which is done, too, but leaves by another port.
-    pub odd: Option<PortId>,
+    /// What becomes of the next one, which is done, too, but does not leave by that port.
+    pub odd: Option<Verdict>,
 }
 
 /// What was done to a packet.
+#[derive(Clone, Copy)]
+pub(super) struct Done {
+    pub verdict: Verdict,
+    /// Its frame is of another length than it came in.
+    pub resized: bool,
+    /// What its neighbours may be more of.
+    pub row: Option<Row>,
+}
+
+impl Done {
+    /// As the others of its row.
+    pub fn of(row: Row) -> Self {
+        let resized = row.kind == Kind::Enclosed;
+        Self { verdict: Verdict::Forward(row.by), resized, row: Some(row) }
+    }
+
+    /// Connections begin and end: its neighbour is probably of another kind.
+    pub const fn alone(self) -> Self {
+        Self { row: None, ..self }
+    }
+}
+
+/// Packets of one kind that leave by the same port; neighbours mostly are.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Done {
-    /// The port that it leaves by.
+pub(crate) struct Row {
     pub(super) by: PortId,
     pub(super) kind: Kind,
 }
 
-/// Neighbours are mostly of one kind.
+/// What is done to a packet.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Kind {
     #[default]

@@ -1,15 +1,15 @@
 //! The last stage of the short way, for the packets that nearly all are: recognised at a glance, of
-//! a connection that is there, to a backend that serves, and not asking for a new one. Whatever is
-//! different in any respect goes the long way, which alone decides; nothing is changed or counted
-//! before that is sure.
+//! a connection that is there, to a backend that serves; or asking for a new one, for which a backend
+//! has been chosen. Whatever is different in any respect goes the long way, which alone decides;
+//! nothing is changed or counted before that is sure.
 
 mod desk;
 mod lane;
 mod two_way;
 
 use crate::{
-    Origin, Output,
-    ahead::Ahead,
+    Origin, Output, Verdict,
+    ahead::{Ahead, Chosen},
     fate::Fate,
     glance::{Glance, Glances},
     pass::Pass,
@@ -18,8 +18,8 @@ use crate::{
 use api::{BackendId, PortId};
 use conn::{Direction, Entry, Finder, Found, Hint};
 use desk::{Desk, Exit};
-pub(crate) use lane::Done;
-use lane::{Kind, Lane, Run};
+pub(crate) use lane::Row;
+use lane::{Done, Kind, Lane, Run};
 use nic::{Burst, Pool};
 use plan::{Short, Way};
 use wire::{
@@ -39,12 +39,12 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         glances: &Glances,
         hints: &[Hint<'a>],
         finder: &Finder<'a>,
-        ahead: &Ahead,
+        ahead: &mut Ahead<'a>,
         bytes: usize,
     ) {
         // All of them, before those are taken back that prove to be different.
         self.counts.forwarded(self.ingress.port, glances.common());
-        let run = self.run(burst, glances, hints, finder);
+        let run = self.run(burst, glances, hints, finder, ahead);
         if run.len == burst.len() {
             let origin = Origin { port: self.ingress.port, fate: Fate::Forwarded };
             let bytes = if run.resized { frames(burst) } else { bytes };
@@ -62,33 +62,39 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         glances: &Glances,
         hints: &[Hint<'a>],
         finder: &Finder<'a>,
+        ahead: &mut Ahead<'a>,
     ) -> Run {
         let desk = Desk::new(self, finder);
         let mut lane = Lane::new(burst, glances, hints);
-        let mut run = Run { len: 0, resized: false, by: 0, odd: None };
-        run.by = self.last.by;
+        let mut run = Run { len: 0, resized: false, by: self.last.by, odd: None };
+        let mut row = Some(*self.last);
         loop {
-            let (Done { by, kind }, rest) = (*self.last, lane.from(run.len));
-            let more = match kind {
-                Kind::Direct => desk.direct_ones(rest, by),
-                Kind::Enclosed => self.enclosed_ones(&desk, rest, by),
-                Kind::Packed => desk.packed_ones(rest, by),
-                Kind::TwoWay => desk.two_way_ones(rest, by),
-            };
-            run.resized |= more != 0 && kind == Kind::Enclosed;
-            run.len += more;
+            if let Some(Row { by, kind }) = row {
+                let rest = lane.from(run.len);
+                let more = match kind {
+                    Kind::Direct => desk.direct_ones(rest, by),
+                    Kind::Enclosed => self.enclosed_ones(&desk, rest, by),
+                    Kind::Packed => desk.packed_ones(rest, by),
+                    Kind::TwoWay => desk.two_way_ones(rest, by),
+                };
+                run.resized |= more != 0 && kind == Kind::Enclosed;
+                run.len += more;
+            }
             let Some(packet) = lane.packets.get_mut(run.len) else { break };
             let (glance, hint) = (&lane.glances[run.len], lane.hints[run.len]);
-            let Some(done) = self.known(&desk, packet, glance, hint) else { break };
-            if run.len == 0 {
-                run.by = done.by;
-            } else if done.by != run.by {
-                run.odd = Some(done.by);
-                break;
+            let chosen = ahead.take(run.len);
+            let Some(done) = self.common(&desk, packet, glance, hint, chosen) else { break };
+            match done.verdict {
+                Verdict::Forward(by) if run.len == 0 || by == run.by => run.by = by,
+                odd => {
+                    run.odd = Some(odd);
+                    break;
+                }
             }
-            *self.last = done;
-            run.resized |= done.kind == Kind::Enclosed;
+            run.resized |= done.resized;
             run.len += 1;
+            row = done.row;
+            *self.last = row.unwrap_or(*self.last);
         }
         run
     }
@@ -115,38 +121,60 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         glances: &Glances,
         hints: &[Hint<'a>],
         finder: &Finder<'a>,
-        ahead: &Ahead,
+        ahead: &mut Ahead<'a>,
     ) {
-        let origin = Origin { port: self.ingress.port, fate: Fate::Forwarded };
+        let port = self.ingress.port;
+        let origin = Origin { port, fate: Fate::Forwarded };
         let desk = Desk::new(self, finder);
         let stages = glances.each().iter().zip(hints).enumerate();
         for (mut packet, (at, (glance, hint))) in burst.drain(..).zip(stages) {
-            let done = if at < run.len {
-                Some(run.by)
-            } else if let (true, Some(by)) = (at == run.len, run.odd) {
-                Some(by)
-            } else if glances.is_common(at) {
-                self.known(&desk, &mut packet, glance, *hint).map(|done| done.by)
+            let is_common = glances.is_common(at);
+            let verdict = if at < run.len {
+                Some(Verdict::Forward(run.by))
+            } else if at == run.len && run.odd.is_some() {
+                run.odd
+            } else if is_common {
+                let done = self.common(&desk, &mut packet, glance, *hint, ahead.take(at));
+                done.map(|done| done.verdict)
             } else {
                 None
             };
-            match done {
-                Some(by) => self.out.wire(by, packet, origin),
-                None => {
-                    if glances.is_common(at) {
-                        self.counts.not_forwarded(self.ingress.port);
-                    }
-                    match ahead.of(at) {
-                        Some(chosen) => self.open_chosen(packet, glance, chosen),
-                        None => self.long(packet),
-                    }
-                }
+            if let Some(Verdict::Forward(by)) = verdict {
+                self.out.wire(by, packet, origin);
+                continue;
+            }
+            if is_common {
+                self.counts.not_forwarded(port);
+            }
+            match verdict {
+                Some(verdict) => self.finish(packet, verdict, None),
+                None => self.long(packet),
             }
         }
     }
 
-    /// Does everything that is to be done to the packet but sending it. `None`: it goes the long
-    /// way, and is as it was.
+    /// Does everything that is to be done to a recognised packet but sending it. `None`: it goes the
+    /// long way, and is as it was, though its connection may have been entered.
+    #[inline]
+    fn common(
+        &mut self,
+        desk: &Desk<'a>,
+        packet: &mut P,
+        glance: &Glance,
+        hint: Hint<'a>,
+        chosen: Option<Chosen<'a>>,
+    ) -> Option<Done> {
+        let Some(chosen) = chosen else { return self.known(desk, packet, glance, hint) };
+        match self.open_chosen(packet, glance, &chosen) {
+            Ok(entry) => {
+                let found = Found { entry: entry?, direction: Direction::Forward };
+                self.pass_on(desk, packet, glance, found).map(Done::alone)
+            }
+            Err(verdict) => Some(Done { verdict, resized: false, row: None }),
+        }
+    }
+
+    /// The same of one of a connection that is there.
     #[inline(never)]
     fn known(
         &mut self,
@@ -155,51 +183,16 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         glance: &Glance,
         hint: Hint<'a>,
     ) -> Option<Done> {
-        if hint.is_packed() {
-            return match hint.is_second() {
-                true => self.known_packed::<true>(desk, packet, glance, hint),
-                false => self.known_packed::<false>(desk, packet, glance, hint),
-            };
-        }
         let found = desk.finder.confirm(hint, &glance.words)?;
-        self.stateful(glance, found.entry, found.direction, |pass| {
-            pass.pass_on(desk, packet, glance, found)
-        })
-    }
-
-    #[inline]
-    fn known_packed<const SECOND: bool>(
-        &mut self,
-        desk: &Desk<'a>,
-        packet: &mut P,
-        glance: &Glance,
-        hint: Hint<'a>,
-    ) -> Option<Done> {
-        let found = desk.finder.confirm_packed::<SECOND>(hint, &glance.words)?;
-        let by = self.stateful(glance, found.entry(), found.direction(), |_| {
-            desk.translated(packet, glance, found, |port| desk.exit(port))
-        })?;
-        Some(Done { by, kind: Kind::Packed })
-    }
-
-    /// Does this with a packet of a connection, and to the connection's state what the packet does to
-    /// it, which may be to open or to end it.
-    #[inline(always)]
-    fn stateful<T>(
-        &mut self,
-        glance: &Glance,
-        entry: Entry<'a>,
-        direction: Direction,
-        act: impl FnOnce(&mut Self) -> Option<T>,
-    ) -> Option<T> {
-        if is_settled(glance, entry) {
-            return act(self);
+        if is_settled(glance, found.entry) {
+            return self.pass_on(desk, packet, glance, found);
         }
-        let backend = self.plan.backend(entry.backend()).filter(|_| !glance.asks())?;
-        let done = act(self)?;
+        // It may open or end its connection.
+        let backend = self.plan.backend(found.entry.backend()).filter(|_| !glance.asks())?;
+        let done = self.pass_on(desk, packet, glance, found)?;
         let tcp = glance.traits.is_tcp().then(|| glance.traits.tcp_flags());
-        self.advance_state(entry, direction, tcp, backend);
-        Some(done)
+        self.advance_state(found.entry, found.direction, tcp, backend);
+        Some(done.alone())
     }
 
     #[inline]
@@ -211,9 +204,13 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         found: Found<'a>,
     ) -> Option<Done> {
         let entry = found.entry;
+        if let Some(packed) = found.packed() {
+            let by = desk.translated(packet, glance, packed, |port| desk.exit(port))?;
+            return Some(Done::of(Row { by, kind: Kind::Packed }));
+        }
         if entry.is_two_way() {
             let by = desk.translated(packet, glance, found, |port| desk.exit(port))?;
-            return Some(Done { by, kind: Kind::TwoWay });
+            return Some(Done::of(Row { by, kind: Kind::TwoWay }));
         }
         let backend = desk.backend(entry)?;
         let exit = desk.exit(backend.port)?;
@@ -224,7 +221,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
             self.enclosed(desk, packet, glance, entry, backend, exit)?;
             Kind::Enclosed
         };
-        Some(Done { by: backend.port, kind })
+        Some(Done::of(Row { by: backend.port, kind }))
     }
 
     /// To a real server behind a tunnel, which answers the client by itself.

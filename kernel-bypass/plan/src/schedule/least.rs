@@ -2,7 +2,6 @@
 
 use super::{Candidate, Gauge, first_with_room};
 use api::BackendId;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// How often the next best is looked for after one that had no room, before the pass over all.
 const NEXT_BEST: usize = 8;
@@ -22,8 +21,6 @@ pub(crate) enum Measure {
 #[derive(Debug)]
 pub(crate) struct Least {
     measure: Measure,
-    /// Where the scan begins, so that equals take turns.
-    cursor: AtomicU64,
 }
 
 /// Load of one candidate as a fraction, compared by cross multiplication. Smaller is better.
@@ -37,12 +34,12 @@ struct Load {
 
 impl Least {
     pub const fn new(measure: Measure) -> Self {
-        Self { measure, cursor: AtomicU64::new(0) }
+        Self { measure }
     }
 
-    pub fn pick(&self, among: &[Candidate], gauge: &impl Gauge) -> Option<BackendId> {
-        let turn = self.cursor.fetch_add(1, Relaxed);
-        let start = turn.checked_rem(among.len() as u64)? as usize;
+    /// The scan begins at another one in each `turn`, so that equals take turns.
+    pub fn pick(&self, among: &[Candidate], turn: u32, gauge: &impl Gauge) -> Option<BackendId> {
+        let start = turn.checked_rem(among.len() as u32)? as usize;
         let mut worse_than = None;
         for _ in 0..NEXT_BEST {
             let Some((load, best)) = self.best(among, start, worse_than, gauge) else { break };
@@ -108,8 +105,8 @@ mod tests {
         for measure in [Measure::Connections, Measure::Delay, Measure::IdleThenDelay] {
             let (least, gauge) = (Least::new(measure), Counts::default());
             let among = candidates(&[1, 2, 7, 90]);
-            for _ in 0..10_000 {
-                least.pick(&among, &gauge).unwrap();
+            for turn in 0..10_000 {
+                least.pick(&among, turn, &gauge).unwrap();
             }
             for candidate in &among {
                 let want = 100 * i64::from(candidate.weight);
@@ -126,8 +123,8 @@ mod tests {
         // Connections of backend 0 never end, the others' end after ten more.
         let mut open = std::collections::VecDeque::new();
         let mut totals = [0i32; 3];
-        for _ in 0..3_000 {
-            let id = least.pick(&among, &gauge).unwrap();
+        for turn in 0..3_000 {
+            let id = least.pick(&among, turn, &gauge).unwrap();
             totals[id as usize] += 1;
             if id != 0 {
                 open.push_back(id);
@@ -144,13 +141,13 @@ mod tests {
     fn equals_take_turns_and_never_queue_prefers_the_idle() {
         let (least, gauge) = (Least::new(Measure::Connections), Counts::default());
         let among = candidates(&[100, 100]);
-        let first = least.pick(&among, &gauge).unwrap();
+        let first = least.pick(&among, 0, &gauge).unwrap();
         gauge.0.borrow_mut().clear();
-        assert_ne!(least.pick(&among, &gauge).unwrap(), first);
+        assert_ne!(least.pick(&among, 1, &gauge).unwrap(), first);
 
         let among = candidates(&[1, 1000]);
         gauge.0.borrow_mut().insert(1, 1);
-        let pick = |measure| Least::new(measure).pick(&among, &gauge).unwrap();
+        let pick = |measure| Least::new(measure).pick(&among, 0, &gauge).unwrap();
         assert_eq!(pick(Measure::Delay), 1);
         assert_eq!(pick(Measure::IdleThenDelay), 0);
     }
@@ -163,10 +160,10 @@ mod tests {
             candidate.max = candidate.id + 1;
         }
         let room: u32 = among.iter().map(|c| c.max).sum();
-        for _ in 0..room {
-            assert!(least.pick(&among, &gauge).is_some());
+        for turn in 0..room {
+            assert!(least.pick(&among, turn, &gauge).is_some());
         }
-        assert_eq!(least.pick(&among, &gauge), None);
+        assert_eq!(least.pick(&among, room, &gauge), None);
         assert!(among.iter().all(|c| gauge.connections(c.id) == c.max));
     }
 
@@ -188,7 +185,7 @@ mod tests {
         let least = Least::new(Measure::Connections);
         let among = candidates(&[100; 40]);
         let gauge = Stubborn(Counts::default(), 39);
-        assert_eq!(least.pick(&among, &gauge), Some(39));
-        assert_eq!(least.pick(&among, &Stubborn(Counts::default(), 40)), None);
+        assert_eq!(least.pick(&among, 0, &gauge), Some(39));
+        assert_eq!(least.pick(&among, 0, &Stubborn(Counts::default(), 40)), None);
     }
 }

@@ -84,10 +84,16 @@ pub(crate) enum Picker {
 
 impl Picker {
     /// The backend that gets the connection, acquired. `None` if all are at their limit.
-    pub fn pick(&self, among: &[Candidate], flow: &Flow, gauge: &impl Gauge) -> Option<BackendId> {
+    pub fn pick(
+        &self,
+        among: &[Candidate],
+        flow: &Flow,
+        turn: u32,
+        gauge: &impl Gauge,
+    ) -> Option<BackendId> {
         match self {
-            Self::Least(least) => least.pick(among, gauge),
-            Self::Turns(turns) => turns.pick(among, gauge),
+            Self::Least(least) => least.pick(among, turn, gauge),
+            Self::Turns(turns) => turns.pick(among, turn, gauge),
             Self::Hashed(hashed) => hashed.pick(among, flow, gauge),
         }
     }

@@ -1,39 +1,38 @@
-//! Weighted round robin: a sequence of turns as even as it can be, and one cursor for all workers.
+//! Weighted round robin: a sequence of turns as even as it can be, which each worker goes through by
+//! itself.
 
 use super::{Candidate, Gauge, first_with_room};
 use api::BackendId;
 use std::{
     cmp::{Ordering, Reverse},
     collections::BinaryHeap,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
 /// The longest sequence that keeps weights exact. Heavier sums are quantised to this many turns.
 const EXACT: u64 = 65_536;
 
 /// How many turns are tried when the one whose turn it is has no room.
-const TURNS_TRIED: u64 = 64;
+const TURNS_TRIED: u32 = 64;
 
 /// The sequence of one service.
 #[derive(Debug)]
 pub(crate) struct Turns {
     sequence: Box<[u16]>,
-    cursor: AtomicU64,
+    start: u32,
 }
 
 impl Turns {
     /// `start` spreads the services' and generations' first turns.
     pub fn new(among: &[Candidate], start: u64) -> Self {
         let weights = turns_of(among);
-        let sequence: Box<[u16]> = Interleaved::new(&weights).take(total(&weights)).collect();
-        // Far from the end of the counter's range whatever `start` is.
-        Self { sequence, cursor: AtomicU64::new(start >> 16) }
+        let sequence = Interleaved::new(&weights).take(total(&weights)).collect();
+        Self { sequence, start: (start >> 32) as u32 }
     }
 
-    pub fn pick(&self, among: &[Candidate], gauge: &impl Gauge) -> Option<BackendId> {
-        let turn = self.cursor.fetch_add(1, Relaxed);
-        for turn in turn..turn + TURNS_TRIED.min(self.sequence.len() as u64) {
-            let candidate = among.get(usize::from(self.at(turn)?))?;
+    pub fn pick(&self, among: &[Candidate], turn: u32, gauge: &impl Gauge) -> Option<BackendId> {
+        let turn = turn.wrapping_add(self.start);
+        for more in 0..TURNS_TRIED.min(self.sequence.len() as u32) {
+            let candidate = among.get(usize::from(self.at(turn.wrapping_add(more))?))?;
             if gauge.try_acquire(candidate) {
                 return Some(candidate.id);
             }
@@ -41,8 +40,8 @@ impl Turns {
         first_with_room(among, usize::from(self.at(turn)?), gauge)
     }
 
-    fn at(&self, turn: u64) -> Option<u16> {
-        let place = turn.checked_rem(self.sequence.len() as u64)?;
+    fn at(&self, turn: u32) -> Option<u16> {
+        let place = turn.checked_rem(self.sequence.len() as u32)?;
         self.sequence.get(place as usize).copied()
     }
 }
@@ -142,8 +141,8 @@ mod tests {
     fn shares(weights: &[u16]) -> Vec<f64> {
         let (among, gauge) = (candidates(weights), Counts::default());
         let turns = Turns::new(&among, 0x1234_5678_9abc_def0);
-        for _ in 0..CONNECTIONS {
-            turns.pick(&among, &gauge).unwrap();
+        for turn in 0..CONNECTIONS {
+            turns.pick(&among, turn, &gauge).unwrap();
         }
         let share = |c: &Candidate| f64::from(gauge.connections(c.id)) / f64::from(CONNECTIONS);
         among.iter().map(share).collect()
@@ -182,11 +181,11 @@ mod tests {
         let (mut among, gauge) = (candidates(&[65535, 1]), Counts::default());
         among[0].max = 3;
         let turns = Turns::new(&among, 0);
-        let picks: Vec<_> = (0..10).map(|_| turns.pick(&among, &gauge).unwrap()).collect();
+        let picks: Vec<_> = (0..10).map(|turn| turns.pick(&among, turn, &gauge).unwrap()).collect();
         assert_eq!(picks.iter().filter(|&&id| id == 0).count(), 3);
         among[1].max = 1;
-        assert_eq!(turns.pick(&among, &gauge), None);
-        assert_eq!(Turns::new(&[], 0).pick(&[], &gauge), None);
+        assert_eq!(turns.pick(&among, 10, &gauge), None);
+        assert_eq!(Turns::new(&[], 0).pick(&[], 0, &gauge), None);
     }
 
     proptest! {
