@@ -4,8 +4,6 @@ use crate::key::{KEY_WORDS, Key, KeyKind};
 use crate::last_hop::LastHop;
 use crate::layout::{Class, Form, PACKED_HOP, Status, Unit};
 use crate::sync::{AtomicU64, Relaxed};
-use crate::tcp::Direction;
-use crate::words::Words;
 
 /// Time on the packet path: 10 ms units of the monotonic clock, wrapping.
 pub type Tick = u32;
@@ -130,13 +128,10 @@ impl<'t> Entry<'t> {
         self.word & (SHAPE | PACKED) == SHAPE_REPLY | PACKED
     }
 
-    /// The key of packets in the other direction, of a two-way entry.
+    /// The same, and at least one is not.
     #[inline]
-    pub fn opposite(&self, direction: Direction) -> Words {
-        Words(match direction {
-            Direction::Forward => self.second_words(),
-            Direction::Reply => self.words(),
-        })
+    pub(crate) fn is_paired_two_way(&self) -> bool {
+        self.word & (SHAPE | PACKED) == SHAPE_REPLY
     }
 
     /// The words of the key it was inserted with; of IPv4, only the first one and the last.

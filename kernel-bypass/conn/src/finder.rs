@@ -5,9 +5,9 @@ use crate::handle::{Found, Handle};
 use crate::key::Secrets;
 use crate::layout::{Bucket, Cell, Geometry, Unit};
 use crate::memory::prefetch_nth;
-use crate::packed::Packed;
 use crate::tags::{Narrow, Tags, Wide};
 use crate::tcp::Direction;
+use crate::two_way::{Packed, Paired};
 use crate::words::Words;
 use std::marker::PhantomData;
 
@@ -42,6 +42,12 @@ impl Hint<'_> {
     #[inline]
     pub const fn is_single(&self) -> bool {
         self.form == Cell::SINGLE
+    }
+
+    /// Whether it leads to an entry whose two keys have a unit each.
+    #[inline]
+    pub const fn is_pair(&self) -> bool {
+        self.form == Cell::PAIR
     }
 
     /// Whether it leads to an entry whose two keys are IPv4's.
@@ -146,7 +152,7 @@ impl<'t> Finder<'t> {
             return None;
         }
         let number = hint.unit;
-        let (is_second, entry) = if hint.form == Cell::PAIR {
+        let (is_second, entry) = if hint.is_pair() {
             (number & 1 == 1, self.confirm_pair(number, words)?)
         } else {
             let (unit, is_second) = (&self.units[number as usize], hint.form == Cell::PACKED | 1);
@@ -169,13 +175,22 @@ impl<'t> Finder<'t> {
     ) -> Option<Packed<'t>> {
         debug_assert!(hint.is_packed() && hint.is_second() == SECOND);
         let unit = &self.units[hint.unit as usize];
-        let packed = Packed { entry: Entry::of(unit, unit, hint.unit), is_second: SECOND };
-        let fits = unit.has_packed(SECOND, &words.0) && packed.is_whole();
-        (fits && packed.entry.is_live()).then_some(packed)
+        let entry = Entry::of(unit, unit, hint.unit);
+        let fits = unit.has_packed(SECOND, &words.0) && entry.is_packed_two_way();
+        (fits && entry.is_live()).then_some(Packed { entry, is_second: SECOND })
+    }
+
+    /// The same of a hint that leads to an entry whose keys have a unit each.
+    #[inline(always)]
+    pub fn confirm_paired(&self, hint: Hint<'t>, words: &Words) -> Option<Paired<'t>> {
+        debug_assert!(hint.is_pair());
+        let entry = self.confirm_pair(hint.unit, words)?;
+        let fits = entry.is_paired_two_way() && entry.is_live();
+        fits.then_some(Paired { entry, is_second: hint.unit & 1 == 1 })
     }
 
     /// The entry, live or not, of two units, one of which this is, if that one has this key.
-    #[inline]
+    #[inline(always)]
     fn confirm_pair(&self, number: u32, words: &Words) -> Option<Entry<'t>> {
         let (unit, first) = (number as usize, number & !1);
         let has_key = self.units[unit].has_key(&words.0);

@@ -31,7 +31,6 @@ mod last_hop;
 mod layout;
 mod memory;
 mod order;
-mod packed;
 mod segment;
 mod sweep;
 mod sync;
@@ -40,6 +39,7 @@ mod tags;
 mod takeover;
 /// TCP states.
 pub mod tcp;
+mod two_way;
 mod words;
 
 pub use entry::{Entry, New, Other, TICKS_PER_SECOND, Tick};
@@ -49,8 +49,8 @@ pub use key::{Key, KeyKind, mapped, unmapped};
 pub use last_hop::LastHop;
 pub use layout::MOST_UNITS;
 pub use order::MUTATIONS;
-pub use packed::Packed;
 pub use sweep::Verdict;
 pub use table::{Backing, Opened, Table, TableConfig, TableError, Totals};
 pub use tcp::Direction;
+pub use two_way::{Packed, Paired};
 pub use words::Words;

@@ -100,8 +100,14 @@ fn a_hint_leads_to_the_entry() {
         let Some(Found { entry, direction }) = found else { continue };
         assert_eq!((entry.key(), direction), (key(n), Direction::Reply));
         assert!(entry.is_two_way());
-        assert_eq!(entry.opposite(Direction::Reply).key(), forward(n).key());
-        assert_eq!(entry.opposite(Direction::Forward).key(), reply(n).key());
+        let packed = finder.confirm_packed::<true>(hint(&reply(n)), &reply(n)).unwrap();
+        let [new, back] =
+            [packed, confirm(&forward(n)).unwrap().packed().unwrap()].map(Packed::new_v4);
+        let (client, service) = (u64::from(client(n)), u64::from(service));
+        let [client_first, service_first] =
+            [client << 32 | service, service << 32 | client].map(u64::to_be_bytes);
+        assert_eq!(new, (service_first, [0, 80, 4, 0]));
+        assert_eq!(back, (client_first, [4, 0, 0, 80]));
     }
     assert!(confirm(&forward(MOST)).is_none());
     // Found by its hint, and gone since.

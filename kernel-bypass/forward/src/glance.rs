@@ -26,6 +26,16 @@ pub(crate) struct Glances {
     asking: u32,
 }
 
+/// What the first stage has gone through.
+struct Seen {
+    /// Packets that were recognised before the first one that was not.
+    front: usize,
+    /// The length of frames.
+    bytes: usize,
+    /// Flags that any recognised segment has.
+    flags: TcpFlags,
+}
+
 const _: () = assert!(BURST <= u32::BITS as usize);
 
 impl Glances {
@@ -35,48 +45,75 @@ impl Glances {
     }
 
     /// First stage: recognises packets to this station. Returns the length of all frames.
-    // Each stage is a function of its own, so that it has the registers for itself.
+    // Each stage is a function of its own, so that it has the registers for itself; and so is each
+    // family's loop.
     #[inline(never)]
     pub fn look<P: Packet>(&mut self, burst: &Burst<P>, own: mac::Word, finder: &Finder) -> usize {
+        let recognise = |packet: &P, glance: &mut Glance| recognise_v4(packet, own, finder, glance);
+        let mut seen = self.look_at_front(burst, recognise);
+        if seen.front == 0 {
+            seen = self.look_for_v6(burst, own, finder);
+        }
+        (self.common, self.asking) = (low_bits(seen.front), 0);
+        if seen.front != burst.len() {
+            self.look_at_rest(burst, &mut seen, own, finder);
+        }
+        if seen.flags.contains(TcpFlags::SYN) {
+            self.look_for_askers(finder);
+        }
+        seen.bytes
+    }
+
+    #[inline(never)]
+    fn look_for_v6<P: Packet>(
+        &mut self,
+        burst: &Burst<P>,
+        own: mac::Word,
+        finder: &Finder,
+    ) -> Seen {
+        self.look_at_front(burst, |packet, glance| recognise_v6(packet, own, finder, glance))
+    }
+
+    /// Up to the first packet that is not recognised.
+    #[inline(always)]
+    fn look_at_front<P>(
+        &mut self,
+        burst: &Burst<P>,
+        recognise: impl Fn(&P, &mut Glance) -> bool,
+    ) -> Seen
+    where
+        P: Packet,
+    {
         let (mut flags, mut bytes, mut front) = (TcpFlags::empty(), 0, 0);
         for (packet, glance) in burst.iter().zip(&mut self.each) {
-            if !recognise_v4(packet, own, finder, glance) {
+            if !recognise(packet, glance) {
                 break;
             }
             flags |= glance.traits.tcp_flags();
             bytes += packet.bytes().len();
             front += 1;
         }
-        (self.common, self.asking) = (low_bits(front), 0);
-        if front != burst.len() {
-            bytes += self.look_at_rest(burst, front, own, finder, &mut flags);
-        }
-        if flags.contains(TcpFlags::SYN) {
-            self.look_for_askers(finder);
-        }
-        bytes
+        Seen { front, bytes, flags }
     }
 
-    /// The same from the first one on that is not IPv4 as a NIC gives it.
-    // Not called for each packet from the loop over all, which then needs no register for that.
+    /// From the first one on that is not as those before it.
+    // Not called for each packet from the loops above, which then need no register for that.
     #[inline(never)]
     fn look_at_rest<P: Packet>(
         &mut self,
         burst: &Burst<P>,
-        front: usize,
+        seen: &mut Seen,
         own: mac::Word,
         finder: &Finder,
-        flags: &mut TcpFlags,
-    ) -> usize {
-        let mut bytes = 0;
-        for (at, (packet, glance)) in burst.iter().zip(&mut self.each).enumerate().skip(front) {
-            bytes += packet.bytes().len();
+    ) {
+        let rest = burst.iter().zip(&mut self.each).enumerate().skip(seen.front);
+        for (at, (packet, glance)) in rest {
+            seen.bytes += packet.bytes().len();
             if recognise(packet, own, finder, glance) {
                 self.common |= 1 << at;
-                *flags |= glance.traits.tcp_flags();
+                seen.flags |= glance.traits.tcp_flags();
             }
         }
-        bytes
     }
 
     /// A new connection's key may come into either bucket, and is in neither.
@@ -126,9 +163,10 @@ impl Glances {
 }
 
 /// Whether the packet is a common one to this station; if so, `glance` becomes what it is.
-#[inline(always)]
 fn recognise(packet: &impl Packet, own: mac::Word, finder: &Finder, glance: &mut Glance) -> bool {
-    recognise_v4(packet, own, finder, glance) || recognise_rarer(packet, own, finder, glance)
+    recognise_v4(packet, own, finder, glance)
+        || recognise_v6(packet, own, finder, glance)
+        || recognise_unverified(packet, own, finder, glance)
 }
 
 /// The same of IPv4 alone, and only if the NIC has found the checksums right.
@@ -148,24 +186,18 @@ fn recognise_v4(
     false
 }
 
-/// The same for IPv6, and for what the NIC says nothing about.
-// Not inline: it is longer, and the registers are few.
-#[inline(never)]
-fn recognise_rarer(
+/// The same of IPv6, whose header has no checksum.
+#[inline(always)]
+fn recognise_v6(
     packet: &impl Packet,
     own: mac::Word,
     finder: &Finder,
     glance: &mut Glance,
 ) -> bool {
-    let sums = packet.rx_checksum();
-    if sums == RxChecksum::Bad || !packet.contiguous() {
+    if packet.rx_checksum() == RxChecksum::Bad || !packet.contiguous() {
         return false;
     }
-    let frame = packet.bytes();
-    let Some(t) = short::v6(frame, own) else {
-        let found = short::v4(frame, own, sums == RxChecksum::Good);
-        return found.map(|t| glance.become_v4(&t, finder)).is_some();
-    };
+    let Some(t) = short::v6(packet.bytes(), own) else { return false };
     glance.words.set_v6(&t.addresses, t.ports);
     // Not on the wire, and in our keys they mean IPv4.
     if glance.words.any_v4() {
@@ -174,6 +206,21 @@ fn recognise_rarer(
     glance.hash = finder.hash(&glance.words);
     glance.traits = t.traits;
     true
+}
+
+/// The same of IPv4 of which the NIC says nothing.
+#[inline(never)]
+fn recognise_unverified(
+    packet: &impl Packet,
+    own: mac::Word,
+    finder: &Finder,
+    glance: &mut Glance,
+) -> bool {
+    if packet.rx_checksum() != RxChecksum::Unknown || !packet.contiguous() {
+        return false;
+    }
+    let found = short::v4(packet.bytes(), own, false);
+    found.map(|t| glance.become_v4(&t, finder)).is_some()
 }
 
 /// So many bits set.

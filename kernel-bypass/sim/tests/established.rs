@@ -94,3 +94,30 @@ fn replies_leave_with_the_clients_tag() {
         }
     }
 }
+
+/// It was opened when the service had another mode: what the packet before it gets is not for it.
+#[test]
+fn a_connection_of_another_mode_is_no_part_of_its_neighbours_row() {
+    // Not SNAT, which draws a port.
+    let modes = [Mode::Dr, Mode::Nat, Mode::Tun];
+    let pairs = modes.map(|from| modes.map(|to| (from, to))).concat();
+    for (family, (from, to)) in
+        FAMILIES.into_iter().flat_map(|family| pairs.iter().map(move |pair| (family, *pair)))
+    {
+        let frame = |n| inbound(0, client(family, n), vip(family)).udp(40000, 80, b"query");
+        let [old, new] = [1, 2].map(|n| frame(n).bytes().to_vec());
+        let changed = || {
+            let mut rig = opened(family, from, |_| {});
+            rig.apply(|s| s.services[0] = service(family, to, 1));
+            rig
+        };
+        let alone = changed().wire(0, 0, std::slice::from_ref(&old));
+        let mut rig = changed();
+        for _ in 0..3 {
+            rig.wire(0, 0, std::slice::from_ref(&new));
+        }
+        let together = rig.wire(0, 0, &[new.clone(), old, new]);
+        let seen = |sent: &Sent| (sent.to, ends(&sent.frame));
+        assert_eq!(seen(&together[1]), seen(&alone[0]), "{from:?} to {to:?} {family:?}");
+    }
+}

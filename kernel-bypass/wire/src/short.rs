@@ -255,7 +255,7 @@ pub fn translate_v4(
 
 /// The same for IPv6, whose header has no checksum.
 #[must_use]
-#[inline]
+#[inline(always)]
 pub fn translate_v6(
     frame: &mut [u8],
     is_tcp: bool,

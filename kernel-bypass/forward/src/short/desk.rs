@@ -102,11 +102,14 @@ impl<'a> Desk<'a> {
 
     /// The same of IPv6.
     #[inline(never)]
-    pub fn two_way_ones<P: Packet>(&self, lane: Lane<'_, 'a, P>, by: PortId) -> usize {
+    pub fn paired_ones<P: Packet>(&self, lane: Lane<'_, 'a, P>, by: PortId) -> usize {
         let (desk, Some(exit)) = (*self, self.exit(by)) else { return 0 };
         lane.each(|packet, glance, hint| {
-            let found = desk.finder.confirm(hint, &glance.words)?;
-            is_settled(glance, found.entry).then_some(())?;
+            if !hint.is_pair() {
+                return None;
+            }
+            let found = desk.finder.confirm_paired(hint, &glance.words)?;
+            is_settled(glance, found.entry()).then_some(())?;
             desk.translated(packet, glance, found, |port| (port == by).then_some(exit))
         })
     }

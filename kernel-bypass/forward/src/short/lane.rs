@@ -60,7 +60,7 @@ pub(super) enum Kind {
     /// Both ways, of IPv4.
     Packed,
     /// Both ways, of IPv6.
-    TwoWay,
+    Paired,
 }
 
 /// Places of a burst that nothing is known to be different about, beside each other.

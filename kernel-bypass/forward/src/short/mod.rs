@@ -75,7 +75,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
                     Kind::Direct => desk.direct_ones(rest, by),
                     Kind::Enclosed => self.enclosed_ones(&desk, rest, by),
                     Kind::Packed => desk.packed_ones(rest, by),
-                    Kind::TwoWay => desk.two_way_ones(rest, by),
+                    Kind::Paired => desk.paired_ones(rest, by),
                 };
                 run.resized |= more != 0 && kind == Kind::Enclosed;
                 run.len += more;
@@ -208,9 +208,9 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
             let by = desk.translated(packet, glance, packed, |port| desk.exit(port))?;
             return Some(Done::of(Row { by, kind: Kind::Packed }));
         }
-        if entry.is_two_way() {
-            let by = desk.translated(packet, glance, found, |port| desk.exit(port))?;
-            return Some(Done::of(Row { by, kind: Kind::TwoWay }));
+        if let Some(paired) = found.paired() {
+            let by = desk.translated(packet, glance, paired, |port| desk.exit(port))?;
+            return Some(Done::of(Row { by, kind: Kind::Paired }));
         }
         let backend = desk.backend(entry)?;
         let exit = desk.exit(backend.port)?;

@@ -1,6 +1,6 @@
 //! Connections both of whose directions pass here, as the last stage sees them.
 
-use conn::{Direction, Entry, Found, LastHop, Packed};
+use conn::{Direction, Entry, LastHop, Packed, Paired};
 use wire::{
     Packet, mac,
     short::{self, New, Traits},
@@ -66,16 +66,15 @@ impl<'a> TwoWay<'a> for Packed<'a> {
     }
 }
 
-/// In two units, of IPv6.
-impl<'a> TwoWay<'a> for Found<'a> {
+impl<'a> TwoWay<'a> for Paired<'a> {
     #[inline(always)]
     fn entry(self) -> Entry<'a> {
-        self.entry
+        self.entry()
     }
 
     #[inline(always)]
     fn direction(self) -> Direction {
-        self.direction
+        self.direction()
     }
 
     #[inline(always)]
@@ -86,21 +85,18 @@ impl<'a> TwoWay<'a> for Found<'a> {
         to: mac::Word,
         from: mac::Word,
     ) -> Option<()> {
-        let opposite = self.entry.opposite(self.direction);
-        let new = New { addresses: opposite.reversed(), ports: opposite.ports_reversed() };
-        if !traits.is_v6() || opposite.any_v4() {
-            return None;
-        }
+        let (addresses, ports) = self.new_v6().filter(|_| traits.is_v6())?;
+        let new = New { addresses, ports };
         short::translate_v6(packet.bytes_mut(), traits.is_tcp(), &new, to, from).then_some(())
     }
 
     #[inline(always)]
     fn last_hop(self) -> LastHop {
-        self.entry.last_hop()
+        self.last_hop()
     }
 
     #[inline(always)]
     fn set_last_hop(self, hop: LastHop) {
-        self.entry.set_last_hop(hop);
+        self.set_last_hop(hop);
     }
 }
