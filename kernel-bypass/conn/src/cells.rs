@@ -29,13 +29,16 @@ impl Table {
         })
     }
 
+    /// Clears the cell.
     pub(crate) fn unplace(&self, hash: u64, cell: Cell) {
         for bucket in self.memory.geometry().buckets_of(hash) {
             let bucket = &self.memory.buckets()[bucket];
-            let matching = matching(bucket, hash);
-            for n in (0..CELLS).filter(|n| matching >> n & 1 == 1) {
-                if bucket.cells[n].load(Relaxed) == cell.0 {
-                    bucket.cells[n].store(Cell::EMPTY, CELL_PUBLISH);
+            let mut left = matching(bucket, hash);
+            while left != 0 {
+                let slot = &bucket.cells[left.trailing_zeros() as usize % CELLS];
+                left &= left - 1;
+                if slot.load(Relaxed) == cell.0 {
+                    slot.store(Cell::EMPTY, CELL_PUBLISH);
                     return;
                 }
             }

@@ -18,14 +18,18 @@ pub enum Verdict {
 }
 
 /// Condemned entries that are removed together, so that their cells are waited for together.
-const TOGETHER: usize = 16;
+const TOGETHER: usize = 64;
 
 /// Units that the memory is asked for ahead of the one that is looked at. It goes on behind the
 /// last one, where the next sweep begins.
 const AHEAD: u32 = 16;
 
-/// Entries on their way out, each with the hash of its first key.
-type Condemned<'t> = heapless::Vec<(Entry<'t>, u64), TOGETHER>;
+/// An entry on its way out, with the hashes of its keys.
+struct Condemned<'t> {
+    entry: Entry<'t>,
+    hash: u64,
+    reply: Option<u64>,
+}
 
 impl Handle {
     /// Shows the next `budget` units' entries to `judge` and removes what it condemns. Handles
@@ -41,7 +45,7 @@ impl Handle {
         if cursor.compare_exchange(start, next, Relaxed, Relaxed).is_err() {
             return 0; // Another handle sweeps right now.
         }
-        let (mut condemned, mut removed) = (Condemned::new(), 0);
+        let (mut condemned, mut removed) = (heapless::Vec::<Condemned, TOGETHER>::new(), 0);
         self.each(start, end.min(units), |entry| {
             if judge(&entry) == Verdict::Keep {
                 return;
@@ -49,13 +53,13 @@ impl Handle {
             let hash = self.hash_of(&entry);
             self.prefetch(hash);
             prefetch(entry.second());
-            let _ = condemned.push((entry, hash));
+            let _ = condemned.push(Condemned { entry, hash, reply: None });
             if condemned.is_full() {
-                removed += self.remove_all(&condemned);
+                removed += self.remove_all(&mut condemned);
                 condemned.clear();
             }
         });
-        removed + self.remove_all(&condemned)
+        removed + self.remove_all(&mut condemned)
     }
 
     /// Shows the live entries of `budget` units from `cursor` on; where to go on, `None` at the
@@ -98,20 +102,19 @@ impl Handle {
     }
 
     /// Removes entries whose keys' lines have been asked for. How many it was that removed them.
-    fn remove_all(&self, condemned: &Condemned<'_>) -> u32 {
-        let mut replies = [None; TOGETHER];
-        for ((entry, hash), reply) in condemned.iter().zip(&mut replies) {
-            *reply = self.reply_hash(entry);
-            if let Some(hash) = *reply {
+    fn remove_all(&self, condemned: &mut [Condemned<'_>]) -> u32 {
+        for one in condemned.iter_mut() {
+            one.reply = self.reply_hash(&one.entry);
+            if let Some(hash) = one.reply {
                 self.prefetch(hash);
             }
-            self.prefetch_second(*hash);
+            self.prefetch_second(one.hash);
         }
-        for hash in replies.iter().flatten() {
-            self.prefetch_second(*hash);
+        for hash in condemned.iter().filter_map(|one| one.reply) {
+            self.prefetch_second(hash);
         }
-        let each = condemned.iter().zip(replies);
-        each.filter(|((entry, hash), reply)| self.remove_at(entry, *hash, || *reply)).count() as u32
+        let gone = |one: &&Condemned| self.remove_at(&one.entry, one.hash, || one.reply);
+        condemned.iter().filter(gone).count() as u32
     }
 
     /// Asks the memory for the second bucket of a hash, if its cell is not in the first one.

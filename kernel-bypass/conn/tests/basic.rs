@@ -145,6 +145,22 @@ fn a_full_table_says_so_and_serves_again_after_removals() {
     }
 }
 
+/// More than change hands at once. Were any lost, there would soon be too few.
+#[test]
+#[cfg_attr(miri, ignore = "many entries")]
+fn what_is_removed_at_once_is_all_there_again() {
+    let config = TableConfig { units: 4096, backends: 16, participants: 1 };
+    let table = Table::open_with_slabs(&config, 256, Backing::Heap).unwrap().table;
+    let mut handle = table.handle().unwrap();
+    for _ in 0..10 {
+        for k in (0..3500).map(key) {
+            assert!(handle.insert(handle.hash(&k), &new(k, Other::None)).is_ok());
+        }
+        assert_eq!(handle.sweep(4096, |_| Verdict::Remove), 3500);
+        (0..100).for_each(|_| handle.quiesce());
+    }
+}
+
 #[test]
 fn who_sleeps_holds_nobody_up_and_who_is_awake_does() {
     let table = table();

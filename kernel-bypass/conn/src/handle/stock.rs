@@ -7,8 +7,9 @@ use crate::layout::{Class, Form};
 use crate::sync::Relaxed;
 use std::ops::Range;
 
-/// Free entries that change hands at once.
-const BATCH: u32 = if cfg!(loom) { 2 } else { 256 };
+/// Free entries that change hands at once, at most: a fourth of a slab, and more than a worker removes
+/// in one epoch, so that where a batch ends is hardly ever looked for.
+const BATCH: u32 = if cfg!(loom) { 2 } else { 1024 };
 /// Free entries that the memory is asked for ahead of the next one.
 const STEPS_AHEAD: u32 = 3;
 /// Limbo lists: one per epoch that can be waiting, so that each is reused only when due.
