@@ -81,3 +81,16 @@ impl Answers {
         x ^ (x >> 31)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_service_has_its_turns_and_each_worker_begins_elsewhere() {
+        let [mut one, mut other] = [7, 8].map(Answers::new);
+        let first = one.turn(3);
+        assert_eq!([one.turn(3), one.turn(4), one.turn(3)], [first + 1, first, first + 2]);
+        assert_ne!(other.turn(3), first);
+    }
+}

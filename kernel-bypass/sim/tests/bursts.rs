@@ -8,7 +8,7 @@ use sim::rig::fate;
 use sim::scene::*;
 use sim::{Rig, Sent, To};
 use std::net::IpAddr;
-use wire::Packet;
+use wire::{Packet, TcpFlags};
 
 const MODES: [Mode; 4] = [Mode::Dr, Mode::Nat, Mode::Snat, Mode::Tun];
 const TO: (IpAddr, u16) = (vip(Family::V4), 80);
@@ -141,6 +141,45 @@ fn a_burst_that_leaves_by_both_ports_keeps_its_order() {
     assert_eq!(packets, 16 + 16 + 17, "each was done once");
 }
 
+/// Of what opens in a burst, one is too many.
+#[test]
+fn connections_open_and_end_among_others_and_all_keep_their_order() {
+    for (family, mode) in
+        [Family::V4, Family::V6].into_iter().flat_map(|f| [Mode::Dr, Mode::Nat].map(|m| (f, m)))
+    {
+        let mut service = service(family, mode, 1);
+        service.backends[0].max_connections = 6;
+        let mut rig = Rig::new(snapshot(vec![service]));
+        let to = (vip(family), 80);
+        let from = |n| (client(family, n), 5000);
+        for n in 1..=3 {
+            rig.one(0, &syn(from(n), to));
+            rig.one(0, &ack(from(n), to));
+        }
+        let data = |n| tcp(from(n), to, TcpFlags::ACK, b"query");
+        let end = |n| tcp(from(n), to, TcpFlags::FIN | TcpFlags::ACK, &[]);
+        let open = |n| syn(from(n), to);
+        let burst = [
+            open(4),
+            data(1),
+            open(5),
+            end(2),
+            open(6),
+            data(3),
+            open(7),
+            data(1),
+            ack(from(4), to),
+        ];
+        let before = rig.counters();
+        let sent = rig.wire(0, 0, &burst);
+        assert_eq!(clients(&sent), [4, 1, 5, 2, 6, 3, 1, 4].map(|n| client(family, n)));
+        let refused = format!("0 dropped {}", DropReason::ConnectionLimit.text());
+        let want = [("0 rx", 9), ("0 forwarded", 8), (&refused, 1), ("1 tx", 8)];
+        assert_eq!(rig.delta(&before), want.map(|(name, n)| (name.to_string(), n)));
+        assert_eq!((rig.connections(0), rig.backends()[0].total), (6, 6), "{mode:?} {family:?}");
+    }
+}
+
 /// Backends are chosen for all of a burst's new connections before the first one is made, so that
 /// one that is not needed in the end must be given back.
 #[test]
@@ -151,7 +190,7 @@ fn what_one_burst_asks_for_several_times_is_one_connection() {
         let mut rig = Rig::new(snapshot(vec![service(family, mode, 2)]));
         let to = (vip(family), 80);
         let [once, other] = [1, 2].map(|n| syn((client(family, n), 5000), to));
-        let reset = tcp((client(family, 1), 5000), to, wire::TcpFlags::RST, &[]);
+        let reset = tcp((client(family, 1), 5000), to, TcpFlags::RST, &[]);
         let before = rig.counters();
         let burst = [once.clone(), other, once.clone(), reset, once];
         assert_eq!(rig.wire(0, 0, &burst).len(), 5, "{mode:?} {family:?}");
