@@ -160,7 +160,7 @@ const PROTOCOLS: &[(&str, &str)] =
     &[("tcp", "TCP"), ("udp", "UDP"), ("tcp+udp", "both, with one persistence")];
 const SCHEDULERS: &[(&str, &str)] = &[
     ("wlc", "least connections per weight"),
-    ("wrr", "round robin by weight"),
+    ("wrr", "round robin by weight; each worker of the data plane takes the turns by itself"),
     ("sh", "by the client's address"),
     ("dh", "by the virtual address and port"),
     ("maglev", "consistent hashing that moves few clients when a real server goes"),
