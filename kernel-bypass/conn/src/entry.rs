@@ -122,16 +122,10 @@ impl<'t> Entry<'t> {
         self.word & SHAPE == SHAPE_REPLY
     }
 
-    /// The same, and both are IPv4's.
+    /// The same, and it is packed or not.
     #[inline]
-    pub(crate) fn is_packed_two_way(&self) -> bool {
-        self.word & (SHAPE | PACKED) == SHAPE_REPLY | PACKED
-    }
-
-    /// The same, and at least one is not.
-    #[inline]
-    pub(crate) fn is_paired_two_way(&self) -> bool {
-        self.word & (SHAPE | PACKED) == SHAPE_REPLY
+    pub(crate) fn is_two_way_of(&self, packed: bool) -> bool {
+        self.word & (SHAPE | PACKED) == SHAPE_REPLY | if packed { PACKED } else { 0 }
     }
 
     /// The words of the key it was inserted with; of IPv4, only the first one and the last.

@@ -176,8 +176,8 @@ impl<'t> Finder<'t> {
         debug_assert!(hint.is_packed() && hint.is_second() == SECOND);
         let unit = &self.units[hint.unit as usize];
         let entry = Entry::of(unit, unit, hint.unit);
-        let fits = unit.has_packed(SECOND, &words.0) && entry.is_packed_two_way();
-        (fits && entry.is_live()).then_some(Packed { entry, is_second: SECOND })
+        let fits = unit.has_packed(SECOND, &words.0) && entry.is_live();
+        Packed::new(entry, SECOND).filter(|_| fits)
     }
 
     /// The same of a hint that leads to an entry whose keys have a unit each.
@@ -185,8 +185,7 @@ impl<'t> Finder<'t> {
     pub fn confirm_paired(&self, hint: Hint<'t>, words: &Words) -> Option<Paired<'t>> {
         debug_assert!(hint.is_pair());
         let entry = self.confirm_pair(hint.unit, words)?;
-        let fits = entry.is_paired_two_way() && entry.is_live();
-        fits.then_some(Paired { entry, is_second: hint.unit & 1 == 1 })
+        Paired::new(entry, hint.unit & 1 == 1).filter(|_| entry.is_live())
     }
 
     /// The entry, live or not, of two units, one of which this is, if that one has this key.

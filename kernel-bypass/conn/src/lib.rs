@@ -52,5 +52,5 @@ pub use order::MUTATIONS;
 pub use sweep::Verdict;
 pub use table::{Backing, Opened, Table, TableConfig, TableError, Totals};
 pub use tcp::Direction;
-pub use two_way::{Packed, Paired};
+pub use two_way::{Packed, Paired, TwoWay};
 pub use words::Words;

@@ -102,7 +102,7 @@ fn a_hint_leads_to_the_entry() {
         assert!(entry.is_two_way());
         let packed = finder.confirm_packed::<true>(hint(&reply(n)), &reply(n)).unwrap();
         let [new, back] =
-            [packed, confirm(&forward(n)).unwrap().packed().unwrap()].map(Packed::new_v4);
+            [packed, confirm(&forward(n)).unwrap().two_way().unwrap()].map(Packed::new_v4);
         let (client, service) = (u64::from(client(n)), u64::from(service));
         let [client_first, service_first] =
             [client << 32 | service, service << 32 | client].map(u64::to_be_bytes);

@@ -1,10 +1,10 @@
 //! What the packets of a burst need, at hand: found again for each, it would be a tenth of the work.
 
-use super::two_way::TwoWay;
+use super::two_way::Translate;
 use super::{is_settled, lane::Lane};
 use crate::{counts::Tally, glance::Glance, pass::Pass};
 use api::PortId;
-use conn::{Direction, Entry, Finder, Hint, LastHop, Packed, Tick};
+use conn::{Direction, Entry, Finder, Hint, LastHop, Packed, Tick, TwoWay};
 use plan::{Plan, Short, Way};
 use wire::{Packet, mac};
 
@@ -136,13 +136,16 @@ impl<'a> Desk<'a> {
     /// To a real server whose answers pass here, and these answers. The port that it leaves by, one
     /// of which there is an exit.
     #[inline(always)]
-    pub fn translated<P: Packet>(
+    pub fn translated<P: Packet, const PACKED: bool>(
         &self,
         packet: &mut P,
         glance: &Glance,
-        found: impl TwoWay<'a>,
+        found: TwoWay<'a, PACKED>,
         exit: impl Fn(PortId) -> Option<Exit>,
-    ) -> Option<PortId> {
+    ) -> Option<PortId>
+    where
+        TwoWay<'a, PACKED>: Translate,
+    {
         let (entry, traits) = (found.entry(), glance.traits);
         let backend = self.backend(entry).filter(|backend| backend.way == Way::Translate)?;
         let port = match found.direction() {

@@ -204,11 +204,11 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         found: Found<'a>,
     ) -> Option<Done> {
         let entry = found.entry;
-        if let Some(packed) = found.packed() {
+        if let Some(packed) = found.two_way::<true>() {
             let by = desk.translated(packet, glance, packed, |port| desk.exit(port))?;
             return Some(Done::of(Row { by, kind: Kind::Packed }));
         }
-        if let Some(paired) = found.paired() {
+        if let Some(paired) = found.two_way::<false>() {
             let by = desk.translated(packet, glance, paired, |port| desk.exit(port))?;
             return Some(Done::of(Row { by, kind: Kind::Paired }));
         }
