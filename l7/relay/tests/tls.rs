@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 const MEGABYTES: usize = 100;
 
@@ -494,6 +495,36 @@ fn who_does_not_shake_hands_in_time_is_gone() {
     let mut alert = Vec::new();
     let _ = nonsense.read_to_end(&mut alert);
     assert_eq!(alert.first(), Some(&21), "an alert: {alert:?}");
-    let counters = until(&relay, "failed", |c| c.services[0].tls_failed == 1);
-    assert_eq!((counters.services[0].active, echo.accepted()), (0, 0));
+    until(&relay, "failed", |c| c.services[0].tls_failed == 1);
+    drop(nonsense);
+    until(&relay, "it is gone", |c| c.services[0].active == 0);
+    assert_eq!(echo.accepted(), 0);
+}
+
+/// In TLS 1.3 it has shaken hands, for all it knows, when it is refused, and has asked already.
+#[test]
+fn who_is_refused_for_want_of_a_certificate_hears_so_although_it_speaks_on() {
+    let echo = RealServer::echo();
+    let mut service = encrypted(1, vec![server(1, echo.address)]);
+    let authorities = People::new().authority;
+    service.tls = Some(Termination {
+        clients: ClientCertificates::Required(ClientAuthorities { authorities, revoked: None }),
+        ..Termination::new(vec![1])
+    });
+    let own = certificate("a.example");
+    let mut relay = relay(1);
+    assert_eq!(relay.apply(snapshot_with(1, &[&service], &[&own])).unwrap(), []);
+    let mut stream = shake(&client(&settings()), "a.example", address(&service)).unwrap();
+    until(&relay, "it is refused", |c| c.services[0].tls_failed == 1);
+    for _ in 0..2 {
+        stream.conn.writer().write_all(b"there?").unwrap();
+        stream.conn.write_tls(&mut stream.sock).unwrap();
+        // Time for a reset to come back.
+        thread::sleep(Duration::from_millis(50));
+    }
+    let said = stream.read(&mut [0]).unwrap_err().to_string();
+    assert!(said.contains("CertificateRequired"), "{said}");
+    drop(stream);
+    until(&relay, "it is gone", |c| c.services[0].active == 0);
+    assert_eq!(echo.accepted(), 0);
 }

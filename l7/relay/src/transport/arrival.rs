@@ -46,7 +46,16 @@ pub enum Outcome {
 enum Stage {
     Header,
     Handshake,
+    /// It is told why there is no TLS, and what it still sends is read and dropped: the reset that
+    /// unread bytes bring would overtake the alert. In TLS 1.3 a client whose certificate is refused
+    /// has mostly sent its request by then.
+    Farewell,
 }
+
+/// Milliseconds that such a client has to hear it.
+const FAREWELL_MS: u64 = 2_000;
+/// Reads of what it still sends, each time that something comes; more is not waited for.
+const READS: usize = 16;
 
 impl Arrival {
     /// Whether clients of this service, coming from there to this port, have to arrive first.
@@ -81,7 +90,7 @@ impl Arrival {
             return self.fail_ourselves(core);
         }
         match self.stage {
-            Stage::Header => Outcome::Pending(self),
+            Stage::Header | Stage::Farewell => Outcome::Pending(self),
             Stage::Handshake => match self.secure() {
                 Ok(arrival) => Outcome::Pending(arrival),
                 Err(arrival) => arrival.fail_ourselves(core),
@@ -92,6 +101,9 @@ impl Arrival {
     /// The kernel reports an edge of its socket.
     pub fn event(mut self: Box<Self>, core: &mut Core, flags: EventFlags) -> Outcome {
         self.client.transport.note(flags);
+        if self.stage == Stage::Farewell {
+            return self.bid_farewell();
+        }
         if self.stage == Stage::Header {
             match self.read_header() {
                 Some(true) => {}
@@ -115,6 +127,13 @@ impl Arrival {
     /// Its deadline may have come.
     pub fn expired(self: Box<Self>, core: &mut Core) -> Outcome {
         let cells = self.client.service.shared.cells(core.worker);
+        if self.stage == Stage::Farewell {
+            return if self.deadline() <= core.now {
+                Outcome::Over(self)
+            } else {
+                Outcome::Pending(self)
+            };
+        }
         if self.cut_at <= core.now {
             cells.cut.add(1);
             self.refuse(core, Cause::Cut)
@@ -153,6 +172,9 @@ impl Arrival {
 
     /// Ends it at once.
     pub fn cut(self: Box<Self>, core: &mut Core) -> Outcome {
+        if self.stage == Stage::Farewell {
+            return Outcome::Over(self);
+        }
         self.client.service.shared.cells(core.worker).cut.add(1);
         self.refuse(core, Cause::Cut)
     }
@@ -174,6 +196,7 @@ impl Arrival {
             state: match self.stage {
                 Stage::Header => "proxy-header",
                 Stage::Handshake => "handshake",
+                Stage::Farewell => "closing",
             },
         }
     }
@@ -185,6 +208,9 @@ impl Arrival {
 
     /// Makes room for others.
     pub fn shed(self: Box<Self>, core: &mut Core) -> Outcome {
+        if self.stage == Stage::Farewell {
+            return Outcome::Over(self);
+        }
         self.client.service.shared.cells(core.worker).shed.add(1);
         self.refuse(core, Cause::Shed)
     }
@@ -270,10 +296,26 @@ impl Arrival {
                 if self.client.transport.tls().is_some_and(|tls| tls.has_heard()) {
                     self.record(core, Cause::ClientTls);
                 }
-                // Closed and not reset, so that the alert that says why arrives.
-                Outcome::Over(self)
+                self.stage = Stage::Farewell;
+                self.until = core.now + FAREWELL_MS;
+                self.client.transport.finish(false);
+                self.bid_farewell()
             }
         }
+    }
+
+    /// Until the client has heard it, which it says by its end.
+    fn bid_farewell(mut self: Box<Self>) -> Outcome {
+        let mut dropped = [0; 4096];
+        for _ in 0..READS {
+            let Some(side) = self.client.transport.side_mut() else { break };
+            match side.read(&mut dropped) {
+                Read::Bytes(_) => {}
+                Read::Nothing => return Outcome::Pending(self),
+                Read::End | Read::Reset => break,
+            }
+        }
+        Outcome::Over(self)
     }
 
     fn explain(&self) {
