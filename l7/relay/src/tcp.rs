@@ -33,6 +33,10 @@ use std::sync::Arc;
 /// A moment that never comes.
 pub const NEVER: u64 = u64::MAX;
 
+/// Milliseconds that what a client still sends is read and dropped, so that it sees our answer
+/// and not the reset that unread bytes would bring.
+const LINGER: u64 = 2_000;
+
 /// Whether a connection goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -873,6 +877,11 @@ impl Turn {
         self.written += other.written;
         self.more |= other.more;
     }
+}
+
+/// When a client that still sends, although all is said, is left alone.
+pub fn linger_until(now: u64) -> u64 {
+    now + LINGER
 }
 
 /// `ms` from now; 0 is never.

@@ -6,15 +6,6 @@ use crate::journal::Cause;
 use crate::tcp::{Fate, NEVER, after};
 use rustix::io::Errno;
 
-/// Milliseconds that what a client still sends is read and dropped, so that it sees our answer
-/// and not the reset that unread bytes would bring.
-const LINGER: u64 = 2_000;
-
-/// When a client that still sends is left alone.
-pub(super) fn linger_until(now: u64) -> u64 {
-    now + LINGER
-}
-
 impl Session {
     /// Whether it has to hear of [`Self::expired`], and when.
     pub fn deadline(&self) -> u64 {

@@ -9,7 +9,7 @@ use crate::list::Profile;
 use crate::plan::{Plan, Service};
 use crate::side::Read;
 use crate::slab::{End, Key, Token};
-use crate::tcp::{NEVER, after};
+use crate::tcp::{NEVER, after, linger_until};
 use l7_api::{Mode, Prefix, Removal, Spoken};
 use proxyproto::Origin;
 use rustix::event::epoll::EventFlags;
@@ -46,15 +46,12 @@ pub enum Outcome {
 enum Stage {
     Header,
     Handshake,
-    /// It is told why there is no TLS, and what it still sends is read and dropped: the reset that
-    /// unread bytes bring would overtake the alert. In TLS 1.3 a client whose certificate is refused
-    /// has mostly sent its request by then.
-    Farewell,
+    /// It is told why there is no TLS. In TLS 1.3 a client whose certificate is refused has mostly
+    /// sent its request by then.
+    Lingering,
 }
 
-/// Milliseconds that such a client has to hear it.
-const FAREWELL_MS: u64 = 2_000;
-/// Reads of what it still sends, each time that something comes; more is not waited for.
+/// Reads of what a lingering client still sends, each time that something comes; more is not waited for.
 const READS: usize = 16;
 
 impl Arrival {
@@ -90,7 +87,7 @@ impl Arrival {
             return self.fail_ourselves(core);
         }
         match self.stage {
-            Stage::Header | Stage::Farewell => Outcome::Pending(self),
+            Stage::Header | Stage::Lingering => Outcome::Pending(self),
             Stage::Handshake => match self.secure() {
                 Ok(arrival) => Outcome::Pending(arrival),
                 Err(arrival) => arrival.fail_ourselves(core),
@@ -101,8 +98,8 @@ impl Arrival {
     /// The kernel reports an edge of its socket.
     pub fn event(mut self: Box<Self>, core: &mut Core, flags: EventFlags) -> Outcome {
         self.client.transport.note(flags);
-        if self.stage == Stage::Farewell {
-            return self.bid_farewell();
+        if self.stage == Stage::Lingering {
+            return self.linger();
         }
         if self.stage == Stage::Header {
             match self.read_header() {
@@ -127,7 +124,7 @@ impl Arrival {
     /// Its deadline may have come.
     pub fn expired(self: Box<Self>, core: &mut Core) -> Outcome {
         let cells = self.client.service.shared.cells(core.worker);
-        if self.stage == Stage::Farewell {
+        if self.stage == Stage::Lingering {
             return if self.deadline() <= core.now {
                 Outcome::Over(self)
             } else {
@@ -172,7 +169,7 @@ impl Arrival {
 
     /// Ends it at once.
     pub fn cut(self: Box<Self>, core: &mut Core) -> Outcome {
-        if self.stage == Stage::Farewell {
+        if self.stage == Stage::Lingering {
             return Outcome::Over(self);
         }
         self.client.service.shared.cells(core.worker).cut.add(1);
@@ -196,7 +193,7 @@ impl Arrival {
             state: match self.stage {
                 Stage::Header => "proxy-header",
                 Stage::Handshake => "handshake",
-                Stage::Farewell => "closing",
+                Stage::Lingering => "closing",
             },
         }
     }
@@ -208,7 +205,7 @@ impl Arrival {
 
     /// Makes room for others.
     pub fn shed(self: Box<Self>, core: &mut Core) -> Outcome {
-        if self.stage == Stage::Farewell {
+        if self.stage == Stage::Lingering {
             return Outcome::Over(self);
         }
         self.client.service.shared.cells(core.worker).shed.add(1);
@@ -296,16 +293,16 @@ impl Arrival {
                 if self.client.transport.tls().is_some_and(|tls| tls.has_heard()) {
                     self.record(core, Cause::ClientTls);
                 }
-                self.stage = Stage::Farewell;
-                self.until = core.now + FAREWELL_MS;
+                self.stage = Stage::Lingering;
+                self.until = linger_until(core.now);
                 self.client.transport.finish(false);
-                self.bid_farewell()
+                self.linger()
             }
         }
     }
 
     /// Until the client has heard it, which it says by its end.
-    fn bid_farewell(mut self: Box<Self>) -> Outcome {
+    fn linger(mut self: Box<Self>) -> Outcome {
         let mut dropped = [0; 4096];
         for _ in 0..READS {
             let Some(side) = self.client.transport.side_mut() else { break };

@@ -6,8 +6,8 @@ use crate::connection::Happening;
 use crate::core::Core;
 use crate::http::frames::TURN_BYTES;
 use crate::http::message::{self, Part};
-use crate::http::timeouts::linger_until;
 use crate::side::Read;
+use crate::tcp::linger_until;
 use http2::bridge::response_fields;
 use http2::{Code, Field};
 
