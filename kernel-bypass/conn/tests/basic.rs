@@ -118,6 +118,16 @@ fn a_hint_leads_to_the_entry() {
     assert!(finder.confirm(hint, &forward(1)).is_none() && confirm(&forward(1)).is_none());
 }
 
+/// Of 2³² hashes one has no tag, and so has every empty cell.
+#[test]
+fn an_empty_cell_leads_nowhere() {
+    let table = table();
+    let handle = table.handle().unwrap();
+    let mut hint = [Hint::NOWHERE];
+    handle.finder().hints([7].into_iter(), &mut hint);
+    assert!(hint[0].is_nowhere());
+}
+
 /// Several times as many entries as there are cells, so that none may stay behind.
 #[test]
 fn a_full_table_says_so_and_serves_again_after_removals() {
