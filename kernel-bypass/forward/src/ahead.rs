@@ -20,7 +20,8 @@ use wire::Packet;
 /// Connections for which a backend has been chosen, and counted in its gauge; in the order of their
 /// segments.
 pub(crate) struct Ahead<'a> {
-    each: heapless::Vec<Chosen<'a>, BURST>,
+    // Room for them is cleared where it is made (0.9 of `heapless`), which few bursts are to pay for.
+    each: Option<heapless::Vec<Chosen<'a>, BURST>>,
     /// How many of them have had their turn.
     done: usize,
 }
@@ -54,14 +55,14 @@ struct Reply {
 
 impl<'a> Ahead<'a> {
     pub const fn none() -> Self {
-        Self { each: heapless::Vec::new(), done: 0 }
+        Self { each: None, done: 0 }
     }
 
     /// What was chosen for the packet at this place, if it asks for a connection. Places have their
     /// turn in order.
     #[inline]
     pub fn take(&mut self, at: usize) -> Option<Chosen<'a>> {
-        let next = self.each.get(self.done).filter(|next| usize::from(next.at) == at)?;
+        let next = self.each.as_ref()?.get(self.done).filter(|next| usize::from(next.at) == at)?;
         self.done += 1;
         Some(*next)
     }
@@ -73,6 +74,10 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
     #[inline]
     pub fn look_ahead(&mut self, glances: &Glances, hints: &[Hint], ahead: &mut Ahead<'a>) {
         let (mut left, mut last) = (glances.asking(), None);
+        if left == 0 {
+            return;
+        }
+        let each = ahead.each.insert(heapless::Vec::new());
         while left != 0 {
             let at = left.trailing_zeros() as usize;
             left &= left - 1;
@@ -80,11 +85,11 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
             if hint.is_nowhere()
                 && let Some(chosen) = self.choose(at as u8, glance, &mut last)
             {
-                let _ = ahead.each.push(chosen);
+                let _ = each.push(chosen);
             }
         }
         // All at once, so that their translations are waited for together.
-        for reply in ahead.each.iter().filter_map(|chosen| chosen.reply) {
+        for reply in each.iter().filter_map(|chosen| chosen.reply) {
             self.table.prefetch_both(reply.hash);
         }
     }
@@ -93,7 +98,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
     /// chosen, before that connection would have to be waited for.
     #[inline]
     pub fn look_again(&mut self, glances: &Glances, ahead: &mut Ahead<'a>) {
-        for chosen in &mut ahead.each {
+        for chosen in ahead.each.iter_mut().flatten() {
             if let Some(Reply { hash, is_any: true, .. }) = chosen.reply
                 && self.table.may_have(hash)
                 && let Some(glance) = glances.each().get(usize::from(chosen.at))
