@@ -1,6 +1,6 @@
 //! One entry of the table, as found.
 
-use crate::key::{KEY_WORDS, Key, KeyKind};
+use crate::key::{KEY_WORDS, Key, KeyKind, PORTS};
 use crate::last_hop::LastHop;
 use crate::layout::{Class, Form, PACKED_HOP, Status, Unit};
 use crate::sync::{AtomicU64, Relaxed};
@@ -128,7 +128,7 @@ impl<'t> Entry<'t> {
         self.word & (SHAPE | PACKED) == SHAPE_REPLY | if packed { PACKED } else { 0 }
     }
 
-    /// The words of the key it was inserted with; of IPv4, only the first one and the last.
+    /// The words of the key it was inserted with; of IPv4, only the first two.
     #[inline]
     pub(crate) fn words(&self) -> [u64; KEY_WORDS] {
         self.first.key_words()
@@ -143,7 +143,7 @@ impl<'t> Entry<'t> {
     /// What it stands for.
     #[inline]
     pub fn kind(&self) -> KeyKind {
-        KeyKind::of(self.first.key[4].load(Relaxed))
+        KeyKind::of(self.first.key[PORTS].load(Relaxed))
     }
 
     /// The backend.
@@ -230,8 +230,8 @@ impl<'t> Entry<'t> {
         if !self.is_packed() {
             return self.second.key_words();
         }
-        let [addresses, last] = self.first.packed(true);
-        [addresses, 0, 0, 0, last]
+        let [addresses, ports] = self.first.packed(true);
+        [addresses, ports, 0, 0, 0]
     }
 
     /// Whether it has not been removed meanwhile.

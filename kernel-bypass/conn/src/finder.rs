@@ -3,7 +3,7 @@
 use crate::entry::Entry;
 use crate::handle::{Found, Handle};
 use crate::key::Secrets;
-use crate::layout::{Bucket, Cell, Geometry, Unit};
+use crate::layout::{Bucket, Geometry, Place, Unit};
 use crate::memory::prefetch_nth;
 use crate::tags::{Narrow, Tags, Wide};
 use crate::tcp::Direction;
@@ -25,47 +25,42 @@ pub struct Finder<'t> {
 /// Where an entry may be; see [`Finder::hints`].
 #[derive(Clone, Copy)]
 pub struct Hint<'t> {
-    /// The unit that holds the key.
-    unit: u32,
-    /// As in the cell, or [`Self::NO_FORM`].
-    form: u32,
+    place: Place,
     _held: PhantomData<&'t Handle>,
 }
 
 impl Hint<'_> {
-    const NO_FORM: u32 = 4;
-
     /// Nowhere.
-    pub const NOWHERE: Self = Self { unit: 0, form: Self::NO_FORM, _held: PhantomData };
+    pub const NOWHERE: Self = Self { place: Place::NOWHERE, _held: PhantomData };
 
-    /// Whether it leads to an entry with one key. If not, to one with two, or nowhere.
+    /// Whether it leads to an entry with one key, or nowhere. If not, to one with two.
     #[inline]
     pub const fn is_single(&self) -> bool {
-        self.form == Cell::SINGLE
+        self.place.form() == Place::SINGLE
     }
 
     /// Whether it leads to an entry whose two keys have a unit each.
     #[inline]
     pub const fn is_pair(&self) -> bool {
-        self.form == Cell::PAIR
+        self.place.form() == Place::PAIR
     }
 
     /// Whether it leads to an entry whose two keys are IPv4's.
     #[inline]
     pub const fn is_packed(&self) -> bool {
-        self.form & Cell::PACKED != 0
+        self.place.form() & Place::PACKED != 0
     }
 
     /// Of such an entry, whether it is to be found by its second key.
     #[inline]
     pub const fn is_second(&self) -> bool {
-        self.form & 1 == 1
+        self.place.form() & 1 == 1
     }
 
     /// Whether there was no such tag.
     #[inline]
     pub const fn is_nowhere(&self) -> bool {
-        self.form == Self::NO_FORM
+        self.place.0 == Place::NOWHERE.0
     }
 }
 
@@ -99,43 +94,39 @@ impl<'t> Finder<'t> {
         prefetch_nth(self.buckets, self.geometry.buckets_of(hash)[1]);
     }
 
-    /// Looks by tag alone where the entries of these hashes may be, and asks the memory for them.
+    /// Looks by tag alone where the entries of these hashes may be, and asks the memory for them; if
+    /// `pairs`, for the second line of those as well that have two.
     #[inline]
-    pub fn hints(&self, hashes: impl Iterator<Item = u64>, hints: &mut [Hint<'t>]) {
-        match Wide::new() {
-            Some(tags) => self.hints_by(tags, hashes, hints),
-            None => self.hints_by(Narrow, hashes, hints),
+    pub fn hints(&self, hashes: impl Iterator<Item = u64>, hints: &mut [Hint<'t>], pairs: bool) {
+        match (Wide::new(), pairs) {
+            (Some(tags), false) => self.hints_by::<false>(tags, hashes, hints),
+            (Some(tags), true) => self.hints_by::<true>(tags, hashes, hints),
+            (None, _) => self.hints_by::<true>(Narrow, hashes, hints),
         }
     }
 
     #[inline(always)]
-    fn hints_by(&self, tags: impl Tags, hashes: impl Iterator<Item = u64>, hints: &mut [Hint<'t>]) {
+    fn hints_by<const PAIRS: bool>(
+        &self,
+        tags: impl Tags,
+        hashes: impl Iterator<Item = u64>,
+        hints: &mut [Hint<'t>],
+    ) {
         for (hash, hint) in hashes.zip(hints) {
-            *hint = self.hint(tags, hash);
-        }
-    }
-
-    #[inline(always)]
-    fn hint(&self, tags: impl Tags, hash: u64) -> Hint<'t> {
-        // Another one by now, perhaps: its key will tell.
-        let mut cell = tags.first(&self.buckets[self.geometry.first_bucket_of(hash)], hash);
-        if cell.is_empty() {
-            cell = self.in_second(tags, hash);
-            if cell.is_empty() {
-                return Hint::NOWHERE;
+            // Another one by now, perhaps: its key will tell.
+            let first = tags.first(&self.buckets[self.geometry.first_bucket_of(hash)], hash);
+            let place = if first == Place::NOWHERE { self.in_second(tags, hash) } else { first };
+            prefetch_nth(self.units, place.index());
+            if PAIRS && place.form() == Place::PAIR {
+                prefetch_nth(self.units, place.index() ^ 1);
             }
+            *hint = Hint { place, _held: PhantomData };
         }
-        let unit = cell.unit();
-        prefetch_nth(self.units, unit as usize);
-        if cell.is_pair() {
-            prefetch_nth(self.units, unit as usize ^ 1);
-        }
-        Hint { unit, form: cell.form(), _held: PhantomData }
     }
 
     // Out of the loop's way, for nearly all are in the first one.
     #[inline(never)]
-    fn in_second(&self, tags: impl Tags, hash: u64) -> Cell {
+    fn in_second(&self, tags: impl Tags, hash: u64) -> Place {
         tags.first(&self.buckets[self.geometry.buckets_of(hash)[1]], hash)
     }
 
@@ -148,21 +139,24 @@ impl<'t> Finder<'t> {
             let entry = self.confirm_single(hint, words)?;
             return Some(Found { entry, direction: Direction::Forward });
         }
-        if hint.is_nowhere() {
-            return None;
-        }
-        let number = hint.unit;
-        let (is_second, entry) = if hint.is_pair() {
-            (number & 1 == 1, self.confirm_pair(number, words)?)
+        let entry = if hint.is_pair() {
+            self.confirm_pair(hint, words)?
         } else {
-            let (unit, is_second) = (&self.units[number as usize], hint.form == Cell::PACKED | 1);
-            if !unit.has_packed(is_second, &words.0) {
+            let unit = self.unit_of(hint)?;
+            if !unit.has_packed(hint.is_second(), &words.0) {
                 return None;
             }
-            (is_second, Entry::of(unit, unit, number))
+            Entry::of(unit, unit, hint.place.unit())
         };
+        let is_second = hint.place.is_second();
         let direction = if is_second { Direction::Reply } else { Direction::Forward };
         entry.is_live().then_some(Found { entry, direction })
+    }
+
+    /// The unit that holds the key, if there is one.
+    #[inline(always)]
+    fn unit_of(&self, hint: Hint<'t>) -> Option<&'t Unit> {
+        self.units.get(hint.place.index())
     }
 
     /// The same of a hint that leads to an entry whose two keys are IPv4's, and of a connection that
@@ -174,8 +168,8 @@ impl<'t> Finder<'t> {
         words: &Words,
     ) -> Option<Packed<'t>> {
         debug_assert!(hint.is_packed() && hint.is_second() == SECOND);
-        let unit = &self.units[hint.unit as usize];
-        let entry = Entry::of(unit, unit, hint.unit);
+        let unit = self.unit_of(hint)?;
+        let entry = Entry::of(unit, unit, hint.place.unit());
         let fits = unit.has_packed(SECOND, &words.0) && entry.is_live();
         Packed::new(entry, SECOND).filter(|_| fits)
     }
@@ -184,25 +178,25 @@ impl<'t> Finder<'t> {
     #[inline(always)]
     pub fn confirm_paired(&self, hint: Hint<'t>, words: &Words) -> Option<Paired<'t>> {
         debug_assert!(hint.is_pair());
-        let entry = self.confirm_pair(hint.unit, words)?;
-        Paired::new(entry, hint.unit & 1 == 1).filter(|_| entry.is_live())
+        let entry = self.confirm_pair(hint, words)?;
+        Paired::new(entry, hint.place.is_second()).filter(|_| entry.is_live())
     }
 
     /// The entry, live or not, of two units, one of which this is, if that one has this key.
     #[inline(always)]
-    fn confirm_pair(&self, number: u32, words: &Words) -> Option<Entry<'t>> {
-        let (unit, first) = (number as usize, number & !1);
-        let has_key = self.units[unit].has_key(&words.0);
-        has_key.then(|| Entry::of(&self.units[unit & !1], &self.units[unit | 1], first))
+    fn confirm_pair(&self, hint: Hint<'t>, words: &Words) -> Option<Entry<'t>> {
+        let unit = hint.place.index();
+        let (first, second) = (unit & !1, unit | 1);
+        let has_key = self.units.get(unit)?.has_key(&words.0);
+        has_key.then(|| Entry::of(&self.units[first], &self.units[second], first as u32))
     }
 
     /// The same of a hint that leads to an entry with one key.
     #[inline(always)]
     pub fn confirm_single(&self, hint: Hint<'t>, words: &Words) -> Option<Entry<'t>> {
         debug_assert!(hint.is_single());
-        let number = hint.unit;
-        let unit = &self.units[number as usize];
-        let entry = Entry::of(unit, unit, number);
+        let unit = self.unit_of(hint)?;
+        let entry = Entry::of(unit, unit, hint.place.unit());
         (unit.has_key(&words.0) && entry.is_live()).then_some(entry)
     }
 }

@@ -4,6 +4,9 @@ use std::net::{IpAddr, Ipv6Addr};
 
 /// 64-bit words of a key.
 pub(crate) const KEY_WORDS: usize = 5;
+/// The one that has the ports and what else is no address; the others are the addresses in their order.
+/// It is the second one, so that all of an IPv4 key is sixteen bytes beside each other.
+pub(crate) const PORTS: usize = 1;
 
 /// What an entry stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -60,37 +63,37 @@ impl Key {
     pub(crate) fn words(&self) -> [u64; KEY_WORDS] {
         let (src, dst) = (halves(&self.src), halves(&self.dst));
         let (sport, dport) = (self.sport.to_be_bytes(), self.dport.to_be_bytes());
-        let last = u64::from(u16::from_le_bytes(sport))
+        let ports = u64::from(u16::from_le_bytes(sport))
             | u64::from(u16::from_le_bytes(dport)) << 16
             | u64::from(self.proto) << 32
             | (self.kind as u64) << KIND_SHIFT
             | u64::from(self.zone) << 48;
         match is_mapped(src) && is_mapped(dst) {
-            true => [src[1] >> 32 | dst[1] >> 32 << 32, 0, 0, 0, last | IS_V4],
-            false => [src[0], src[1], dst[0], dst[1], last],
+            true => [src[1] >> 32 | dst[1] >> 32 << 32, ports | IS_V4, 0, 0, 0],
+            false => [src[0], ports, src[1], dst[0], dst[1]],
         }
     }
 
     pub(crate) fn from_words(words: &[u64; KEY_WORDS]) -> Self {
-        let [_, _, _, _, last] = *words;
+        let ports = words[PORTS];
         let (src, dst) = addresses(words);
-        let port = |shift: u32| u16::from_be_bytes(((last >> shift) as u16).to_le_bytes());
+        let port = |shift: u32| u16::from_be_bytes(((ports >> shift) as u16).to_le_bytes());
         Self {
             src,
             dst,
             sport: port(0),
             dport: port(16),
-            proto: (last >> 32) as u8,
-            kind: KeyKind::of(last),
-            zone: (last >> 48) as u16,
+            proto: (ports >> 32) as u8,
+            kind: KeyKind::of(ports),
+            zone: (ports >> 48) as u16,
         }
     }
 }
 
 impl KeyKind {
-    /// From the last of a key's words.
-    pub(crate) const fn of(last: u64) -> Self {
-        match last >> KIND_SHIFT & 0x7f {
+    /// From a key's [`PORTS`] word.
+    pub(crate) const fn of(ports: u64) -> Self {
+        match ports >> KIND_SHIFT & 0x7f {
             1 => Self::Fragment,
             2 => Self::Persistence,
             _ => Self::Connection,
@@ -99,7 +102,7 @@ impl KeyKind {
 }
 
 const KIND_SHIFT: u32 = 40;
-/// In a key's last word, whose kind has seven bits: both addresses are IPv4.
+/// In a key's [`PORTS`] word, whose kind has seven bits: both addresses are IPv4.
 pub(crate) const IS_V4: u64 = 1 << 47;
 /// What a mapped IPv4 address has in front, as the lower half of its second word.
 const MAPPED: u32 = 0xffff_0000;
@@ -107,8 +110,8 @@ const MAPPED: u32 = 0xffff_0000;
 /// Source and destination.
 #[inline]
 fn addresses(words: &[u64; KEY_WORDS]) -> ([u8; 16], [u8; 16]) {
-    let [first, src_high, dst_low, dst_high, last] = *words;
-    if last & IS_V4 != 0 {
+    let [first, ports, src_high, dst_low, dst_high] = *words;
+    if ports & IS_V4 != 0 {
         let mapped = |address: u64| whole(0, address << 32 | MAPPED as u64);
         return (mapped(first), mapped(first >> 32));
     }
@@ -158,13 +161,14 @@ impl Secrets {
     #[inline]
     pub fn hash(&self, words: &[u64; KEY_WORDS]) -> u64 {
         let s = &self.0;
-        if words[4] & IS_V4 != 0 {
-            return fold(fold(words[0] ^ s[0], words[4] ^ s[1]) ^ s[2], s[3]);
+        let [a, ports, b, c, d] = *words;
+        if ports & IS_V4 != 0 {
+            return fold(fold(a ^ s[0], ports ^ s[1]) ^ s[2], s[3]);
         }
-        let source = fold(words[0] ^ s[0], words[1] ^ s[1]);
-        let destination = fold(words[2] ^ s[2], words[3] ^ s[3]);
+        let source = fold(a ^ s[0], b ^ s[1]);
+        let destination = fold(c ^ s[2], d ^ s[3]);
         // The three parts do not wait for each other.
-        let rest = fold(words[4] ^ s[4], s[5]);
+        let rest = fold(ports ^ s[4], s[5]);
         fold(source ^ rest, destination)
     }
 }
@@ -212,7 +216,7 @@ mod tests {
         for n in 0..64_000u32 {
             let client = mapped(IpAddr::from((0x0a00_0000 + n / 16).to_be_bytes()));
             let key = Key::connection(6, (client, 1024 + (n % 16) as u16), ([0; 16], 80));
-            counts[(secrets.hash(&key.words()) % 64) as usize] += 1;
+            counts[(secrets.hash(&key.words()) >> 58) as usize] += 1;
         }
         assert!(counts.iter().all(|n| (800..1200).contains(n)), "{counts:?}");
     }
@@ -221,7 +225,7 @@ mod tests {
     /// gets far more than its share of 4.
     #[test]
     #[cfg_attr(miri, ignore = "many hashes and no memory")]
-    fn neighbouring_last_words_spread_evenly() {
+    fn neighbouring_ports_spread_evenly() {
         for seed in 1..=400 {
             let secrets = Secrets([1, 2, 3, 4, 5, 6].map(|n: u64| {
                 let mixed = fold(seed ^ 0x9e37_79b9_7f4a_7c15, n ^ 0xd134_2543_de82_ef95);
@@ -234,8 +238,8 @@ mod tests {
                 let mut counts = [0u32; 1024];
                 for n in 0..4096 {
                     let mut words = *words;
-                    words[4] += n << shift;
-                    counts[(secrets.hash(&words) as u32 >> 22) as usize] += 1;
+                    words[PORTS] += n << shift;
+                    counts[(secrets.hash(&words) >> 54) as usize] += 1;
                 }
                 let most = counts.iter().max();
                 assert!(most < Some(&24), "seed {seed}, shift {shift}: {most:?}");

@@ -1,7 +1,7 @@
 //! What lies where in a segment. Everything is an atomic word, so that any process may read any
 //! byte at any time.
 
-use crate::key::{IS_V4, KEY_WORDS};
+use crate::key::{IS_V4, KEY_WORDS, PORTS};
 use crate::order::CELL_READ;
 use crate::sync::{AtomicU32, AtomicU64, Relaxed};
 use crate::tags::matching;
@@ -54,20 +54,20 @@ impl Unit {
     pub fn has_key(&self, words: &[u64; KEY_WORDS]) -> bool {
         let [a, b, c, d, e] = &self.key;
         let differ = |word: &AtomicU64, n: usize| word.load(Relaxed) ^ words[n];
-        // The last word says whether there is more.
-        differ(a, 0) | differ(e, 4) == 0
-            && (words[4] & IS_V4 != 0 || differ(b, 1) | differ(c, 2) | differ(d, 3) == 0)
+        // The second word says whether there is more.
+        differ(a, 0) | differ(b, PORTS) == 0
+            && (words[PORTS] & IS_V4 != 0 || differ(c, 2) | differ(d, 3) | differ(e, 4) == 0)
     }
 
     /// Whether exactly this key is one of the two of a packed entry, the second one or the first.
     #[inline]
     pub fn has_packed(&self, second: bool, words: &[u64; KEY_WORDS]) -> bool {
-        let [addresses, last] = self.packed(second);
-        // The last word says that there is no more.
-        (addresses ^ words[0]) | (last ^ words[KEY_WORDS - 1]) == 0
+        let [addresses, ports] = self.packed(second);
+        // The second word says that there is no more.
+        (addresses ^ words[0]) | (ports ^ words[PORTS]) == 0
     }
 
-    /// The addresses and the last word of a packed entry's second key, or of its first one.
+    /// The addresses and the ports' word of a packed entry's second key, or of its first one.
     #[inline]
     pub fn packed(&self, second: bool) -> [u64; 2] {
         let places = if second { PACKED_SECOND } else { PACKED_FIRST };
@@ -84,19 +84,19 @@ impl Unit {
     pub fn set_packed(&self, first: &[u64; KEY_WORDS], second: &[u64; KEY_WORDS], hop: u64) {
         self.key[PACKED_HOP].store(hop, Relaxed);
         for (places, words) in [(PACKED_FIRST, first), (PACKED_SECOND, second)] {
-            for (at, n) in places.into_iter().zip([0, KEY_WORDS - 1]) {
+            for (at, n) in places.into_iter().zip([0, PORTS]) {
                 self.key[at].store(words[n], Relaxed);
             }
         }
     }
 }
 
-/// Where a packed entry's first unit holds the first and the last word of its keys; the first one's
+/// Where a packed entry's first unit holds the two words of its keys; the first one's
 /// are where they always are.
-const PACKED_FIRST: [usize; 2] = [0, KEY_WORDS - 1];
-const PACKED_SECOND: [usize; 2] = [1, 2];
+const PACKED_FIRST: [usize; 2] = [0, PORTS];
+const PACKED_SECOND: [usize; 2] = [2, 3];
 /// And the last hop.
-pub(crate) const PACKED_HOP: usize = 3;
+pub(crate) const PACKED_HOP: usize = 4;
 
 /// Life of an entry, in the status word of its first unit. The only way to become live is one
 /// compare-and-swap from tentative, the only way to die one from live.
@@ -113,8 +113,8 @@ impl Status {
     pub const ABORTED: u32 = 3;
 }
 
-/// 64 bytes of cells. A cell is a tag (upper half, the hash's upper half) and a place (lower
-/// half); 0 is empty. Cells never move.
+/// 64 bytes of cells. A cell is a tag (upper half, the hash's lower half: its upper one is mostly what
+/// the bucket says) and a [`Place`] (lower half); 0 is empty. Cells never move.
 #[repr(C, align(64))]
 #[derive(Debug, Default)]
 pub(crate) struct Bucket {
@@ -141,10 +141,13 @@ impl Bucket {
     }
 }
 
-/// What a cell points to: the unit that holds its key, and the form of its entry, in two bits. In
-/// [`Form::Pair`] the second key is in an odd unit, in [`Form::Packed`] the two bits say which it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cell(pub u64);
+
+/// What a cell points to: the unit that holds its key, plus one, and the form of its entry, in two bits. In
+/// [`Form::Pair`] the second key is in an odd unit, in [`Form::Packed`] the two bits say which it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place(pub u32);
 
 /// How an entry lies in its units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,7 +164,7 @@ pub(crate) enum Form {
 impl Form {
     /// That of an entry with these keys' words.
     pub fn of(first: &[u64; KEY_WORDS], second: Option<&[u64; KEY_WORDS]>) -> Self {
-        let is_v4 = |words: &[u64; KEY_WORDS]| words[KEY_WORDS - 1] & IS_V4 != 0;
+        let is_v4 = |words: &[u64; KEY_WORDS]| words[PORTS] & IS_V4 != 0;
         match second {
             None => Self::Single,
             Some(second) if is_v4(first) && is_v4(second) => Self::Packed,
@@ -177,76 +180,87 @@ impl Form {
     }
 }
 
-impl Cell {
-    pub const EMPTY: u64 = 0;
-    /// Forms in a cell's place; of packed entries the second key's is one more.
+impl Place {
+    /// That of an empty cell: form [`Self::SINGLE`], and a unit that no table has.
+    pub const NOWHERE: Self = Self(0);
+    /// Forms; of packed entries the second key's is one more.
     pub const SINGLE: u32 = 0;
     pub const PAIR: u32 = 1;
     pub const PACKED: u32 = 2;
 
     #[inline]
-    pub fn new(hash: u64, entry: u32, form: Form, second: bool) -> Self {
-        let second = u32::from(second);
-        let place = match form {
-            Form::Single => entry << 2 | Self::SINGLE,
-            Form::Pair => (entry | second) << 2 | Self::PAIR,
-            Form::Packed => entry << 2 | Self::PACKED | second,
+    const fn new(entry: u32, form: Form, second: bool) -> Self {
+        let second = second as u32;
+        let (unit, form) = match form {
+            Form::Single => (entry, Self::SINGLE),
+            Form::Pair => (entry | second, Self::PAIR),
+            Form::Packed => (entry, Self::PACKED | second),
         };
-        Self((hash >> 32) << 32 | u64::from(place + 1))
-    }
-
-    #[inline]
-    pub const fn is_empty(self) -> bool {
-        self.0 == Self::EMPTY
-    }
-
-    #[inline]
-    pub fn matches(self, hash: u64) -> bool {
-        self.0 >> 32 == hash >> 32 && self.0 as u32 != 0
-    }
-
-    #[inline]
-    const fn place(self) -> u32 {
-        (self.0 as u32).wrapping_sub(1)
+        Self((unit + 1) << 2 | form)
     }
 
     /// The unit that holds the key.
     #[inline]
     pub const fn unit(self) -> u32 {
-        self.place() >> 2
+        (self.0 >> 2).wrapping_sub(1)
+    }
+
+    /// The same, among all units; of nowhere a number larger than any.
+    #[inline]
+    pub const fn index(self) -> usize {
+        ((self.0 >> 2) as usize).wrapping_sub(1)
     }
 
     /// The first unit of the entry.
     #[inline]
     pub const fn entry(self) -> u32 {
-        if self.is_pair() { self.unit() & !1 } else { self.unit() }
+        if self.form() == Self::PAIR { self.unit() & !1 } else { self.unit() }
     }
 
     /// Whether the key is the second one of its entry.
     #[inline]
     pub const fn is_second(self) -> bool {
-        if self.is_pair() { self.unit() & 1 == 1 } else { self.form() == Self::PACKED | 1 }
+        if self.form() == Self::PAIR {
+            self.unit() & 1 == 1
+        } else {
+            self.form() == Self::PACKED | 1
+        }
     }
 
-    /// In which form its entry is; of an empty cell nothing that means anything.
+    /// In which form its entry is.
     #[inline]
     pub const fn form(self) -> u32 {
-        self.place() & 3
+        self.0 & 3
+    }
+}
+
+impl Cell {
+    pub const EMPTY: u64 = 0;
+
+    #[inline]
+    pub fn new(hash: u64, entry: u32, form: Form, second: bool) -> Self {
+        Self(hash << 32 | u64::from(Place::new(entry, form, second).0))
     }
 
-    /// Whether it is a [`Form::Pair`].
     #[inline]
-    pub const fn is_pair(self) -> bool {
-        self.form() == Self::PAIR
+    pub fn matches(self, hash: u64) -> bool {
+        (self.0 >> 32) as u32 == hash as u32 && self.place() != Place::NOWHERE
+    }
+
+    /// Where it leads.
+    #[inline]
+    pub const fn place(self) -> Place {
+        Place(self.0 as u32)
     }
 
     /// Whether exactly this key is where the cell points to.
     #[inline]
     pub fn has_key(self, units: &[Unit], words: &[u64; KEY_WORDS]) -> bool {
-        let unit = &units[self.unit() as usize];
-        match self.form() {
-            Self::SINGLE | Self::PAIR => unit.has_key(words),
-            _ => unit.has_packed(self.is_second(), words),
+        let place = self.place();
+        let unit = &units[place.index()];
+        match place.form() {
+            Place::SINGLE | Place::PAIR => unit.has_key(words),
+            _ => unit.has_packed(place.is_second(), words),
         }
     }
 }
@@ -309,21 +323,21 @@ impl Geometry {
     #[inline]
     pub fn buckets_of(&self, hash: u64) -> [usize; 2] {
         let first = self.first_bucket_of(hash);
-        let mixed = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-        [first, first ^ (1 + reduce(mixed, u64::from(BLOCK) - 1)) as usize]
+        let mixed = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        [first, first ^ (1 + scale(mixed, u64::from(BLOCK) - 1))]
     }
 
     /// The first of them.
     #[inline]
     pub fn first_bucket_of(&self, hash: u64) -> usize {
-        reduce(hash, self.buckets.into()) as usize
+        scale(hash, self.buckets.into())
     }
 }
 
-/// Scales the lower half of a hash to `0..below`.
+/// Scales a hash to `0..below`.
 #[inline]
-const fn reduce(hash: u64, below: u64) -> u64 {
-    ((hash & 0xffff_ffff) * below) >> 32
+const fn scale(hash: u64, below: u64) -> usize {
+    ((hash as u128 * below as u128) >> 64) as usize
 }
 
 #[cfg(all(test, not(loom)))]
@@ -367,11 +381,12 @@ mod tests {
             (0, Form::Packed, true, 0),
         ] {
             let cell = Cell::new(0xdead_beef_1234_5678, entry, form, second);
-            assert_eq!((cell.entry(), cell.unit(), cell.is_second()), (entry, unit, second));
-            let forms = (cell.form() == Cell::SINGLE, cell.form() == Cell::PAIR);
+            let place = cell.place();
+            assert_eq!((place.entry(), place.unit(), place.is_second()), (entry, unit, second));
+            let forms = (place.form() == Place::SINGLE, place.form() == Place::PAIR);
             assert_eq!(forms, (form == Form::Single, form == Form::Pair));
-            assert!(cell.matches(0xdead_beef_0000_0000) && !cell.matches(0xdead_beee_1234_5678));
+            assert!(cell.matches(0x1234_5678) && !cell.matches(0xdead_beef_1234_5679));
         }
-        assert!(!Cell(Cell::EMPTY).matches(0));
+        assert!(!Cell(Cell::EMPTY).matches(0) && Place::NOWHERE.unit() >= MOST_UNITS);
     }
 }

@@ -10,7 +10,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::Ordering::Release;
 
 /// "FULCRUM" and the version of everything in `layout`, to be raised with every change of it.
-const MAGIC: u64 = u64::from_be_bytes(*b"FULCRUM\x07");
+const MAGIC: u64 = u64::from_be_bytes(*b"FULCRUM\x08");
 /// Header words: magic, sizes, secrets.
 const SIZES_AT: usize = 1;
 const SECRETS_AT: usize = 8;

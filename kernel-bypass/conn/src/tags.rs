@@ -1,6 +1,6 @@
 //! Which cells of a bucket have a hash's tag. Unsafe, since to the compiler vectors are no atomics.
 
-use crate::layout::{Bucket, CELLS, Cell};
+use crate::layout::{Bucket, CELLS, Cell, Place};
 use crate::order::CELL_READ;
 #[cfg(not(all(target_arch = "x86_64", not(loom), not(miri))))]
 use crate::sync::Relaxed;
@@ -9,13 +9,13 @@ use crate::sync::Relaxed;
 /// the cell again, with the ordering that a cell needs.
 #[inline]
 pub(crate) fn matching(bucket: &Bucket, hash: u64) -> u32 {
-    equal::<UPPER_HALVES>(bucket, (hash >> 32) as u32) & 0xff
+    equal::<UPPER_HALVES>(bucket, hash as u32) & 0xff
 }
 
 /// How the first cell that has a hash's tag is found, chosen once for a burst.
 pub(crate) trait Tags: Copy {
-    /// This cell at that moment; an empty one, if there is none.
-    fn first(self, bucket: &Bucket, hash: u64) -> Cell;
+    /// Where this cell leads at that moment; nowhere, if there is none.
+    fn first(self, bucket: &Bucket, hash: u64) -> Place;
 }
 
 /// By what every processor has.
@@ -28,8 +28,12 @@ pub(crate) struct Wide(());
 
 impl Tags for Narrow {
     #[inline(always)]
-    fn first(self, bucket: &Bucket, hash: u64) -> Cell {
-        first_of(bucket, equal::<UPPER_HALVES>(bucket, (hash >> 32) as u32), 1)
+    fn first(self, bucket: &Bucket, hash: u64) -> Place {
+        let matching = equal::<UPPER_HALVES>(bucket, hash as u32);
+        if matching == 0 {
+            return Place::NOWHERE;
+        }
+        Cell(bucket.cells[matching.trailing_zeros() as usize % CELLS].load(CELL_READ)).place()
     }
 }
 
@@ -48,9 +52,10 @@ impl Wide {
 
 impl Tags for Wide {
     #[inline(always)]
-    fn first(self, bucket: &Bucket, hash: u64) -> Cell {
+    fn first(self, bucket: &Bucket, hash: u64) -> Place {
         #[cfg(all(target_arch = "x86_64", not(loom), not(miri)))]
         {
+            let bucket = std::ptr::from_ref(bucket);
             let halves: u32;
             // SAFETY: a `Wide` exists only where the processor has AVX-512, and the system keeps its
             // registers. It writes two of those, which no caller expects to be kept, and of which the
@@ -58,11 +63,11 @@ impl Tags for Wide {
             // to be cleared again. Of the memory the same is true as in `equal`.
             unsafe {
                 std::arch::asm!(
-                    "vpbroadcastd zmm16, {wanted:e}",
+                    "vpbroadcastd zmm16, {tag:e}",
                     "vpcmpeqd k1, zmm16, [{bucket}]",
                     "kmovw {halves:e}, k1",
-                    wanted = in(reg) (hash >> 32) as u32,
-                    bucket = in(reg) std::ptr::from_ref(bucket),
+                    tag = in(reg) hash as u32,
+                    bucket = in(reg) bucket,
                     halves = lateout(reg) halves,
                     #[cfg(target_feature = "avx512f")] out("zmm16") _,
                     #[cfg(target_feature = "avx512f")] out("k1") _,
@@ -70,20 +75,28 @@ impl Tags for Wide {
                 );
             }
             // Every other half is a tag.
-            first_of(bucket, halves & 0xaaaa, 2)
+            let halves = halves & 0xaaaa;
+            if halves == 0 {
+                return Place::NOWHERE;
+            }
+            let place: u32;
+            // SAFETY: one of the odd bits up to the fifteenth is set, so that this is the lower half of
+            // one of the bucket's cells, which is read as a whole, as in `equal`. On x86 no load
+            // comes before an earlier one: what `CELL_READ` asks for.
+            unsafe {
+                std::arch::asm!(
+                    "mov {place:e}, dword ptr [{bucket} + 4 * {tag} - 4]",
+                    bucket = in(reg) bucket,
+                    tag = in(reg) u64::from(halves.trailing_zeros()),
+                    place = lateout(reg) place,
+                    options(nostack, readonly, preserves_flags),
+                );
+            }
+            Place(place)
         }
         #[cfg(not(all(target_arch = "x86_64", not(loom), not(miri))))]
         Narrow.first(bucket, hash)
     }
-}
-
-/// The first cell of those that are set in `matching`, so many bits for each.
-#[inline(always)]
-fn first_of(bucket: &Bucket, matching: u32, bits: usize) -> Cell {
-    if matching == 0 {
-        return Cell(Cell::EMPTY);
-    }
-    Cell(bucket.cells[matching.trailing_zeros() as usize / bits % CELLS].load(CELL_READ))
 }
 
 /// The cells of a bucket that are empty, as bits, at this moment.
@@ -156,15 +169,15 @@ mod tests {
                 let [right, wrong] = [tag << 32 | 7, (tag ^ 1 << (n * 4)) << 32 | tag];
                 cell.store(if wanted >> n & 1 == 1 { right } else { wrong }, Relaxed);
             }
-            let hash = tag << 32 | 0x1234_5678;
+            let hash = 0x1234_5678 << 32 | tag;
             assert_eq!(matching(&bucket, hash), wanted);
-            let first =
-                bucket.cells.get(wanted.trailing_zeros() as usize).map_or(Cell::EMPTY, |cell| {
-                    cell.fetch_add(u64::from(wanted), Relaxed) + u64::from(wanted)
-                });
-            assert_eq!(Narrow.first(&bucket, hash), Cell(first));
+            let first = bucket.cells.get(wanted.trailing_zeros() as usize);
+            let first = first.map_or(Place::NOWHERE, |cell| {
+                Place(cell.fetch_add(wanted.into(), Relaxed) as u32 + wanted)
+            });
+            assert_eq!(Narrow.first(&bucket, hash), first);
             if let Some(wide) = Wide::new() {
-                assert_eq!(wide.first(&bucket, hash), Cell(first));
+                assert_eq!(wide.first(&bucket, hash), first);
             }
             assert_eq!(vacant(&bucket), 0);
             for (n, cell) in bucket.cells.iter().enumerate() {

@@ -74,8 +74,8 @@ impl Packed<'_> {
     /// them: those of the other key, turned round.
     #[inline(always)]
     pub fn new_v4(self) -> ([u8; 8], [u8; 4]) {
-        let [addresses, last] = self.entry.first().packed(!self.is_second);
-        (addresses.rotate_left(32).to_le_bytes(), words::ports_reversed(last))
+        let [addresses, ports] = self.entry.first().packed(!self.is_second);
+        (addresses.rotate_left(32).to_le_bytes(), words::ports_reversed(ports))
     }
 }
 

@@ -1,14 +1,14 @@
 //! A key as the table holds it: what the stages for common packets carry along, made from a
 //! header without passing through a [`Key`].
 
-use crate::key::{IS_V4, KEY_WORDS, Key, is_mapped};
+use crate::key::{IS_V4, KEY_WORDS, Key, PORTS, is_mapped};
 
 /// The words of a connection's key. Addresses and ports are in network byte order, as a header has
-/// them: the first word is the source's first half, the next ones are the source's second one and
-/// the destination, the last one has both ports, the protocol, and what is not in a header.
+/// them: the first word is the source's first half, the second one has both ports, the protocol, and
+/// what is not in a header, the others are the source's second half and the destination.
 ///
-/// Of IPv4, both addresses are the first word, and the last one says so; what lies between is not
-/// looked at.
+/// Of IPv4, both addresses are the first word, and the second one says so; the others are not looked
+/// at.
 #[derive(Clone, Copy, Debug)]
 pub struct Words(pub(crate) [u64; KEY_WORDS]);
 
@@ -22,17 +22,19 @@ impl Words {
     #[inline]
     pub fn set_v4(&mut self, addresses: [u8; 8], ports: u64) {
         self.0[0] = u64::from_le_bytes(addresses);
-        self.0[4] = ports | IS_V4;
+        self.0[PORTS] = ports | IS_V4;
     }
 
     /// The same of IPv6. Mapped IPv4 addresses stand for IPv4 here and must not come from a
     /// header.
     #[inline]
     pub fn set_v6(&mut self, addresses: &[u8; 32], ports: u64) {
-        for (word, bytes) in self.0.iter_mut().zip(addresses.as_chunks().0) {
-            *word = u64::from_le_bytes(*bytes);
+        let [first, rest @ ..] = addresses.as_chunks().0 else { return };
+        let [a, word, others @ ..] = &mut self.0;
+        (*a, *word) = (u64::from_le_bytes(*first), ports);
+        for (other, bytes) in others.iter_mut().zip(rest) {
+            *other = u64::from_le_bytes(*bytes);
         }
-        self.0[4] = ports;
     }
 
     /// The key that these are the words of.
@@ -44,13 +46,13 @@ impl Words {
     /// Whether both addresses are IPv4.
     #[inline]
     const fn is_v4(&self) -> bool {
-        self.0[4] & IS_V4 != 0
+        self.0[PORTS] & IS_V4 != 0
     }
 
     /// Whether any of the addresses is IPv4.
     #[inline]
     pub fn any_v4(&self) -> bool {
-        let [a, b, c, d, _] = self.0;
+        let [a, _, b, c, d] = self.0;
         self.is_v4() || is_mapped([a, b]) || is_mapped([c, d])
     }
 
@@ -58,7 +60,7 @@ impl Words {
     /// round.
     #[inline]
     pub fn reversed(&self) -> [u8; 32] {
-        let [a, b, c, d, _] = self.0;
+        let [a, _, b, c, d] = self.0;
         let mut addresses = [0; 32];
         for (bytes, word) in addresses.as_chunks_mut().0.iter_mut().zip([c, d, a, b]) {
             *bytes = word.to_le_bytes();
@@ -69,14 +71,14 @@ impl Words {
     /// The ports of packets the other way round, as a header has them.
     #[inline]
     pub const fn ports_reversed(&self) -> [u8; 4] {
-        ports_reversed(self.0[4])
+        ports_reversed(self.0[PORTS])
     }
 }
 
-/// Those of a key's last word.
+/// Those of a key's [`PORTS`] word.
 #[inline]
-pub(crate) const fn ports_reversed(last: u64) -> [u8; 4] {
-    (last as u32).rotate_left(16).to_le_bytes()
+pub(crate) const fn ports_reversed(ports: u64) -> [u8; 4] {
+    (ports as u32).rotate_left(16).to_le_bytes()
 }
 
 #[cfg(test)]
@@ -93,7 +95,7 @@ mod tests {
         let mut words = Words([7; KEY_WORDS]);
         let v4 = key(mapped(IpAddr::from(src)), mapped(IpAddr::from(dst)));
         words.set_v4([10, 1, 2, 3, 192, 0, 2, 9], ports);
-        assert_eq!([words.0[0], words.0[4]], [v4.words()[0], v4.words()[4]]);
+        assert_eq!(words.0[..2], v4.words()[..2]);
         assert_eq!((words.key(), words.is_v4(), words.any_v4()), (v4, true, true));
         assert_eq!(words.ports_reversed(), [0xab, 0xcd, 0x12, 0x34]);
 

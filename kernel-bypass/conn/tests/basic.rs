@@ -88,7 +88,7 @@ fn a_hint_leads_to_the_entry() {
     let finder = handle.finder();
     let hint = |words: &Words| {
         let mut hint = [Hint::NOWHERE];
-        finder.hints([finder.hash(words)].into_iter(), &mut hint);
+        finder.hints([finder.hash(words)].into_iter(), &mut hint, true);
         hint[0]
     };
     let confirm = |words: &Words| finder.confirm(hint(words), words);
@@ -124,7 +124,7 @@ fn an_empty_cell_leads_nowhere() {
     let table = table();
     let handle = table.handle().unwrap();
     let mut hint = [Hint::NOWHERE];
-    handle.finder().hints([7].into_iter(), &mut hint);
+    handle.finder().hints([7 << 32].into_iter(), &mut hint, true);
     assert!(hint[0].is_nowhere());
 }
 

@@ -75,7 +75,8 @@ fn is_found(handle: &Handle, n: u32) -> bool {
 /// The status word in the file, by where the entry's key is: `layout::Unit`.
 fn status_of(bytes: &mut [u8], n: u32) -> &mut [u8] {
     let source = key(n).src;
-    let at = bytes.chunks(64).position(|unit| unit.starts_with(&source)).unwrap() * 64;
+    let is_its = |unit: &[u8]| [&unit[..8], &unit[16..24]].concat() == source;
+    let at = bytes.chunks(64).position(is_its).unwrap() * 64;
     &mut bytes[at + 56..at + 60]
 }
 

@@ -24,6 +24,8 @@ pub(crate) struct Glances {
     common: u32,
     /// Which of those ask for a new connection.
     asking: u32,
+    /// There is IPv6 among them.
+    any_v6: bool,
 }
 
 /// What the first stage has gone through.
@@ -32,16 +34,16 @@ struct Seen {
     front: usize,
     /// The length of frames.
     bytes: usize,
-    /// Flags that any recognised segment has.
-    flags: TcpFlags,
+    /// What any of the recognised has.
+    traits: Traits,
 }
 
 const _: () = assert!(BURST <= u32::BITS as usize);
 
 impl Glances {
     pub fn new() -> Self {
-        let none = Glance { words: Words::NONE, hash: 0, traits: Traits::new(0, None, false) };
-        Self { each: [none; BURST], common: 0, asking: 0 }
+        let none = Glance { words: Words::NONE, hash: 0, traits: Traits::NONE };
+        Self { each: [none; BURST], common: 0, asking: 0, any_v6: false }
     }
 
     /// First stage: recognises packets to this station. Returns the length of all frames.
@@ -58,7 +60,8 @@ impl Glances {
         if seen.front != burst.len() {
             self.look_at_rest(burst, &mut seen, own, finder);
         }
-        if seen.flags.contains(TcpFlags::SYN) {
+        self.any_v6 = seen.traits.is_v6();
+        if seen.traits.tcp_flags().contains(TcpFlags::SYN) {
             self.look_for_askers(finder);
         }
         seen.bytes
@@ -84,16 +87,16 @@ impl Glances {
     where
         P: Packet,
     {
-        let (mut flags, mut bytes, mut front) = (TcpFlags::empty(), 0, 0);
+        let (mut traits, mut bytes, mut front) = (Traits::NONE, 0, 0);
         for (packet, glance) in burst.iter().zip(&mut self.each) {
             if !recognise(packet, glance) {
                 break;
             }
-            flags |= glance.traits.tcp_flags();
+            traits = traits.or(glance.traits);
             bytes += packet.bytes().len();
             front += 1;
         }
-        Seen { front, bytes, flags }
+        Seen { front, bytes, traits }
     }
 
     /// From the first one on that is not as those before it.
@@ -111,7 +114,7 @@ impl Glances {
             seen.bytes += packet.bytes().len();
             if recognise(packet, own, finder, glance) {
                 self.common |= 1 << at;
-                seen.flags |= glance.traits.tcp_flags();
+                seen.traits = seen.traits.or(glance.traits);
             }
         }
     }
@@ -133,7 +136,7 @@ impl Glances {
     /// an earlier burst's hash, which nobody follows.
     #[inline(never)]
     pub fn hints<'t>(&self, finder: &Finder<'t>, hints: &mut [Hint<'t>]) {
-        finder.hints(self.each.iter().map(|glance| glance.hash), hints);
+        finder.hints(self.each.iter().map(|glance| glance.hash), hints, self.any_v6);
     }
 
     /// Those that ask for a new connection, as bits.

@@ -53,6 +53,16 @@ impl Traits {
         Self(l3_len as u32 | transport | if is_v6 { Self::IS_V6 } else { 0 })
     }
 
+    /// Of nothing.
+    pub const NONE: Self = Self(0);
+
+    /// Has what either has; of lengths nothing that means anything.
+    #[inline(always)]
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// Length of the IP packet, without Ethernet padding.
     #[inline(always)]
     pub const fn l3_len(self) -> u16 {

@@ -222,9 +222,10 @@ impl Handle {
         for bucket in self.table.memory.geometry().buckets_of(hash) {
             for cell in self.table.memory.buckets()[bucket].matches(hash) {
                 if cell.has_key(units, words) {
-                    let entry = Entry::new(units, cell.entry());
+                    let place = cell.place();
+                    let entry = Entry::new(units, place.entry());
                     if entry.is_live() {
-                        let second = cell.is_second();
+                        let second = place.is_second();
                         let direction = if second { Direction::Reply } else { Direction::Forward };
                         return Some(Found { entry, direction });
                     }
@@ -316,14 +317,15 @@ impl Handle {
         let units = self.table.memory.units();
         for bucket in self.table.memory.geometry().buckets_of(hash) {
             for cell in self.table.memory.buckets()[bucket].matches(hash) {
-                if cell.entry() == own || !cell.has_key(units, words) {
+                let entry = cell.place().entry();
+                if entry == own || !cell.has_key(units, words) {
                     continue;
                 }
-                let status = &units[cell.entry() as usize].status;
+                let status = &units[entry as usize].status;
                 let before =
                     status.compare_exchange(Status::TENTATIVE, Status::ABORTED, STATUS, Relaxed);
                 if before == Err(Status::LIVE) {
-                    return Some(Entry::new(units, cell.entry()));
+                    return Some(Entry::new(units, entry));
                 }
             }
         }
