@@ -29,6 +29,7 @@ enum mbuf_layout {
 	MBUF_HASH_RSS = offsetof(struct rte_mbuf, hash.rss),
 	MBUF_BUF_LEN = offsetof(struct rte_mbuf, buf_len),
 	MBUF_HEADROOM = RTE_PKTMBUF_HEADROOM,
+	MBUF_SIZE = sizeof(struct rte_mbuf),
 };
 
 /* Macros whose expansion bindgen cannot evaluate, as plain constants. */

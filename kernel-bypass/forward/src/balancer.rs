@@ -245,7 +245,8 @@ impl<P: Packet> Balancer<P> {
         let hints = &mut hints[..self.waiting.burst.len()];
         let own = next.as_ref().map(|(port, _)| self.own(*port)).unwrap_or_default();
         let Looked { port, burst, bytes: waited, glances } = &mut self.waiting;
-        glances.hints(&finder, hints);
+        let coming = next.as_ref().map_or(&[][..], |(_, burst)| &burst[..]);
+        glances.hints(&finder, hints, coming);
         let is_ours = self.macs.get(usize::from(*port)).is_some() && !burst.is_empty();
         let plan_here = plan.filter(|plan| is_ours && plan.port(*port).is_some());
         let mut pass = plan_here.map(|plan| Pass {

@@ -133,10 +133,19 @@ impl Glances {
     }
 
     /// Second stage: where their connections may be. What was not recognised gets a hint, too, from
-    /// an earlier burst's hash, which nobody follows.
+    /// an earlier burst's hash, which nobody follows. Asks the memory for the next burst meanwhile.
+    // Few requests to the memory can be under way at once: beside each other, they would wait.
     #[inline(never)]
-    pub fn hints<'t>(&self, finder: &Finder<'t>, hints: &mut [Hint<'t>]) {
-        finder.hints(self.each.iter().map(|glance| glance.hash), hints, self.any_v6);
+    pub fn hints<'t, P: Packet>(&self, finder: &Finder<'t>, hints: &mut [Hint<'t>], next: &[P]) {
+        let (beside, rest) = next.split_at(hints.len().min(next.len()));
+        let hashes = self.each.iter().enumerate().map(|(at, glance)| {
+            if let Some(packet) = beside.get(at) {
+                packet.prefetch();
+            }
+            glance.hash
+        });
+        finder.hints(hashes, hints, self.any_v6);
+        rest.iter().for_each(P::prefetch);
     }
 
     /// Those that ask for a new connection, as bits.

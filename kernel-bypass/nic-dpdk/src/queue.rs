@@ -51,21 +51,17 @@ impl TxQueue {
 impl nic::Rx for RxQueue {
     type Packet = Mbuf;
 
-    /// Appends what has arrived, as far as there is room, and prefetches the frames' first lines.
+    /// Appends what has arrived, as far as there is room.
     #[inline]
     fn receive(&mut self, into: &mut Burst<Mbuf>) {
         let old = into.len();
         let room = into.capacity() - old;
         // SAFETY: this queue is ours alone (`new`). The spare part of the array has place for `room`
         // pointers and a Mbuf is one; the driver fills the first `got` with buffers that it forgets.
-        let got = unsafe {
+        unsafe {
             let spare = into.as_mut_ptr().add(old).cast::<*mut sys::rte_mbuf>();
             let got = sys::shim_rx_burst(self.port, self.queue, spare, room as u16);
             into.set_len(old + usize::from(got));
-            usize::from(got)
-        };
-        for mbuf in &into[old..old + got] {
-            mbuf.prefetch();
         }
     }
 }

@@ -37,6 +37,10 @@ pub trait Packet: Sized {
     /// False when the frame is in more than one piece and [`Packet::bytes`] shows only the first.
     fn contiguous(&self) -> bool;
 
+    /// Asks the memory for what is read of any frame first.
+    #[inline]
+    fn prefetch(&self) {}
+
     /// In one piece, and the NIC has found the checksums right.
     #[inline]
     fn is_plain(&self) -> bool {
