@@ -39,6 +39,7 @@ impl<P: Packet, R: Rx<Packet = P>, T: Tx<Packet = P>> End<R, T> {
         let mut burst = Burst::new();
         self.rx.receive(&mut burst);
         let arrived = burst.len();
+        burst.iter().for_each(P::prefetch);
         for mut packet in burst {
             let answered = match receiver.take(&mut packet, now) {
                 Next::Done => false,
