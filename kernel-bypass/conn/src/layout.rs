@@ -202,7 +202,7 @@ impl Place {
     /// The unit that holds the key.
     #[inline]
     pub const fn unit(self) -> u32 {
-        (self.0 >> 2).wrapping_sub(1)
+        self.index() as u32
     }
 
     /// The same, among all units; of nowhere a number larger than any.
