@@ -198,10 +198,12 @@ impl<P: Packet> Balancer<P> {
                 self.sweeper.tick(now, pressure);
             }
             let is_idle = self.waiting.burst.is_empty();
-            if let Some((units, pressure)) = self.sweeper.piece(self.table.balance(), is_idle) {
-                let table = &self.table;
-                let removed = table.sweep(units, |it| sweep::judge(plan, now, pressure, it));
-                self.sweeper.swept(removed, table.balance());
+            let table = &self.table;
+            let mut round = self.sweeper.round(table.balance(), is_idle);
+            while let Some(units) = round.piece() {
+                let pressure = round.pressure;
+                table.sweep(units, |it| sweep::judge(plan, now, pressure, it));
+                self.sweeper.swept(&mut round, units, table.balance());
             }
             if !again && !self.held.is_empty() {
                 let ingress = Ingress { port: 0, side: Side::Wire };
