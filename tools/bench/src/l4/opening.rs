@@ -19,13 +19,17 @@ pub struct Opening {
     /// Connections open at a time.
     #[arg(long, default_value_t = 65_536, value_parser = clap::value_parser!(u32).range(4_096..))]
     flows: u32,
-    /// Connections the table has room for. Closed ones stay for three seconds on average, so that
-    /// this and the rate make its load.
+    /// Connections the table has room for. Closed ones stay for one to five seconds, so that this and
+    /// the rate make its load.
     #[arg(long, default_value_t = 8_000_000)]
     table_entries: u32,
     /// Seconds until as many connections expire as are opened.
     #[arg(long, default_value_t = 6)]
     settle: u64,
+    /// Times that the sweep goes through the table, of four seconds each, while a data plane is
+    /// measured. What it meets differs from second to second.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
+    sweeps: u32,
 }
 
 /// What was measured of one program.
@@ -33,7 +37,7 @@ pub struct Opening {
 struct Figures {
     /// Million connections per CPU-second.
     rates: Vec<f64>,
-    /// Of the table's units in use, at the end.
+    /// Of the table's units in use, on average.
     loads: Vec<f64>,
 }
 
@@ -102,17 +106,23 @@ impl Opening {
         }
         let mut process = program.run(bed, snapshot)?;
         thread::sleep(Duration::from_secs(self.settle));
-        let (sample, [before, after]) = process.measure(bed, self.common.interval())?;
-        let rate = sample.mpps() / bed.trace.segments() as f64;
-        // By the data plane's own count alone, since the device's is of another moment.
-        let forwarded = after.ports[0].forwarded - before.ports[0].forwarded;
-        let (opened, expected) = (total(&after) - total(&before), forwarded / bed.trace.segments());
-        ensure!(
-            opened.abs_diff(expected) * 100 < expected,
-            "{opened} connections were opened by {forwarded} packets"
-        );
-        figures.rates.push(rate);
-        figures.loads.push(after.table.units_used as f64 / after.table.units as f64);
+        let seconds = self.sweeps * SWEEP_S;
+        let (mut rates, mut loads) = (0.0, 0.0);
+        for _ in 0..seconds {
+            let (sample, [before, after]) = process.measure(bed, Duration::from_secs(1))?;
+            // By the data plane's own count alone, since the device's is of another moment.
+            let forwarded = after.ports[0].forwarded - before.ports[0].forwarded;
+            let opened = total(&after) - total(&before);
+            let expected = forwarded / bed.trace.segments();
+            ensure!(
+                opened.abs_diff(expected) * 100 < expected,
+                "{opened} connections were opened by {forwarded} packets"
+            );
+            rates += sample.mpps() / bed.trace.segments() as f64;
+            loads += after.table.units_used as f64 / after.table.units as f64;
+        }
+        figures.rates.push(rates / f64::from(seconds));
+        figures.loads.push(loads / f64::from(seconds));
         Ok(())
     }
 
@@ -127,6 +137,9 @@ impl Opening {
 }
 
 /// As short as they can be: closed connections make room.
+/// Within this time the table is swept once.
+const SWEEP_S: u32 = 4;
+
 const SHORT: Timeouts = Timeouts {
     tcp_opening_s: 1,
     tcp_established_s: 1,
