@@ -14,6 +14,8 @@ pub struct Pool {
 struct Range {
     address: Address,
     first: u16,
+    /// How many ports it has.
+    len: u32,
     /// How many pairs lie in the ranges before this one.
     before: u64,
 }
@@ -26,8 +28,9 @@ impl Pool {
             let address = mapped(*address);
             let first = ports.first.max(1);
             if family(&address) == wanted && first <= ports.last {
-                pool.ranges.push(Range { address, first, before: pool.total });
-                pool.total += u64::from(ports.last - first) + 1;
+                let len = u32::from(ports.last - first) + 1;
+                pool.ranges.push(Range { address, first, len, before: pool.total });
+                pool.total += u64::from(len);
             }
         }
         pool
@@ -45,9 +48,16 @@ impl Pool {
 
     /// Pair number `n`, counted round and round. `None` only if the pool is empty.
     pub fn pair(&self, n: u64) -> Option<(Address, u16)> {
-        let n = n.checked_rem(self.total)?;
-        let after = self.ranges.partition_point(|range| range.before <= n);
-        let range = self.ranges.get(after.checked_sub(1)?)?;
+        let n = if n < self.total { n } else { n.checked_rem(self.total)? };
+        // Where all ranges are of one length, as nearly always, it is this one.
+        let likely = (n / self.total.div_ceil(self.ranges.len() as u64)) as usize;
+        let range = match self.ranges.get(likely) {
+            Some(range) if n.wrapping_sub(range.before) < range.len.into() => range,
+            _ => {
+                let after = self.ranges.partition_point(|range| range.before <= n);
+                self.ranges.get(after.checked_sub(1)?)?
+            }
+        };
         Some((range.address, range.first + (n - range.before) as u16))
     }
 }
