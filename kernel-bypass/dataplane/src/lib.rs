@@ -148,6 +148,7 @@ fn start_workers(
             table: engine.table.handle().context("no place at the table is left")?,
             counts: counts.clone(),
             macs: &macs,
+            worker: number as u32,
             workers: args.workers.into(),
             seed: u64::from(clock::now()) << 8 | number as u64,
         });

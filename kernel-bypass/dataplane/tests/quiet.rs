@@ -114,6 +114,7 @@ impl Bench {
                 table: table.handle().unwrap(),
                 counts: counts.clone(),
                 macs: &macs,
+                worker: 0,
                 workers: 1,
                 seed: 1,
             }),

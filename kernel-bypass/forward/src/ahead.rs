@@ -8,7 +8,7 @@ use crate::{
     flow::last_hop,
     fresh::{Begun, NotInserted, Picked, Translation, reply_key, translation},
     glance::{Glance, Glances},
-    mode::{nat, snat},
+    mode::nat,
     pass::Pass,
     state,
 };
@@ -144,7 +144,6 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
     #[cold]
     #[inline(never)]
     fn choose_again(&mut self, glance: &Glance, chosen: &mut Chosen<'a>) {
-        chosen.picked.dice = self.answers.roll(glance.hash);
         let key = glance.words.key();
         chosen.reply = self.likely_reply(chosen.service, &mut chosen.picked, &key);
         if let Some(reply) = chosen.reply {
@@ -153,12 +152,17 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
     }
 
     /// What the replies will be found by, if the first try at it will do.
-    fn likely_reply(&self, service: &Service, picked: &mut Picked<'a>, key: &Key) -> Option<Reply> {
+    fn likely_reply(
+        &mut self,
+        service: &Service,
+        picked: &mut Picked<'a>,
+        key: &Key,
+    ) -> Option<Reply> {
         let (backend, dice) = (picked.backend, picked.dice);
         let (source, is_any) = match translation(service, backend)? {
             Translation::Nat => (nat::sources(key, dice).next()?, false),
             Translation::Snat => {
-                (snat::sources(service.pool(backend.family()), dice).next()?, true)
+                (self.answers.source(picked.id, service.pool(backend.family()))?, true)
             }
         };
         picked.source = Some(source);

@@ -1,9 +1,10 @@
 //! What a worker remembers from packet to packet beside the table: how often it may answer,
 //! numbers for outer headers, whether the table was full, whose turn it is.
 
-use crate::limiter::Limiter;
-use api::ServiceId;
+use crate::{fresh::Source, limiter::Limiter, rota::Rota};
+use api::{BackendId, ServiceId};
 use conn::{TICKS_PER_SECOND, Tick};
+use plan::Pool;
 
 /// ICMP errors per second and worker.
 const ICMP_PER_SECOND: u32 = 1_000;
@@ -22,10 +23,11 @@ pub(crate) struct Answers {
     full: Option<Tick>,
     /// By service.
     turns: Box<[u32]>,
+    rota: Rota,
 }
 
 impl Answers {
-    pub fn new(seed: u64) -> Self {
+    pub fn new(seed: u64, rota: Rota) -> Self {
         Self {
             icmp: Limiter::new(ICMP_PER_SECOND),
             resets: Limiter::new(RESETS_PER_SECOND),
@@ -34,6 +36,7 @@ impl Answers {
             full: None,
             // Workers do not all begin with the same real server.
             turns: vec![seed as u32; api::MAX_SERVICES].into(),
+            rota,
         }
     }
 
@@ -71,6 +74,12 @@ impl Answers {
         })
     }
 
+    /// As whom this real server is to see the next client, by turns. `None` where the pool is too small
+    /// for that.
+    pub fn source(&mut self, backend: BackendId, pool: &Pool) -> Option<Source> {
+        pool.pair(self.rota.next(backend, pool.len())?)
+    }
+
     /// A number that a client cannot foresee only as far as it does not know `mixed_in` (a keyed
     /// hash), and that differs from call to call.
     pub const fn roll(&mut self, mixed_in: u64) -> u64 {
@@ -88,7 +97,7 @@ mod tests {
 
     #[test]
     fn each_service_has_its_turns_and_each_worker_begins_elsewhere() {
-        let [mut one, mut other] = [7, 8].map(Answers::new);
+        let [mut one, mut other] = [7, 8].map(|seed| Answers::new(seed, Rota::new(0, 1, [0; 2])));
         let first = one.turn(3);
         assert_eq!([one.turn(3), one.turn(4), one.turn(3)], [first + 1, first, first + 2]);
         assert_ne!(other.turn(3), first);

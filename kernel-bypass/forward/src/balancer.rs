@@ -9,13 +9,14 @@ use crate::{
     held::Held,
     pass::{Ingress, Pass, Side},
     probe,
+    rota::Rota,
     short::Row,
     sweep::{self, Sweeper},
 };
 use api::{DropReason, Mac, PortId, PuntReason};
-use conn::{Handle, Hint, Tick};
+use conn::{Handle, Hint, Key, Tick};
 use nic::{BURST, Burst, Pool};
-use plan::Plan;
+use plan::{Address, Plan};
 use std::{marker::PhantomData, mem, sync::Arc};
 use wire::{Packet, mac};
 
@@ -72,6 +73,8 @@ pub struct Setup<'a> {
     pub counts: Arc<Counts>,
     /// MAC addresses of the ports, by number. Ports beyond [`api::MAX_PORTS`] do not exist.
     pub macs: &'a [Mac],
+    /// The worker's number, from 0 on.
+    pub worker: u32,
     /// How many workers share the sweep of the table.
     pub workers: u32,
     /// Any number that differs from worker to worker and from start to start.
@@ -82,11 +85,12 @@ impl<P: Packet> Balancer<P> {
     /// A balancer for one worker.
     pub fn new(setup: Setup) -> Self {
         let units = setup.table.table().totals().units;
+        let rota = Rota::new(setup.worker, setup.workers, secrets(&setup.table, setup.seed));
         Self {
             table: setup.table,
             counts: setup.counts,
             macs: setup.macs.iter().take(api::MAX_PORTS).map(|mac| mac::Word::new(*mac)).collect(),
-            answers: Answers::new(setup.seed),
+            answers: Answers::new(setup.seed, rota),
             held: Held::new(),
             waiting: Looked::none(),
             glances: Box::new(Glances::new()),
@@ -421,4 +425,11 @@ impl<P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'_, P, O, A> {
         }
         self.ingress = arrived;
     }
+}
+
+/// What nobody knows who does not know the table's keyed hash, whatever he knows of the seed.
+fn secrets(table: &Handle, seed: u64) -> [u64; 2] {
+    let mut address = Address::default();
+    address[..8].copy_from_slice(&seed.to_be_bytes());
+    [0, 1].map(|n| table.hash(&Key::connection(0, (address, n), Default::default())))
 }

@@ -21,7 +21,7 @@ pub(crate) struct Picked<'a> {
     pub backend: &'a BackendPlan,
     /// What the choice among addresses and ports towards it begins with.
     pub dice: u64,
-    /// As whom it may see the client, if that is known already: the first that `dice` leads to.
+    /// As whom it may see the client, if that is known already.
     pub source: Option<Source>,
 }
 

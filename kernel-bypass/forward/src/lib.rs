@@ -20,6 +20,7 @@ mod mode;
 mod pass;
 mod persist;
 mod probe;
+mod rota;
 mod short;
 mod state;
 mod sweep;

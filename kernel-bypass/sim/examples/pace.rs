@@ -105,6 +105,7 @@ fn run(mode: Mode, flows: u32) -> f64 {
         table: handle,
         counts: counts.clone(),
         macs: &macs,
+        worker: 0,
         workers: 1,
         seed: 1,
     });

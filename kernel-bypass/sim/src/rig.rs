@@ -290,6 +290,7 @@ impl Worker {
             table: table.handle().expect("a handle"),
             counts: counts.clone(),
             macs: &macs,
+            worker: number,
             workers,
             seed: 0x1234_5678 + u64::from(number),
         });

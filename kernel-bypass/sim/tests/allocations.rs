@@ -160,7 +160,14 @@ fn run() {
     let counts = Arc::new(Counts::new(2, 64));
     let macs = [port_mac(0), port_mac(1)];
     let handle = table.handle().unwrap();
-    let setup = Setup { table: handle, counts: counts.clone(), macs: &macs, workers: 1, seed: 1 };
+    let setup = Setup {
+        table: handle,
+        counts: counts.clone(),
+        macs: &macs,
+        worker: 0,
+        workers: 1,
+        seed: 1,
+    };
     let mut balancer = Balancer::new(setup);
     let mut packets = 0;
     let mut allocations = 0;

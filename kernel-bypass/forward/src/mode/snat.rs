@@ -13,14 +13,15 @@ use conn::{Entry, New};
 use plan::{Pool, Service};
 use wire::Packet;
 
-/// Pairs tried at random. With nine in ten in use, one in a thousand connections needs more.
+/// Pairs tried at random if the one whose turn it is is in use. With nine in ten in use, one in a
+/// thousand connections needs more.
 const AT_RANDOM: u64 = 64;
 
 /// Pairs tried in a row after those.
 const IN_A_ROW: u64 = 1024;
 
-/// As whom the real server may see a client, in the order of trying.
-pub(crate) fn sources(pool: &Pool, dice: u64) -> impl Iterator<Item = Source> {
+/// As whom else the real server may see a client, in the order of trying.
+fn sources(pool: &Pool, dice: u64) -> impl Iterator<Item = Source> {
     let at_random = (0..AT_RANDOM).map(move |n| mix(dice.wrapping_add(n)) >> 16);
     let start = mix(dice) >> 16;
     let in_a_row = (0..IN_A_ROW.min(pool.len())).map(move |n| start + n);
@@ -40,9 +41,9 @@ impl<'a, P: Packet, O: Output<P>, A: nic::Pool<Packet = P>> Pass<'a, P, O, A> {
         if pool.is_empty() {
             return Err(NotInserted::Lost(DropReason::SnatPoolExhausted));
         }
-        let known = picked.source.into_iter();
-        let others = sources(pool, picked.dice).skip(known.len());
-        self.insert_two_way(hash, new, picked.backend, known.chain(others))
+        let by_turns = picked.source.or_else(|| self.answers.source(picked.id, pool));
+        let sources = by_turns.into_iter().chain(sources(pool, picked.dice));
+        self.insert_two_way(hash, new, picked.backend, sources)
     }
 }
 
