@@ -49,10 +49,16 @@ impl Forwarder {
             return balancer(Path::new(program), way, spot).map(Self::Balancer);
         }
         let [main, cpu] = spot.cpus;
-        let eal: &[String] =
-            if spot.no_huge { &["--no-huge".into(), "-m".into(), "256".into()] } else { &[] };
+        let small = ["--no-huge", "-m", "256"].map(String::from);
+        let eal = if spot.no_huge { &small[..] } else { &[one_file()] };
         Running::start(eal, spot.device, way, main, &[cpu]).map(Self::Testpmd)
     }
+}
+
+/// An option of DPDK's. What is shared with the other end of a virtual NIC is handed over file by file,
+/// eight at most (vhost-user's VHOST_USER_SET_MEM_TABLE), and a huge page is a file of its own without it.
+fn one_file() -> String {
+    "--single-file-segments".into()
 }
 
 fn balancer(executable: &Path, way: &str, spot: &Spot) -> Result<Process> {
@@ -65,7 +71,7 @@ fn balancer(executable: &Path, way: &str, spot: &Spot) -> Result<Process> {
     };
     let place = Place {
         folder: spot.folder,
-        eal: &[],
+        eal: if spot.no_huge { &[] } else { &[one_file()] },
         device: spot.port,
         no_huge: spot.no_huge,
         is_quiet: spot.is_quiet,
