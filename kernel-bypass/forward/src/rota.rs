@@ -21,8 +21,8 @@ pub(crate) struct Rota {
 const BEYOND: usize = 64;
 
 impl Rota {
-    /// That of the worker of this number, from 0 on, of so many. Its share of a pool is every so
-    /// manieth pair, so that workers do not meet. `secrets` are what the order depends on.
+    /// That of the worker of this number, from 0 on, of so many. Its share of a pool, where there are
+    /// four, is every fourth pair, so that workers do not meet. The order depends on `secrets`.
     pub fn new(worker: u32, workers: u32, secrets: [u64; 2]) -> Self {
         Self {
             worker: worker.into(),
