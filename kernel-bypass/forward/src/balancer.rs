@@ -75,7 +75,7 @@ pub struct Setup<'a> {
     pub macs: &'a [Mac],
     /// The worker's number, from 0 on.
     pub worker: u32,
-    /// How many workers share the sweep of the table.
+    /// How many workers share the sweep of the table, and the pairs of SNAT's pools.
     pub workers: u32,
     /// Any number that differs from worker to worker and from start to start.
     pub seed: u64,

@@ -243,6 +243,11 @@ mod tests {
 
     #[test]
     fn no_burst_waits_for_long_and_a_large_table_has_its_time() {
+        let mut sweeper = Sweeper::new(2_000_000, 1);
+        sweeper.tick(1, 0);
+        sweeper.tick(2, 20);
+        assert_eq!(sweeper.round(0, true).pressure, 20);
+        assert_eq!(round(&mut sweeper, &mut 0, true, u32::MAX), (AT_ONCE, 0));
         let mut sweeper = Sweeper::new(200_000_000, 1);
         sweeper.tick(1, 0);
         // As many rounds as there are in a tick at least, for a whole round of the sweep.
@@ -283,5 +288,6 @@ mod tests {
         assert_eq!(tick(7, FILLING, false, 1000), URGENT_FREED.next_multiple_of(AT_ONCE));
         let most = URGENT_FREED + 1000 * URGENT_FREED_FOR_A_UNIT;
         assert_eq!(tick(8, FILLING, false, 0), most.next_multiple_of(AT_ONCE));
+        assert!(tick(9, FILLING, true, 0) > 3_000_000 / ROUND);
     }
 }

@@ -231,6 +231,32 @@ fn a_small_pool_runs_out_and_comes_back() {
 }
 
 #[test]
+fn a_pair_rests_until_all_others_have_had_their_turn() {
+    // A TCP connection is known of a stage ahead, and a UDP one is not.
+    for proto in ["tcp", "udp"] {
+        let mut rig = rig(Family::V4, Mode::Snat);
+        rig.apply(|s| {
+            let ports = PortRange { first: 5000, last: 5019 };
+            s.services[0].snat_pool = vec![PoolAddress { address: pool(Family::V4, 1), ports }];
+            let timeouts = &mut s.services[0].timeouts;
+            (timeouts.tcp_opening_s, timeouts.udp_s) = (1, 1);
+        });
+        let mut one = |n| {
+            let (from, to) = ((client(Family::V4, n), 40000), (vip(Family::V4), 80));
+            let frame = if proto == "tcp" { syn(from, to) } else { udp(from, to, b"?") };
+            let pair = ends(&the(&rig.one(0, &frame)).frame).0;
+            rig.pass(100 * 20);
+            assert_eq!(rig.connections(0), 0, "it has gone");
+            pair
+        };
+        let first: Vec<_> = (0..20).map(&mut one).collect();
+        let distinct: std::collections::HashSet<_> = first.iter().collect();
+        assert_eq!(distinct.len(), 20, "{proto}: {first:?}");
+        assert_eq!((20..40).map(&mut one).collect::<Vec<_>>(), first);
+    }
+}
+
+#[test]
 fn a_hundred_thousand_connections_to_one_real_server() {
     let mut rig = Rig::sized(
         snapshot(vec![service(Family::V4, Mode::Snat, 1)]),

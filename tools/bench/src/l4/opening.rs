@@ -136,10 +136,10 @@ impl Opening {
     }
 }
 
-/// As short as they can be: closed connections make room.
 /// Within this time the table is swept once.
 const SWEEP_S: u32 = 4;
 
+/// As short as they can be: closed connections make room.
 const SHORT: Timeouts = Timeouts {
     tcp_opening_s: 1,
     tcp_established_s: 1,
