@@ -155,29 +155,14 @@ impl Table {
         Some(Handle::new(self.clone(), index))
     }
 
-    /// Takes one connection of the backend if its limits allow it, exactly over all workers:
-    /// `max` 0 is unlimited; once `max` was hit, new ones come again only below `min` (0: as soon
-    /// as one is free). A backend out of range has no limit.
-    #[inline]
-    pub fn try_acquire(&self, backend: u32, max: u32, min: u32) -> bool {
-        match self.memory.gauges().get(backend as usize) {
-            Some(gauge) => gauge::try_acquire(gauge, max, min),
-            None => true,
-        }
-    }
-
-    /// Gives back one that [`Table::try_acquire`] gave and that no entry holds.
-    #[inline]
-    pub fn release(&self, backend: u32) {
-        if let Some(gauge) = self.memory.gauges().get(backend as usize) {
-            gauge::release(gauge);
-        }
-    }
-
-    /// Connections of the backend now.
+    /// Connections of the backend: exactly if it has a limit, else as far as handles have told, which
+    /// each does after some changes, after some quiescent points, and before it sleeps.
     #[inline]
     pub fn connections(&self, backend: u32) -> u32 {
-        self.memory.gauges().get(backend as usize).map_or(0, gauge::count)
+        self.memory
+            .gauges()
+            .get(backend as usize)
+            .map_or(0, |gauge| gauge::count(gauge).max(0) as u32)
     }
 
     /// What the table holds now.

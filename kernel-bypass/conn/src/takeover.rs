@@ -1,6 +1,7 @@
 //! Taking a table over from a process that is gone, wherever it was when it died.
 
 use crate::entry::Entry;
+use crate::gauge;
 use crate::key::KeyKind;
 use crate::layout::{Cell, Class, Form, Status};
 use crate::sync::Relaxed;
@@ -76,8 +77,10 @@ impl Table {
                 return false;
             }
         }
-        if entry.kind() == KeyKind::Connection {
-            self.try_acquire(entry.backend(), 0, 0);
+        if entry.kind() == KeyKind::Connection
+            && let Some(gauge) = self.memory.gauges().get(entry.backend() as usize)
+        {
+            gauge::add(gauge, 1);
         }
         let shares = &self.epochs.participant(0).shares;
         for (what, units) in [(entry.kind() as usize, 1), (UNITS_SHARE, class.units().into())] {

@@ -213,6 +213,43 @@ fn a_sweep_covers_the_whole_table() {
 }
 
 #[test]
+fn what_a_handle_counts_by_itself_is_told_in_time() {
+    let table = table();
+    let [mut one, other] = [0; 2].map(|_| table.handle().unwrap());
+    assert!(one.try_acquire(1, 0, 0));
+    assert_eq!((one.connections(1), other.connections(1), table.connections(1)), (1, 0, 0));
+    (0..256).for_each(|_| one.quiesce());
+    assert_eq!((one.connections(1), other.connections(1), table.connections(1)), (1, 1, 1));
+    // The other one ends it, and tells of it first when it is asked to.
+    other.release(1);
+    assert_eq!((other.connections(1), table.connections(1)), (0, 1));
+    other.settle();
+    assert_eq!(table.connections(1), 0);
+    one.release(1);
+    one.park();
+    assert!(other.try_acquire(1, 0, 0));
+    assert_eq!((other.connections(1), table.connections(1)), (0, 0), "one is still owed");
+    drop(other);
+    assert_eq!(table.connections(1), 0);
+    one.unpark();
+    (0..40).for_each(|_| assert!(one.try_acquire(1, 0, 0)));
+    assert_eq!((one.connections(1), table.connections(1)), (40, 32), "many are told at once");
+}
+
+/// With a limit all workers know at once, and from the first question on.
+#[test]
+fn what_has_a_limit_is_told_at_once() {
+    let table = table();
+    let [one, other] = [0; 2].map(|_| table.handle().unwrap());
+    (0..3).for_each(|_| assert!(one.try_acquire(1, 0, 0)));
+    assert!(one.try_acquire(1, 4, 0) && !one.try_acquire(1, 4, 0), "its own count, too");
+    assert_eq!(table.connections(1), 4);
+    other.release(1);
+    assert_eq!(table.connections(1), 3);
+    assert!(one.try_acquire(1, 4, 0) && !other.try_acquire(1, 4, 0));
+}
+
+#[test]
 #[cfg_attr(miri, ignore = "files are mapped")]
 fn a_file_is_taken_over_and_a_second_process_kept_away() {
     let path = std::env::temp_dir().join(format!("conn-takeover-{}", std::process::id()));
@@ -224,7 +261,7 @@ fn a_file_is_taken_over_and_a_second_process_kept_away() {
     {
         let handle = first.table.handle().unwrap();
         for n in 0..100 {
-            assert!(first.table.try_acquire(1, 0, 0));
+            assert!(handle.try_acquire(1, 0, 0));
             let entry = handle.insert(handle.hash(&key(n)), &new(key(n), Other::None));
             if n < 10 {
                 assert!(entry.is_ok_and(|e| handle.remove(&e)));

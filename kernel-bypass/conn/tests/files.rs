@@ -58,10 +58,10 @@ fn fill(handle: &Handle, numbers: std::ops::Range<u32>, double: bool) -> usize {
             last_hop: LastHop::UNKNOWN,
             now: 0,
         };
-        handle.table().try_acquire(1, 0, 0);
+        handle.try_acquire(1, 0, 0);
         let done = handle.insert(handle.hash(&new.key), &new).is_ok();
         if !done {
-            handle.table().release(1);
+            handle.release(1);
         }
         done
     };
@@ -178,6 +178,7 @@ proptest! {
         while handle.sweep(1024, |_| Verdict::Remove) > 0 {}
         let totals = table.totals();
         prop_assert_eq!((totals.units_used, totals.connections), (0, 0));
+        handle.settle();
         prop_assert!((0..16).all(|backend| table.connections(backend) == 0));
         (0..64).for_each(|_| handle.quiesce());
         fill(&handle, 1000..3000, false);

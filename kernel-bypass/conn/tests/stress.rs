@@ -184,8 +184,7 @@ impl Worker {
 
     fn insert(&mut self, n: u32) {
         let new = new(n, self.dice.below(3));
-        let table = self.handle.table();
-        if !table.try_acquire(new.backend, LIMIT, 0) {
+        if !self.handle.try_acquire(new.backend, LIMIT, 0) {
             return;
         }
         let done = match self.handle.insert(self.handle.hash(&new.key), &new) {
@@ -206,7 +205,7 @@ impl Worker {
             Err(InsertError::Full | InsertError::Contended) => false,
         };
         if !done {
-            table.release(new.backend);
+            self.handle.release(new.backend);
         }
         self.inserted += u64::from(done);
     }
@@ -314,9 +313,10 @@ fn a_limit_is_exact_under_contention() {
     let (table, held, most) = (table(UNITS), AtomicU32::new(0), AtomicU32::new(0));
     let refused = run(&table, |table, seed| {
         let (mut dice, mut mine, mut refused) = (Dice(seed), 0, 0u32);
+        let handle = table.handle().unwrap();
         for _ in 0..OPERATIONS {
             if dice.below(2) == 0 {
-                if table.try_acquire(0, LIMIT, 0) {
+                if handle.try_acquire(0, LIMIT, 0) {
                     let now = held.fetch_add(1, SeqCst) + 1;
                     assert!(now <= LIMIT, "{now} of {LIMIT}");
                     most.fetch_max(now, SeqCst);
@@ -326,7 +326,7 @@ fn a_limit_is_exact_under_contention() {
                 }
             } else if mine > 0 {
                 held.fetch_sub(1, SeqCst);
-                table.release(0);
+                handle.release(0);
                 mine -= 1;
             }
         }

@@ -149,10 +149,10 @@ impl Worker<'_> {
 fn insert(handle: &Handle, n: u32) -> bool {
     let new = new(n);
     let holds = new.key.kind == KeyKind::Connection;
-    assert!(!holds || handle.table().try_acquire(new.backend, 0, 0));
+    assert!(!holds || handle.try_acquire(new.backend, 0, 0));
     let inserted = handle.insert(handle.hash(&new.key), &new).is_ok();
     if holds && !inserted {
-        handle.table().release(new.backend);
+        handle.release(new.backend);
     }
     inserted
 }

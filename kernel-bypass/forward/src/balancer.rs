@@ -129,6 +129,7 @@ impl<P: Packet> Balancer<P> {
             self.advance(plan, now, None, pool, out);
             self.table.quiesce();
         }
+        self.table.settle();
     }
 
     /// Handles what the host sends by a port's companion: it leaves by that port unchanged, but
@@ -196,12 +197,12 @@ impl<P: Packet> Balancer<P> {
         out: &mut O,
     ) {
         let again = self.housekept.replace(now) == Some(now);
+        let is_idle = self.waiting.burst.is_empty();
         if let Some(plan) = plan {
             if !again {
                 let pressure = self.answers.pressure(now, self.table.table().pressure());
                 self.sweeper.tick(now, pressure);
             }
-            let is_idle = self.waiting.burst.is_empty();
             let table = &self.table;
             let mut round = self.sweeper.round(table.balance(), is_idle);
             while let Some(units) = round.piece() {
@@ -213,6 +214,10 @@ impl<P: Packet> Balancer<P> {
                 let ingress = Ingress { port: 0, side: Side::Wire };
                 self.pass(plan, now, ingress, pool, out).retry_held(true);
             }
+        }
+        if is_idle {
+            // The next round may be long in coming.
+            self.table.settle();
         }
         self.table.quiesce();
     }

@@ -78,7 +78,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         let picked = self.pick(service, &flow_key(parsed), look.hash)?;
         if picked.id == old.backend() {
             // The fallback again: all real servers are at their limits.
-            self.table.table().release(picked.id);
+            self.table.release(picked.id);
             return self.serve(packet, look, old, picked.backend);
         }
         let state = old.state();
@@ -100,7 +100,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
                 Ok(Picked { id, backend, dice: self.answers.roll(hash), source: None })
             }
             None => {
-                self.table.table().release(id);
+                self.table.release(id);
                 lost(DropReason::NoBackend)
             }
         }
@@ -160,7 +160,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
         match &inserted {
             Ok(_) => self.counts.connected(picked.id),
             Err(not) => {
-                self.table.table().release(picked.id);
+                self.table.release(picked.id);
                 if matches!(not, NotInserted::Lost(DropReason::TableFull)) {
                     self.answers.table_was_full(self.now);
                 }

@@ -99,10 +99,10 @@ pub(crate) struct Gauges<'a>(pub &'a Handle);
 
 impl Gauge for Gauges<'_> {
     fn connections(&self, backend: u32) -> u32 {
-        self.0.table().connections(backend)
+        self.0.connections(backend)
     }
 
     fn try_acquire(&self, candidate: &Candidate) -> bool {
-        self.0.table().try_acquire(candidate.id, candidate.max, candidate.min)
+        self.0.try_acquire(candidate.id, candidate.max, candidate.min)
     }
 }

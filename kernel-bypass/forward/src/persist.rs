@@ -64,7 +64,7 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
             return backend;
         };
         if winner.backend() != backend && self.acquire(service, winner.backend()) {
-            self.table.table().release(backend);
+            self.table.release(backend);
             return winner.backend();
         }
         backend

@@ -227,6 +227,27 @@ fn weighted_shares_are_right_within_two_percent() {
     }
 }
 
+/// Busy workers do not tell each other of each connection; the shares are right all the same.
+#[test]
+fn shares_by_load_are_right_with_two_workers_at_once() {
+    for scheduler in [Scheduler::WeightedLeastConnection, Scheduler::ShortestExpectedDelay] {
+        let mut service = service(Family::V4, Mode::Dr, 3);
+        service.scheduler = scheduler;
+        for (backend, weight) in service.backends.iter_mut().zip([100, 200, 300]) {
+            backend.weight = weight;
+        }
+        let size = Size { workers: 2, units: 1 << 17 };
+        let mut rig = Rig::sized(snapshot(vec![service]), size);
+        rig.race(15_000, |worker, n| syn((client(Family::V4, n * 2 + worker as u32), 40000), TO()));
+        let got = [0, 1, 2].map(|id| rig.connections(id));
+        assert_eq!(got.iter().sum::<u32>(), 30_000);
+        for (got, want) in got.into_iter().zip([5_000u32, 10_000, 15_000]) {
+            // Each worker keeps fewer than 32 of a real server to itself.
+            assert!(want.abs_diff(got) < 2 * 32, "{scheduler:?}: {got} instead of {want}");
+        }
+    }
+}
+
 #[test]
 fn least_connection_evens_unequal_durations_out() {
     let mut service = service(Family::V4, Mode::Dr, 3);

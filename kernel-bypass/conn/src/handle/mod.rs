@@ -2,8 +2,10 @@
 //! taking and giving back the handle itself.
 
 mod stock;
+mod tally;
 
 use crate::entry::{Entry, New, Other};
+use crate::gauge;
 use crate::key::{KEY_WORDS, Key, KeyKind};
 use crate::layout::{Cell, Form, Status};
 use crate::memory::prefetch;
@@ -15,6 +17,7 @@ use crate::tcp::Direction;
 use std::cell::{Cell as Local, RefCell};
 use std::sync::Arc;
 use stock::{LIMBO, Stock, Waiting};
+use tally::Tally;
 
 /// Lost races after which an insert gives up. Each needs another insert of the same key within
 /// the same few nanoseconds.
@@ -23,6 +26,8 @@ const ATTEMPTS: usize = 8;
 const LONGEST_WAIT: usize = 1000;
 /// Quiescent points between two looks at everybody else's announcements.
 const ROUNDS_PER_ADVANCE: u32 = if cfg!(loom) { 2 } else { 8 };
+/// Quiescent points after which everybody is told what was counted.
+const ROUNDS_PER_SETTLEMENT: u32 = if cfg!(loom) { 1 } else { 256 };
 
 /// An entry that a look-up found, and by which of its keys.
 #[derive(Clone, Copy)]
@@ -54,11 +59,13 @@ pub struct Handle {
     limbo: [[Local<Waiting>; LIMBO]; 2],
     waiting: Local<u32>,
     rounds: u32,
+    tally: RefCell<Tally>,
 }
 
 impl Handle {
     pub(crate) fn new(table: Arc<Table>, index: usize) -> Self {
         let empty = || RefCell::new(Stock::default());
+        let tally = RefCell::new(Tally::new(table.memory.gauges().len()));
         let handle = Self {
             table,
             index,
@@ -66,6 +73,7 @@ impl Handle {
             limbo: Default::default(),
             waiting: Local::new(0),
             rounds: 0,
+            tally,
         };
         handle.adopt_orphans();
         handle
@@ -134,7 +142,7 @@ impl Handle {
         }
         self.unplace_all(entry, hash, reply());
         if entry.kind() == KeyKind::Connection {
-            self.table.release(entry.backend());
+            self.release(entry.backend());
         }
         self.account(entry, -1);
         self.retire(entry);
@@ -147,6 +155,9 @@ impl Handle {
     pub fn quiesce(&mut self) {
         let epoch = self.table.epochs.announce(self.index);
         self.rounds = self.rounds.wrapping_add(1);
+        if self.rounds.is_multiple_of(ROUNDS_PER_SETTLEMENT) {
+            self.settle();
+        }
         if self.waiting.get() != 0 {
             self.reclaim(epoch);
         } else if self.rounds.is_multiple_of(ROUNDS_PER_ADVANCE * 64) {
@@ -162,12 +173,53 @@ impl Handle {
 
     /// Before a long sleep: nobody waits for this handle until [`Handle::unpark`].
     pub fn park(&mut self) {
+        self.settle();
         self.table.epochs.park(self.index);
     }
 
     /// After the sleep, before anything is looked up.
     pub fn unpark(&mut self) {
         self.table.epochs.unpark(self.index);
+    }
+
+    /// Takes one connection of the backend if its limits allow it, exactly over all workers:
+    /// `max` 0 is unlimited; once `max` was hit, new ones come again only below `min` (0: as soon
+    /// as one is free). A backend out of range has no limit. Where there was no limit before, what
+    /// other handles have not told yet is not known; see [`Table::connections`].
+    #[inline]
+    pub fn try_acquire(&self, backend: u32, max: u32, min: u32) -> bool {
+        let gauges = self.table.memory.gauges();
+        let mut tally = self.tally.borrow_mut();
+        if max == 0 {
+            tally.note(gauges, backend, 1);
+            return true;
+        }
+        tally.tell(gauges, backend);
+        gauges.get(backend as usize).is_none_or(|gauge| gauge::try_acquire(gauge, max, min))
+    }
+
+    /// Gives back one that [`Handle::try_acquire`] gave and that no entry holds.
+    #[inline]
+    pub fn release(&self, backend: u32) {
+        let gauges = self.table.memory.gauges();
+        match gauges.get(backend as usize) {
+            // Somebody may wait for it.
+            Some(gauge) if gauge::is_limited(gauge) => gauge::add(gauge, -1),
+            _ => self.tally.borrow_mut().note(gauges, backend, -1),
+        }
+    }
+
+    /// Connections of the backend, with what only this handle knows of them.
+    #[inline]
+    pub fn connections(&self, backend: u32) -> u32 {
+        let told = self.table.memory.gauges().get(backend as usize).map_or(0, gauge::count);
+        (told + self.tally.borrow().of(backend)).max(0) as u32
+    }
+
+    /// Tells everybody what this handle has counted; see [`Table::connections`].
+    #[inline]
+    pub fn settle(&self) {
+        self.tally.borrow_mut().tell_all(self.table.memory.gauges());
     }
 
     /// The hash that the other methods ask for.

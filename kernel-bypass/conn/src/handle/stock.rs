@@ -136,6 +136,7 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
+        self.settle();
         for class in [Class::Single, Class::Double] {
             let stock = self.stock[class.index()].get_mut();
             if stock.count != 0 {

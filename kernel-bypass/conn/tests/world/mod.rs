@@ -4,7 +4,7 @@ mod model;
 mod steps;
 
 use conn::*;
-use model::{BACKENDS, Facts, KEYS, Model, key};
+use model::{BACKENDS, Facts, KEYS, LIMITS, Model, key};
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use steps::fill;
@@ -17,6 +17,8 @@ const HANDLES: usize = 3;
 const TIMEOUT: u32 = 900;
 /// Quiescent points after which nothing waits any more, if no other handle holds it up.
 const SETTLED: usize = 64;
+/// Looks at everything of which one comes after all handles told what they owe.
+const CHECKS_PER_SETTLEMENT: u32 = 8;
 
 /// One operation. Handles, keys and backends are numbers, reduced to what there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,9 +72,11 @@ pub enum Op {
         key: u8,
     },
     Acquire {
+        handle: u8,
         backend: u8,
     },
     Release {
+        handle: u8,
         backend: u8,
     },
     Pass {
@@ -110,8 +114,8 @@ impl Op {
             22 => Self::Sleep { handle },
             23 => Self::Replace { handle },
             24 | 25 => Self::Hold { reader: handle, remover: b, key },
-            26 => Self::Acquire { backend: a },
-            27 => Self::Release { backend: a },
+            26 => Self::Acquire { handle, backend: a },
+            27 => Self::Release { handle, backend: a },
             _ => Self::Pass { ticks: a },
         }
     }
@@ -130,11 +134,13 @@ pub enum Event {
     /// The clock began anew.
     Wrapped,
     Held,
+    /// A gauge that has no limit was not what it should be, before everybody told what is owed.
+    Owed,
 }
 
 impl Event {
     #[allow(dead_code)] // One of the two that share this module counts them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::KeyExists,
         Self::ReplyExists,
         Self::Full,
@@ -143,6 +149,7 @@ impl Event {
         Self::Reused,
         Self::Wrapped,
         Self::Held,
+        Self::Owed,
     ];
 }
 
@@ -159,6 +166,7 @@ pub struct World {
     /// Slots that were used once.
     used: HashSet<u32>,
     events: BTreeSet<Event>,
+    checks: u32,
 }
 
 impl World {
@@ -175,6 +183,7 @@ impl World {
             cursor: 0,
             used: HashSet::new(),
             events: BTreeSet::new(),
+            checks: 0,
         };
         world.observer.park();
         world
@@ -203,8 +212,12 @@ impl World {
             }
             Op::Replace { handle } => self.replace(usize::from(handle) % HANDLES),
             Op::Hold { reader, remover, key } => self.hold(reader, remover, key.into()),
-            Op::Acquire { backend } => drop(self.acquire(u32::from(backend) % (BACKENDS + 1))),
-            Op::Release { backend } => self.release(u32::from(backend) % (BACKENDS + 1)),
+            Op::Acquire { handle, backend } => {
+                self.acquire(handle, u32::from(backend) % (BACKENDS + 1));
+            }
+            Op::Release { handle, backend } => {
+                self.release(handle, u32::from(backend) % (BACKENDS + 1));
+            }
             Op::Pass { ticks } => {
                 let before = self.now;
                 self.now = self.now.wrapping_add(u32::from(ticks));
@@ -235,8 +248,17 @@ impl World {
         assert_eq!((totals.connections, totals.units_used), (connections, units));
         assert_eq!((totals.fragments, totals.persistence), (fragments, persistence));
         assert_eq!(u64::from(self.table.pressure()), units * 100 / u64::from(UNITS));
-        for (backend, gauge) in (0..).zip(&self.model.gauges) {
-            assert_eq!(self.table.connections(backend), gauge.count(), "backend {backend}");
+        self.checks += 1;
+        let settled = self.checks.is_multiple_of(CHECKS_PER_SETTLEMENT);
+        if settled {
+            self.handles.iter().for_each(Handle::settle);
+        }
+        for (backend, (gauge, (max, _))) in (0..).zip(self.model.gauges.iter().zip(LIMITS)) {
+            let (told, count) = (self.table.connections(backend), gauge.count());
+            assert!(told == count || max == 0 && !settled, "backend {backend}: {told} of {count}");
+            if told != count {
+                self.events.insert(Event::Owed);
+            }
         }
         assert_eq!(self.table.connections(BACKENDS), 0);
         self.observer.park();
@@ -256,6 +278,7 @@ impl World {
         assert_eq!(self.table.totals().units_used, u64::from(UNITS), "units are lost");
         handle.sweep(UNITS, |_| Verdict::Remove);
         handle.sweep(UNITS, |_| Verdict::Remove);
+        handle.settle();
         let totals = self.table.totals();
         assert_eq!((totals.connections, totals.fragments, totals.persistence), (0, 0, 0));
         assert_eq!(totals.units_used, 0);

@@ -9,11 +9,11 @@ impl World {
     pub(super) fn insert(&mut self, handle: u8, n: u16, second: Second) {
         let new = self.new_entry(n % KEYS, second);
         let holds = new.key.kind == KeyKind::Connection;
-        if holds && !self.acquire(new.backend) {
+        if holds && !self.acquire(handle, new.backend) {
             return;
         }
-        let handle = self.awake(handle);
-        let handle = &self.handles[handle];
+        let place = self.awake(handle);
+        let handle = &self.handles[place];
         let taken = self.model.find(&new.key).map(|(facts, _)| facts);
         let reply_taken = match new.other {
             Other::Reply(reply) => self.model.find(&reply).map(|(facts, _)| facts),
@@ -53,7 +53,7 @@ impl World {
             }
             Err(event) => {
                 if holds {
-                    self.table.release(new.backend);
+                    self.handles[place].release(new.backend);
                 }
                 self.events.insert(event);
             }
@@ -179,9 +179,10 @@ impl World {
     }
 
     /// Takes one of the backend, within its limits; the model holds it without an entry.
-    pub(super) fn acquire(&mut self, backend: u32) -> bool {
+    pub(super) fn acquire(&mut self, handle: u8, backend: u32) -> bool {
         let (max, min) = LIMITS[backend as usize];
-        let granted = self.table.try_acquire(backend, max, min);
+        let handle = self.awake(handle);
+        let granted = self.handles[handle].try_acquire(backend, max, min);
         let Some(gauge) = self.model.gauges.get_mut(backend as usize) else {
             assert!(granted, "no gauge, no limit");
             return true;
@@ -194,11 +195,11 @@ impl World {
         granted
     }
 
-    pub(super) fn release(&mut self, backend: u32) {
-        let gauge = self.model.gauges.get(backend as usize);
-        // An empty gauge stays empty; what entries hold is theirs.
-        if gauge.is_none_or(|gauge| gauge.loose > 0 || gauge.entries == 0) {
-            self.table.release(backend);
+    pub(super) fn release(&mut self, handle: u8, backend: u32) {
+        let handle = self.awake(handle);
+        // What entries hold is theirs.
+        if self.model.gauges.get(backend as usize).is_none_or(|gauge| gauge.loose > 0) {
+            self.handles[handle].release(backend);
             self.give_back(backend);
         }
     }
