@@ -3,7 +3,7 @@
 use crate::stamp::{Kind, Stamp};
 use crate::tally::Tally;
 use serde::{Deserialize, Serialize};
-use wire::{Frame, Packet, Parsed, RxChecksum, checksum, encap, parse};
+use wire::{Frame, Malformed, Packet, Parsed, RxChecksum, checksum, encap, parse};
 
 /// Counts what arrives at one queue, by kind and stream.
 #[derive(Clone, Debug)]
@@ -57,11 +57,19 @@ impl Receiver {
 
     /// Looks at a packet that arrived at `now`. A tunnel around it is taken off.
     pub fn take<P: Packet>(&mut self, packet: &mut P, now: u64) -> Next {
-        let Some((parsed, stamp)) = self.open(packet) else {
+        let mut frame = parse(packet.bytes());
+        let mut stamp = stamp(packet, &frame);
+        if let (Ok(Frame::Ip(outer)), None) = (&frame, stamp)
+            && encap::open(packet, outer, self.gue_port)
+        {
+            frame = parse(packet.bytes());
+            stamp = self::stamp(packet, &frame);
+        }
+        let (Ok(Frame::Ip(parsed)), Some(stamp)) = (&frame, stamp) else {
             self.others.foreign += 1;
             return Next::Foreign;
         };
-        if !is_whole(packet, &parsed) {
+        if !is_whole(packet, parsed) {
             self.others.broken += 1;
             return Next::Done;
         }
@@ -81,7 +89,7 @@ impl Receiver {
         };
         tally.count(stamp.number, took);
         match stamp.kind {
-            Kind::Request => Next::Answer(parsed, stamp),
+            Kind::Request => Next::Answer(*parsed, stamp),
             _ => Next::Done,
         }
     }
@@ -99,18 +107,6 @@ impl Receiver {
     pub fn others(&self) -> Others {
         self.others
     }
-
-    fn open<P: Packet>(&self, packet: &mut P) -> Option<(Parsed, Stamp)> {
-        let outer = parsed(packet.bytes())?;
-        if let Some(stamp) = Stamp::find(packet.bytes(), &outer) {
-            return Some((outer, stamp));
-        }
-        if !encap::open(packet, &outer, self.gue_port) {
-            return None;
-        }
-        let inner = parsed(packet.bytes())?;
-        Some((inner, Stamp::find(packet.bytes(), &inner)?))
-    }
 }
 
 impl Others {
@@ -122,9 +118,11 @@ impl Others {
     }
 }
 
-fn parsed(frame: &[u8]) -> Option<Parsed> {
-    match parse(frame) {
-        Ok(Frame::Ip(parsed)) => Some(parsed),
+/// The stamp of an IP packet, if it has one. (By reference: what a frame says is long, and to copy what
+/// was written in small pieces a moment ago is to wait for it.)
+fn stamp<P: Packet>(packet: &P, frame: &Result<Frame, Malformed>) -> Option<Stamp> {
+    match frame {
+        Ok(Frame::Ip(parsed)) => Stamp::find(packet.bytes(), parsed),
         _ => None,
     }
 }
