@@ -47,12 +47,15 @@ impl Glances {
     }
 
     /// First stage: recognises packets to this station. Returns the length of all frames.
-    // Each stage is a function of its own, so that it has the registers for itself; and so is each
-    // family's loop.
+    // Each stage is a function of its own, so that it has the registers for itself; and so is the loop
+    // of each family, and of what virtual NICs receive, who look at no checksums.
     #[inline(never)]
     pub fn look<P: Packet>(&mut self, burst: &Burst<P>, own: mac::Word, finder: &Finder) -> usize {
         let recognise = |packet: &P, glance: &mut Glance| recognise_v4(packet, own, finder, glance);
         let mut seen = self.look_at_front(burst, recognise);
+        if seen.front == 0 {
+            seen = self.look_for_unverified(burst, own, finder);
+        }
         if seen.front == 0 {
             seen = self.look_for_v6(burst, own, finder);
         }
@@ -65,6 +68,18 @@ impl Glances {
             self.look_for_askers(finder);
         }
         seen.bytes
+    }
+
+    #[inline(never)]
+    fn look_for_unverified<P: Packet>(
+        &mut self,
+        burst: &Burst<P>,
+        own: mac::Word,
+        finder: &Finder,
+    ) -> Seen {
+        self.look_at_front(burst, |packet, glance| {
+            recognise_unverified(packet, own, finder, glance)
+        })
     }
 
     #[inline(never)]
@@ -221,7 +236,7 @@ fn recognise_v6(
 }
 
 /// The same of IPv4 of which the NIC says nothing.
-#[inline(never)]
+#[inline(always)]
 fn recognise_unverified(
     packet: &impl Packet,
     own: mac::Word,
@@ -231,8 +246,9 @@ fn recognise_unverified(
     if packet.rx_checksum() != RxChecksum::Unknown || !packet.contiguous() {
         return false;
     }
-    let found = short::v4(packet.bytes(), own, false);
-    found.map(|t| glance.become_v4(&t, finder)).is_some()
+    let Some(t) = short::v4(packet.bytes(), own, false) else { return false };
+    glance.become_v4(&t, finder);
+    true
 }
 
 /// So many bits set.
@@ -258,5 +274,115 @@ impl Glance {
     #[inline]
     pub const fn asks(&self) -> bool {
         state::asks(self.traits.tcp_flags())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use RxChecksum::{Bad, Good, Unknown};
+    use conn::{Backing, Handle, Key, Table, TableConfig};
+    use wire::{Buffer, Frame, build::Build, parse};
+
+    const OWN: [u8; 6] = [2, 0, 0, 0, 0, 1];
+
+    /// A frame, and what the NIC says of it.
+    #[derive(Clone)]
+    struct Said(Buffer, RxChecksum);
+
+    impl Packet for Said {
+        fn bytes(&self) -> &[u8] {
+            self.0.bytes()
+        }
+
+        fn bytes_mut(&mut self) -> &mut [u8] {
+            self.0.bytes_mut()
+        }
+
+        fn prepend(&mut self, n: usize) -> bool {
+            self.0.prepend(n)
+        }
+
+        fn strip_front(&mut self, n: usize) -> bool {
+            self.0.strip_front(n)
+        }
+
+        fn set_len(&mut self, len: usize) -> bool {
+            self.0.set_len(len)
+        }
+
+        fn rx_checksum(&self) -> RxChecksum {
+            self.1
+        }
+
+        fn contiguous(&self) -> bool {
+            self.0.contiguous()
+        }
+    }
+
+    /// Every kind of frame with everything a NIC may say, and whether it is a common one.
+    fn kinds() -> Vec<(Said, bool)> {
+        let v4 = |to| {
+            Build::new([10, 0, 0, 1].into(), [10, 9, 0, 100].into()).macs(to, [2, 0, 0, 0, 0, 2])
+        };
+        let v6 = Build::new([0xfd09; 8].into(), [0xfd10; 8].into()).macs(OWN, [2; 6]);
+        let right = v4(OWN).udp(1000, 53, b"query");
+        let mut wrong = right.clone();
+        wrong.bytes_mut()[24] ^= 1;
+        let syn = v4(OWN).tcp((1001, 80), TcpFlags::SYN, (1, 2), b"");
+        let foreign = v4([6; 6]).udp(1000, 53, b"query");
+        [
+            (right, [true, true, false]),
+            (syn, [true, true, false]),
+            (wrong, [true, false, false]),
+            (foreign, [false; 3]),
+            (v6.udp(1002, 53, b"query"), [true, true, false]),
+        ]
+        .into_iter()
+        .flat_map(|(frame, common)| {
+            [Good, Unknown, Bad]
+                .into_iter()
+                .zip(common)
+                .map(move |(says, common)| (Said(frame.clone(), says), common))
+        })
+        .collect()
+    }
+
+    fn assert_seen(glances: &mut Glances, table: &Handle, burst: &[(&Said, bool)]) {
+        let packets: Burst<Said> = burst.iter().map(|(packet, _)| (*packet).clone()).collect();
+        let bytes = glances.look(&packets, mac::Word::new(OWN), &table.finder());
+        assert_eq!(bytes, packets.iter().map(|packet| packet.bytes().len()).sum::<usize>());
+        for (at, (Said(frame, says), common)) in burst.iter().enumerate() {
+            let what = format!("packet {at}, {says:?}: {:x?}", frame.bytes());
+            assert_eq!(glances.is_common(at), *common, "{what}");
+            let Ok(Frame::Ip(parsed)) = parse(frame.bytes()) else { continue };
+            let asks = parsed.tcp_flags == TcpFlags::SYN && *common;
+            assert_eq!(glances.asking() >> at & 1 == 1, asks, "{what}");
+            if !common {
+                continue;
+            }
+            let ends = ((parsed.src, parsed.sport), (parsed.dst, parsed.dport));
+            let glance = &glances.each()[at];
+            let key = Key::connection(parsed.proto, ends.0, ends.1);
+            assert_eq!((glance.words.key(), glance.hash), (key, table.hash(&key)), "{what}");
+            assert_eq!(glance.traits.l3_len(), parsed.l3_len, "{what}");
+        }
+    }
+
+    /// Whatever comes beside whatever, first or last.
+    #[test]
+    fn each_packet_is_what_it_is_whichever_its_neighbours_are() {
+        let config = TableConfig { units: 4096, backends: 1, participants: 1 };
+        let table = Table::open(&config, Backing::Heap).unwrap().table.handle().unwrap();
+        let (kinds, mut glances) = (kinds(), Glances::new());
+        assert_eq!(kinds.iter().filter(|(_, common)| *common).count(), 7);
+        let kinds = || kinds.iter().map(|(packet, common)| (packet, *common));
+        for (a, b) in kinds().flat_map(|a| kinds().map(move |b| (a, b))) {
+            for c in kinds() {
+                assert_seen(&mut glances, &table, &[a, b, c]);
+            }
+            assert_seen(&mut glances, &table, &[b; BURST]);
+            assert_seen(&mut glances, &table, &[a]);
+        }
     }
 }

@@ -109,12 +109,15 @@ pub fn pseudo_header(parsed: &Parsed, len: usize) -> Sum {
 /// Whether a header's own checksum (IPv4) is right.
 #[inline]
 pub fn header_is_right(header: &[u8]) -> bool {
-    let sum = match header.as_array::<20>() {
-        // Without options, as nearly always: unrolled.
-        Some(header) => Sum::default().plus(header),
-        None => Sum::default().plus(header),
-    };
-    sum.fold() == 0xffff
+    match header.as_array::<20>() {
+        // Without options, as nearly always: unrolled, and in the order of bytes in memory, on which
+        // it does not depend whether a sum is all ones (RFC 1071, section 2 B).
+        Some(header) => {
+            let words = header.as_chunks::<4>().0.iter();
+            fold(words.map(|word| u64::from(u32::from_ne_bytes(*word))).sum()) == 0xffff
+        }
+        None => Sum::default().plus(header).fold() == 0xffff,
+    }
 }
 
 /// Whether the transport checksum of a whole packet is right. Over IPv4 a UDP checksum of zero

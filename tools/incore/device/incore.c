@@ -98,8 +98,10 @@ static int start(struct port *port)
 		q->length = t->length;
 		q->packet_type = RTE_PTYPE_L2_ETHER | (t->ipv6 ? RTE_PTYPE_L3_IPV6 : RTE_PTYPE_L3_IPV4) |
 				 (t->tcp ? RTE_PTYPE_L4_TCP : RTE_PTYPE_L4_UDP);
-		q->flags = RTE_MBUF_F_RX_RSS_HASH | RTE_MBUF_F_RX_L4_CKSUM_GOOD |
-			   (t->ipv6 ? 0 : RTE_MBUF_F_RX_IP_CKSUM_GOOD);
+		q->flags = RTE_MBUF_F_RX_RSS_HASH;
+		if (!t->unchecked)
+			q->flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD |
+				    (t->ipv6 ? 0 : RTE_MBUF_F_RX_IP_CKSUM_GOOD);
 		q->report = d->reports == NULL ? NULL : &d->reports[n];
 		result = deal(q);
 		if (result != 0)

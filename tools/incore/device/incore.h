@@ -19,7 +19,8 @@ struct trace_header {
 	uint32_t opening; /* TCP: connection after connection, each from SYN to FIN */
 	uint32_t active;  /* of the flows, once all are open; 0: all of them */
 	uint32_t gaps;    /* the device looks for polls that come late */
-	uint32_t unused[4];
+	uint32_t unchecked; /* nothing is said of checksums, as by virtio */
+	uint32_t unused[3];
 };
 
 /* Written by the thread that polls a queue, two lines per queue. `sequence` is odd meanwhile. */

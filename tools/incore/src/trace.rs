@@ -40,6 +40,8 @@ pub struct Trace {
     pub active: u32,
     /// The device looks for polls that come late, which costs it a little.
     pub gaps: bool,
+    /// The device says nothing of checksums, as virtio does.
+    pub unchecked: bool,
 }
 
 impl Trace {
@@ -80,6 +82,7 @@ impl Trace {
         header[3] = u64::from(self.tcp) | u64::from(self.replies) << 32;
         header[4] = u64::from(self.apart) | u64::from(self.opening) << 32;
         header[5] = u64::from(self.active) | u64::from(self.gaps) << 32;
+        header[6] = u64::from(self.unchecked);
         for word in header {
             file.write_all(&word.to_le_bytes())?;
         }
@@ -129,15 +132,16 @@ mod tests {
     fn the_file_is_header_and_frames() {
         let path = std::env::temp_dir().join(format!("incore-trace-{}", std::process::id()));
         let yes = Trace { ipv6: true, tcp: true, replies: true, apart: true, ..Trace::default() };
-        let trace = Trace { flows: 3, active: 2, opening: true, gaps: true, ..yes };
+        let trace =
+            Trace { flows: 3, active: 2, opening: true, gaps: true, unchecked: true, ..yes };
         trace.write(&path).unwrap();
         let bytes = fs::read(&path).unwrap();
         fs::remove_file(&path).unwrap();
         assert_eq!(bytes.len(), 64 + 3 * 128);
         assert_eq!(&bytes[..16], b"FINCTRC1\x03\0\0\0\x80\0\0\0");
         let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
-        let words: Vec<u32> = (16..52).step_by(4).map(word).collect();
-        assert_eq!(words, [74, 1, 1, 1, 1, 1, 2, 1, 0]);
+        let words: Vec<u32> = (16..56).step_by(4).map(word).collect();
+        assert_eq!(words, [74, 1, 1, 1, 1, 1, 2, 1, 1, 0]);
         assert_eq!(bytes[64 + 128..][..74], trace.frame(1));
     }
 }

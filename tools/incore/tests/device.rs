@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use wire::checksum::transport_is_right;
 use wire::rewrite::{self, Flow};
-use wire::{Frame, Packet, Parsed, TcpFlags};
+use wire::{Frame, Packet, Parsed, RxChecksum, TcpFlags};
 
 /// More than are on their way through the device at any time.
 const FLOWS: u32 = 1500;
@@ -74,7 +74,7 @@ fn replies_and_connections_are_what_the_forwarder_made_of_requests() {
         }
     }
     let trace = Trace { flows: FLOWS, replies: true, ..Trace::default() };
-    let seen = run(Trace { active: 100, gaps: true, ..trace }, 1);
+    let seen = run(Trace { active: 100, gaps: true, unchecked: true, ..trace }, 1);
     assert_eq!(seen.segments.len(), 100, "the others rest");
     let seen = run(Trace { apart: true, ..trace }, 2);
     assert_eq!(seen.by_queue[0][0], seen.by_queue[1][1], "replies come in by the other queue");
@@ -161,6 +161,8 @@ fn round(pairs: &mut Queues, trace: &Trace, settled: bool, seen: &mut Seen) -> u
         for mbuf in burst.iter_mut() {
             let Ok(Frame::Ip(parsed)) = wire::parse(mbuf.bytes()) else { panic!("no IP") };
             assert!(transport_is_right(mbuf.bytes(), &parsed), "{parsed:?}");
+            let says = if trace.unchecked { RxChecksum::Unknown } else { RxChecksum::Good };
+            assert!(trace.ipv6 || mbuf.rx_checksum() == says, "{trace:?}");
             let (reply, client) = translate(mbuf, &parsed, trace);
             if settled {
                 note(seen, queue, reply, client, parsed.tcp_flags);

@@ -23,6 +23,9 @@ pub struct Throughput {
     /// Half of the packets are the real servers' (NAT and SNAT).
     #[arg(long)]
     both_ways: bool,
+    /// The device says nothing of checksums, as virtio does.
+    #[arg(long)]
+    unchecked: bool,
 }
 
 /// Connections that the table has room for.
@@ -37,7 +40,10 @@ impl Throughput {
         let family = self.common.family();
         let transport = if self.tcp { "TCP" } else { "UDP" };
         let ways = if self.both_ways { "both directions" } else { "client to server" };
-        println!("in-core device, one queue, one worker; {family} {transport}, 64 bytes, {ways}");
+        let unchecked = if self.unchecked { ", checksums not looked at" } else { "" };
+        println!(
+            "in-core device, one queue, one worker; {family} {transport}, 64 bytes, {ways}{unchecked}"
+        );
         println!("{:>8}  {:<24} {:>10} {:>7}", "flows", "program", "Mpps/CPU-s", "ratio");
         self.flows.iter().try_for_each(|&flows| self.rows(flows))
     }
@@ -80,15 +86,15 @@ impl Throughput {
     }
 
     fn trace(&self, flows: u32) -> Trace {
-        let Self { tcp, both_ways: replies, .. } = *self;
-        Trace { flows, ipv6: self.common.ipv6, tcp, replies, ..Trace::default() }
+        let Self { tcp, both_ways: replies, unchecked, .. } = *self;
+        Trace { flows, ipv6: self.common.ipv6, tcp, replies, unchecked, ..Trace::default() }
     }
 
     fn row(&self, flows: u32, program: &str, mpps: f64, ratio: f64) {
         println!("{flows:>8}  {program:<24} {mpps:>10.2} {ratio:>7.3}");
         if self.common.json {
             let row = json!({"flows": flows, "ipv6": self.common.ipv6, "tcp": self.tcp,
-                "both_ways": self.both_ways, "program": program, "mpps": mpps, "ratio": ratio});
+                "both_ways": self.both_ways, "unchecked": self.unchecked, "program": program, "mpps": mpps, "ratio": ratio});
             println!("{row}");
         }
     }
