@@ -4,6 +4,7 @@ use crate::key::{KEY_WORDS, Key, KeyKind, PORTS};
 use crate::last_hop::LastHop;
 use crate::layout::{Class, Form, PACKED_HOP, Status, Unit};
 use crate::sync::{AtomicU64, Relaxed};
+use crate::words::Words;
 
 /// Time on the packet path: 10 ms units of the monotonic clock, wrapping.
 pub type Tick = u32;
@@ -33,7 +34,7 @@ pub struct New {
     pub backend: u32,
     /// The service.
     pub service: u16,
-    /// For the caller's use; the lower 13 bits are kept.
+    /// For the caller's use; the lower 12 bits are kept.
     pub flags: u16,
     /// First value of the state word.
     pub state: u32,
@@ -43,7 +44,9 @@ pub struct New {
     pub now: Tick,
 }
 
-const FLAG_BITS: u64 = 0x1fff;
+const FLAG_BITS: u64 = 0xfff;
+/// Both keys are IPv6's.
+const PURE_V6: u64 = 1 << 60;
 /// See [`Form::Packed`].
 const PACKED: u64 = 1 << 61;
 const SHAPE_REPLY: u64 = 1 << 62;
@@ -62,7 +65,18 @@ impl New {
             | u64::from(self.service) << 32
             | (u64::from(self.flags) & FLAG_BITS) << 48
             | if form == Form::Packed { PACKED } else { 0 }
+            | if self.is_pure_v6() { PURE_V6 } else { 0 }
             | shape
+    }
+
+    /// Whether there are two keys, and neither has an IPv4 address.
+    fn is_pure_v6(&self) -> bool {
+        match &self.other {
+            Other::None => false,
+            Other::Reply(other) | Other::Recipe(other) => {
+                [&self.key, other].iter().all(|key| !Words(key.words()).any_v4())
+            }
+        }
     }
 }
 
@@ -122,10 +136,18 @@ impl<'t> Entry<'t> {
         self.word & SHAPE == SHAPE_REPLY
     }
 
-    /// The same, and it is packed or not.
+    /// The same, and both keys are IPv4's, or else both IPv6's.
     #[inline]
-    pub(crate) fn is_two_way_of(&self, packed: bool) -> bool {
-        self.word & (SHAPE | PACKED) == SHAPE_REPLY | if packed { PACKED } else { 0 }
+    pub(crate) fn is_two_way_of(&self, v4: bool) -> bool {
+        let family = if v4 { PACKED } else { PURE_V6 };
+        self.word & (SHAPE | PACKED | PURE_V6) == SHAPE_REPLY | family
+    }
+
+    /// What it says of the families of its two keys is so. Not, in a damaged file.
+    pub(crate) fn is_plausible(&self) -> bool {
+        let is_v6 = |words: [u64; KEY_WORDS]| !Words(words).any_v4();
+        self.word & PURE_V6 == 0
+            || self.is_double() && is_v6(self.words()) && is_v6(self.second_words())
     }
 
     /// The words of the key it was inserted with; of IPv4, only the first two.

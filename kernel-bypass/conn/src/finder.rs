@@ -174,7 +174,7 @@ impl<'t> Finder<'t> {
         Packed::new(entry, SECOND).filter(|_| fits)
     }
 
-    /// The same of a hint that leads to an entry whose keys have a unit each.
+    /// The same of a hint that leads to an entry whose keys have a unit each, if both are IPv6's.
     #[inline(always)]
     pub fn confirm_paired(&self, hint: Hint<'t>, words: &Words) -> Option<Paired<'t>> {
         debug_assert!(hint.is_pair());

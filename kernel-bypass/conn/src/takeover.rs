@@ -62,7 +62,8 @@ impl Table {
         let entry = Entry::new(self.memory.units(), number);
         let (form, words) = (entry.form(), entry.key().words());
         let second = entry.recipe().map(|key| key.words());
-        if form.class() != class || form != Form::of(&words, second.as_ref()) {
+        let is_whole = form.class() == class && form == Form::of(&words, second.as_ref());
+        if !is_whole || !entry.is_plausible() {
             return false;
         }
         let hash = self.secrets.hash(&words);

@@ -8,8 +8,8 @@ use crate::sync::{AtomicU64, Relaxed};
 use crate::tcp::Direction;
 use crate::words::{self, Words};
 
-/// A live entry (or one that was live when it was found) with two keys, found by one of them. `PACKED`:
-/// both are IPv4's, and everything lies in one line.
+/// A live entry (or one that was live when it was found) with two keys of one family, found by one of them.
+/// `PACKED`: both are IPv4's, and everything lies in one line.
 #[derive(Clone, Copy)]
 pub struct TwoWay<'t, const PACKED: bool> {
     entry: Entry<'t>,
@@ -19,11 +19,11 @@ pub struct TwoWay<'t, const PACKED: bool> {
 
 /// One with two keys of IPv4.
 pub type Packed<'t> = TwoWay<'t, true>;
-/// One whose keys have a unit each: at least one of them is IPv6's.
+/// One with two keys of IPv6, which have a unit each.
 pub type Paired<'t> = TwoWay<'t, false>;
 
 impl<'t> Found<'t> {
-    /// The same as an entry of this form, if it is found by two keys and is of that form.
+    /// The same as an entry of this family, if it is found by two keys and both are of that family.
     #[inline]
     pub fn two_way<const PACKED: bool>(self) -> Option<TwoWay<'t, PACKED>> {
         TwoWay::new(self.entry, self.direction == Direction::Reply)
@@ -31,7 +31,7 @@ impl<'t> Found<'t> {
 }
 
 impl<'t, const PACKED: bool> TwoWay<'t, PACKED> {
-    /// If the entry is found by two keys and is of this form.
+    /// If the entry is found by two keys of this family.
     #[inline(always)]
     pub(crate) fn new(entry: Entry<'t>, is_second: bool) -> Option<Self> {
         entry.is_two_way_of(PACKED).then_some(Self { entry, is_second })
@@ -80,11 +80,65 @@ impl Packed<'_> {
 }
 
 impl Paired<'_> {
-    /// The same, if they stay IPv6.
+    /// The same.
     #[inline(always)]
-    pub fn new_v6(self) -> Option<([u8; 32], [u8; 4])> {
+    pub fn new_v6(self) -> ([u8; 32], [u8; 4]) {
         let unit = if self.is_second { self.entry.first() } else { self.entry.second() };
         let words = Words(unit.key_words());
-        (!words.any_v4()).then(|| (words.reversed(), words.ports_reversed()))
+        (words.reversed(), words.ports_reversed())
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::entry::{New, Other};
+    use crate::key::{Key, mapped};
+    use crate::table::{Backing, Table, TableConfig};
+
+    /// Each of the two is what it says, of one family, and the other way round of each other.
+    #[test]
+    fn what_changes_the_family_is_neither_packed_nor_paired() {
+        let config = TableConfig { units: 4096, backends: 1, participants: 1 };
+        let handle = Table::open(&config, Backing::Heap).unwrap().table.handle().unwrap();
+        let v4 = |n| mapped([10, 0, 0, n].into());
+        let v6 = |n| [n; 16];
+        for (n, (a, b, packed, paired)) in (1..).zip([
+            ([v4(1), v4(2)], [v4(3), v4(1)], true, false),
+            ([v6(1), v6(2)], [v6(3), v6(1)], false, true),
+            ([v6(1), v6(2)], [v4(3), v4(1)], false, false),
+            ([v4(1), v4(2)], [v6(3), v6(1)], false, false),
+            ([v6(1), v6(2)], [v6(3), v4(1)], false, false),
+            ([v4(1), v6(2)], [v6(3), v6(1)], false, false),
+        ]) {
+            let key = |[src, dst]: [[u8; 16]; 2], port| Key::connection(17, (src, port), (dst, n));
+            let (first, second) = (key(a, 1000), key(b, 2000));
+            let new = New {
+                key: first,
+                other: Other::Reply(second),
+                backend: 0,
+                service: 0,
+                flags: 0xffff,
+                state: 0,
+                last_hop: LastHop::UNKNOWN,
+                now: 0,
+            };
+            assert!(handle.insert(handle.hash(&first), &new).is_ok());
+            for (key, other) in [(first, second), (second, first)] {
+                let found = handle.lookup(&key, handle.hash(&key)).unwrap();
+                assert_eq!(found.two_way::<true>().is_some(), packed, "{key:?}");
+                assert_eq!(found.two_way::<false>().is_some(), paired, "{key:?}");
+                if let Some(found) = found.two_way::<false>() {
+                    assert_eq!(found.new_v6().0, *[other.dst, other.src].as_flattened());
+                }
+                assert!(found.entry.is_plausible());
+                assert_eq!((found.entry.flags(), found.entry.recipe()), (0xfff, Some(second)));
+            }
+            // A damaged file may say what is not so.
+            let entry = handle.lookup(&first, handle.hash(&first)).unwrap().entry;
+            entry.first().recipe.fetch_or(1 << 60, Relaxed);
+            let entry = handle.lookup(&first, handle.hash(&first)).unwrap().entry;
+            assert_eq!(entry.is_plausible(), paired);
+        }
     }
 }

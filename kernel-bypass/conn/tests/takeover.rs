@@ -50,7 +50,7 @@ fn new(n: u32) -> New {
         other: [Other::None, Other::Reply(second), Other::Recipe(second)][n as usize % 3],
         backend: n % BACKENDS,
         service: n as u16,
-        flags: n as u16 & 0x1fff,
+        flags: n as u16 & 0xfff,
         state: n,
         last_hop: LastHop::new(1, None, [n as u8; 6]),
         now: n,

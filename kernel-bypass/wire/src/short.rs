@@ -217,6 +217,19 @@ impl Delta {
         Self(self.0 + halves(new) - halves(old))
     }
 
+    /// The same of more than fits: their sums have 128 bits, of which the upper ones count the words'
+    /// carries, and a carry from a word of 64 bits is one.
+    #[inline(always)]
+    fn replace_all<const N: usize>(self, old: [u8; N], new: [u8; N]) -> Self {
+        let sum = |bytes: [u8; N]| {
+            let words = bytes.as_chunks::<8>().0.iter().map(|word| u64::from_ne_bytes(*word));
+            words.map(i128::from).sum::<i128>()
+        };
+        let difference = sum(new) - sum(old);
+        let word = difference as u64;
+        Self(self.0 + i64::from(word as u32) + (word >> 32) as i64 + (difference >> 64) as i64)
+    }
+
     #[inline(always)]
     fn replace_ports(self, old: [u8; 4], new: [u8; 4]) -> Self {
         let [old, new] = [old, new].map(u32::from_ne_bytes);
@@ -278,8 +291,7 @@ pub fn translate_v6(
         return false;
     }
     let old: [u8; 32] = part(head, 22);
-    let words = old.as_chunks::<8>().0.iter().zip(new.addresses.as_chunks::<8>().0);
-    let change = words.fold(Delta(0), |change, (old, new)| change.replace(*old, *new));
+    let change = Delta(0).replace_all(old, new.addresses);
     let change = change.replace_ports(part(head, 54), new.ports);
     mac::set_words(head, to, from);
     head[21] -= 1;

@@ -72,7 +72,7 @@ impl World {
             },
             backend: u32::from(n / 8) % (BACKENDS + 1),
             service: 1000 + n,
-            flags: 0x1000 + n,
+            flags: 0x800 + n,
             state: self.now ^ u32::from(n),
             last_hop: LastHop::new(1, Some(n + 1), [2, 0, 0, 0, 0, n as u8]),
             now: self.now,

@@ -212,6 +212,10 @@ impl<'a, P: Packet, O: Output<P>, A: Pool<Packet = P>> Pass<'a, P, O, A> {
             let by = desk.translated(packet, glance, paired, |port| desk.exit(port))?;
             return Some(Done::of(Row { by, kind: Kind::Paired }));
         }
+        if entry.is_two_way() {
+            // From one family to the other.
+            return None;
+        }
         let backend = desk.backend(entry)?;
         let exit = desk.exit(backend.port)?;
         let kind = if backend.way == Way::Direct {

@@ -43,7 +43,9 @@ impl Translate for Paired<'_> {
         to: mac::Word,
         from: mac::Word,
     ) -> Option<()> {
-        let (addresses, ports) = self.new_v6().filter(|_| traits.is_v6())?;
+        // Who has such a key is of IPv6.
+        debug_assert!(traits.is_v6());
+        let (addresses, ports) = self.new_v6();
         let new = New { addresses, ports };
         short::translate_v6(packet.bytes_mut(), traits.is_tcp(), &new, to, from).then_some(())
     }
