@@ -24,6 +24,9 @@ pub struct Disturbed {
     /// Services of the configurations that are swapped, with four real servers each.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..=16_000))]
     services: u16,
+    /// How often, in each run, what can be done again is measured between two intervals without it.
+    #[arg(long, default_value_t = 10)]
+    times: usize,
 }
 
 /// Connections that the table has room for.
@@ -75,8 +78,15 @@ impl Disturbed {
         println!("in-core device, one queue, one worker; {} UDP, 64 bytes", self.common.family());
         println!("{flows} connections, {active} of them in use, {services} services");
         println!(
-            "{:<6} {:<26} {:>8} {:>8} {:>7} {:>9} {:>14}",
-            "mode", "beside it", "without", "with", "cost", "a second", "rounds > 50 µs"
+            "{:<6} {:<26} {:>8} {:>8} {:>7} {:>14} {:>9} {:>14}",
+            "mode",
+            "beside it",
+            "without",
+            "with",
+            "cost",
+            "half between",
+            "a second",
+            "rounds > 50 µs"
         );
         for mode in self.common.modes(|_| true)? {
             for (name, program) in self.common.programs(&[mode], ENTRIES)? {
@@ -120,17 +130,33 @@ impl Disturbed {
         bed: &Bed,
         figures: &mut Figures,
     ) -> Result<()> {
-        let without = bed.measure(self.common.interval())?;
-        let (before, begun) = (bed.reports()?, Instant::now());
-        let times = self.work(work, mode, process, bed, begun)?;
-        let with = bed.since(&before)?;
+        let interval = self.common.interval();
         let late = |sample: &Sample| sample.late() as f64 / sample.cpu().as_secs_f64();
-        figures.late[0].push(late(&without));
-        figures.late[1].push(late(&with));
-        figures.rates.push(times / begun.elapsed().as_secs_f64());
-        figures.ratios.push(with.mpps() / without.mpps());
-        figures.without.push(without.mpps());
-        figures.with.push(with.mpps());
+        let times = self.times.max(1);
+        // A sweep takes long, and so does what it is compared with.
+        let (times, first) = match work {
+            Work::Sweep => (1, interval * times as u32),
+            _ => (times, interval),
+        };
+        let mut before = bed.measure(first)?;
+        for _ in 0..times {
+            let (reports, begun) = (bed.reports()?, Instant::now());
+            let done = self.work(work, mode, process, bed, begun)?;
+            let with = bed.since(&reports)?;
+            figures.rates.push(done / begun.elapsed().as_secs_f64());
+            figures.late[0].push(late(&before));
+            figures.late[1].push(late(&with));
+            let mut without = before.mpps();
+            if work != Work::Sweep {
+                // Between the two, so that a machine that becomes slower or faster does not count. (What is
+                // left after the sweep is another table.)
+                before = bed.measure(interval)?;
+                without = f64::midpoint(without, before.mpps());
+            }
+            figures.ratios.push(with.mpps() / without);
+            figures.without.push(without);
+            figures.with.push(with.mpps());
+        }
         Ok(())
     }
 
@@ -202,17 +228,27 @@ impl Disturbed {
         let [before, while_it_ran] = figures.late.each_mut().map(|late| median(late));
         let (without, with) = (median(&mut figures.without), median(&mut figures.with));
         let (ratio, rate) = (median(&mut figures.ratios), median(&mut figures.rates));
-        let cost = 100.0 * (1.0 - ratio);
+        let percent = |ratio: f64| 100.0 * (1.0 - ratio);
+        let cost = percent(ratio);
+        let [high, low] = quartiles(&mut figures.ratios).map(percent);
         println!(
-            "{program:<6} {work:<26} {without:>8.2} {with:>8.2} {cost:>6.1}% {rate:>9.1} {:>14}",
+            "{program:<6} {work:<26} {without:>8.2} {with:>8.2} {cost:>6.1}% {:>14} {rate:>9.1} {:>14}",
+            format!("{low:.1}, {high:.1}"),
             format!("{before:.0}, {while_it_ran:.0}")
         );
         if self.common.json {
             let row = json!({"program": program, "beside": work, "without": without, "with": with,
-                "cost_percent": cost, "a_second": rate, "late_without": before, "late_with": while_it_ran});
+                "cost_percent": cost, "half_between": [low, high], "a_second": rate, "late_without": before, "late_with": while_it_ran});
             println!("{row}");
         }
     }
+}
+
+/// Between which half of the figures are.
+fn quartiles(figures: &mut [f64]) -> [f64; 2] {
+    figures.sort_by(f64::total_cmp);
+    let at = |quarter: usize| figures.get((figures.len().saturating_sub(1)) * quarter / 4);
+    [at(1), at(3)].map(|figure| figure.copied().unwrap_or(f64::NAN))
 }
 
 /// Another service: a port and real servers of its own, with weights that change.
