@@ -10,6 +10,8 @@
 //! - A **status word** per entry decides everything that can be contended: an insert places its
 //!   cells while tentative, then looks for competitors, aborts the tentative ones it sees, and
 //!   becomes live by one compare-and-swap; a removal is one compare-and-swap from live.
+//! - A **gauge** counts a backend's connections: exactly where it has a limit; where it has none, each
+//!   handle tells of many changes at once, and of all before it rests (see `handle::tally`).
 //! - Slots are reused when every participant has passed a quiescent point (QSBR, see `epoch`).
 //! - The **segment** may be a file that outlives the process. A successor trusts nothing but the
 //!   live entries and makes cells, gauges and free lists anew.
