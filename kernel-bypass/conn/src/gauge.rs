@@ -11,7 +11,7 @@ use crate::sync::{AtomicU32, Relaxed};
 const OVERLOADED: u32 = 1;
 /// Set when a limit was first asked for, and for good: from then on ends are told at once.
 const LIMITED: u32 = 2;
-/// The count lies above the flags.
+/// The count lies above the flags, with its sign in 30 bits: a table with as many units has 32 GiB.
 const COUNT: u32 = 2;
 
 /// Takes one connection if the limits allow it. `max` is not 0. After it was reached, new ones come
