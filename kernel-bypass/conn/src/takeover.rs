@@ -68,12 +68,12 @@ impl Table {
         }
         let hash = self.secrets.hash(&words);
         let cell = Cell::new(hash, number, form, false);
-        if !self.place(hash, cell) {
+        if !self.place(hash, cell, true) {
             return false;
         }
         if let Some(key) = entry.reply() {
             let reply_hash = self.secrets.hash(&key.words());
-            if !self.place(reply_hash, Cell::new(reply_hash, number, form, true)) {
+            if !self.place(reply_hash, Cell::new(reply_hash, number, form, true), true) {
                 self.unplace(hash, cell);
                 return false;
             }

@@ -26,7 +26,7 @@ const ATTEMPTS: usize = 8;
 const LONGEST_WAIT: usize = 1000;
 /// Quiescent points between two looks at everybody else's announcements.
 const ROUNDS_PER_ADVANCE: u32 = if cfg!(loom) { 2 } else { 8 };
-/// Quiescent points after which everybody is told what was counted.
+/// Quiescent points after which everybody is told what was counted, and the table's fullness is looked at.
 const ROUNDS_PER_SETTLEMENT: u32 = if cfg!(loom) { 1 } else { 256 };
 
 /// An entry that a look-up found, and by which of its keys.
@@ -60,6 +60,8 @@ pub struct Handle {
     waiting: Local<u32>,
     rounds: u32,
     tally: RefCell<Tally>,
+    /// What the table was when it was last looked at.
+    is_crowded: bool,
 }
 
 impl Handle {
@@ -67,6 +69,7 @@ impl Handle {
         let empty = || RefCell::new(Stock::default());
         let tally = RefCell::new(Tally::new(table.memory.gauges().len()));
         let handle = Self {
+            is_crowded: table.is_crowded(),
             table,
             index,
             stock: [empty(), empty()],
@@ -157,6 +160,7 @@ impl Handle {
         self.rounds = self.rounds.wrapping_add(1);
         if self.rounds.is_multiple_of(ROUNDS_PER_SETTLEMENT) {
             self.settle();
+            self.is_crowded = self.table.is_crowded();
         }
         if self.waiting.get() != 0 {
             self.reclaim(epoch);
@@ -299,10 +303,10 @@ impl Handle {
         };
         let entry = Entry::new(self.table.memory.units(), number);
         let reply_hash = reply.map(|(hash, _)| *hash);
-        let placed = self.table.place(hash, Cell::new(hash, number, form, false))
-            && reply.is_none_or(|(hash, _)| {
-                self.table.place(*hash, Cell::new(*hash, number, form, true))
-            });
+        let place = |hash, second| {
+            self.table.place(hash, Cell::new(hash, number, form, second), self.is_crowded)
+        };
+        let placed = place(hash, false) && reply.is_none_or(|(hash, _)| place(*hash, true));
         if !placed {
             self.withdraw(&entry, hash, reply_hash);
             return Some(Err(InsertError::Full));
@@ -407,5 +411,38 @@ impl Handle {
             // Only this participant writes its share: no read-modify-write is needed.
             shares[what].store(shares[what].load(Relaxed) + change, Relaxed);
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::last_hop::LastHop;
+    use crate::table::{Backing, TableConfig};
+
+    #[test]
+    fn a_handle_sees_that_the_table_has_become_crowded() {
+        let config = TableConfig { units: 4096, backends: 1, participants: 2 };
+        let table = Table::open_with_slabs(&config, 64, Backing::Heap).unwrap().table;
+        let mut handle = table.handle().unwrap();
+        let insert = |handle: &Handle, n: u32| {
+            let new = New {
+                key: Key::connection(6, ([1; 16], n as u16), ([2; 16], 80)),
+                other: Other::None,
+                backend: 0,
+                service: 0,
+                flags: 0,
+                state: 0,
+                last_hop: LastHop::UNKNOWN,
+                now: 0,
+            };
+            assert!(handle.insert(handle.hash(&new.key), &new).is_ok());
+        };
+        for (more, is_crowded) in [(0..2867, false), (2867..2868, true)] {
+            more.for_each(|n| insert(&handle, n));
+            (0..ROUNDS_PER_SETTLEMENT).for_each(|_| handle.quiesce());
+            assert_eq!(handle.is_crowded, is_crowded, "{} %", table.pressure());
+        }
+        assert!(table.handle().unwrap().is_crowded, "from the first on");
     }
 }
