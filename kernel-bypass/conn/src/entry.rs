@@ -45,7 +45,8 @@ pub struct New {
 }
 
 const FLAG_BITS: u64 = 0xfff;
-/// Both keys are IPv6's.
+/// Both keys are IPv6's. Entries of a data plane that did not know this bit have it not, and take the long
+/// way until they end: no reason to give a predecessor's table up.
 const PURE_V6: u64 = 1 << 60;
 /// See [`Form::Packed`].
 const PACKED: u64 = 1 << 61;
@@ -67,6 +68,13 @@ impl New {
             | if form == Form::Packed { PACKED } else { 0 }
             | if self.is_pure_v6() { PURE_V6 } else { 0 }
             | shape
+    }
+
+    /// One of nothing but its keys, for tests.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn plain(key: Key, other: Other) -> Self {
+        let last_hop = LastHop::UNKNOWN;
+        Self { key, other, backend: 0, service: 0, flags: 0, state: 0, last_hop, now: 0 }
     }
 
     /// Whether there are two keys, and neither has an IPv4 address.

@@ -113,16 +113,7 @@ mod tests {
         ]) {
             let key = |[src, dst]: [[u8; 16]; 2], port| Key::connection(17, (src, port), (dst, n));
             let (first, second) = (key(a, 1000), key(b, 2000));
-            let new = New {
-                key: first,
-                other: Other::Reply(second),
-                backend: 0,
-                service: 0,
-                flags: 0xffff,
-                state: 0,
-                last_hop: LastHop::UNKNOWN,
-                now: 0,
-            };
+            let new = New { flags: 0xffff, ..New::plain(first, Other::Reply(second)) };
             assert!(handle.insert(handle.hash(&first), &new).is_ok());
             for (key, other) in [(first, second), (second, first)] {
                 let found = handle.lookup(&key, handle.hash(&key)).unwrap();

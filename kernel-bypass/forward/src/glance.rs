@@ -48,7 +48,7 @@ impl Glances {
 
     /// First stage: recognises packets to this station. Returns the length of all frames.
     // Each stage is a function of its own, so that it has the registers for itself; and so is the loop
-    // of each family, and of what virtual NICs receive, who look at no checksums.
+    // of each family, and of what virtual NICs receive, which look at no checksums.
     #[inline(never)]
     pub fn look<P: Packet>(&mut self, burst: &Burst<P>, own: mac::Word, finder: &Finder) -> usize {
         let recognise = |packet: &P, glance: &mut Glance| recognise_v4(packet, own, finder, glance);

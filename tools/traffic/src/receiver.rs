@@ -58,12 +58,12 @@ impl Receiver {
     /// Looks at a packet that arrived at `now`. A tunnel around it is taken off.
     pub fn take<P: Packet>(&mut self, packet: &mut P, now: u64) -> Next {
         let mut frame = parse(packet.bytes());
-        let mut stamp = stamp(packet, &frame);
+        let mut stamp = stamp_of(packet, &frame);
         if let (Ok(Frame::Ip(outer)), None) = (&frame, stamp)
             && encap::open(packet, outer, self.gue_port)
         {
             frame = parse(packet.bytes());
-            stamp = self::stamp(packet, &frame);
+            stamp = stamp_of(packet, &frame);
         }
         let (Ok(Frame::Ip(parsed)), Some(stamp)) = (&frame, stamp) else {
             self.others.foreign += 1;
@@ -120,7 +120,7 @@ impl Others {
 
 /// The stamp of an IP packet, if it has one. (By reference: what a frame says is long, and to copy what
 /// was written in small pieces a moment ago is to wait for it.)
-fn stamp<P: Packet>(packet: &P, frame: &Result<Frame, Malformed>) -> Option<Stamp> {
+fn stamp_of<P: Packet>(packet: &P, frame: &Result<Frame, Malformed>) -> Option<Stamp> {
     match frame {
         Ok(Frame::Ip(parsed)) => Stamp::find(packet.bytes(), parsed),
         _ => None,

@@ -417,7 +417,6 @@ impl Handle {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::last_hop::LastHop;
     use crate::table::{Backing, TableConfig};
 
     #[test]
@@ -426,16 +425,8 @@ mod tests {
         let table = Table::open_with_slabs(&config, 64, Backing::Heap).unwrap().table;
         let mut handle = table.handle().unwrap();
         let insert = |handle: &Handle, n: u32| {
-            let new = New {
-                key: Key::connection(6, ([1; 16], n as u16), ([2; 16], 80)),
-                other: Other::None,
-                backend: 0,
-                service: 0,
-                flags: 0,
-                state: 0,
-                last_hop: LastHop::UNKNOWN,
-                now: 0,
-            };
+            let key = Key::connection(6, ([1; 16], n as u16), ([2; 16], 80));
+            let new = New::plain(key, Other::None);
             assert!(handle.insert(handle.hash(&new.key), &new).is_ok());
         };
         for (more, is_crowded) in [(0..2867, false), (2867..2868, true)] {
